@@ -1,0 +1,80 @@
+package diag
+
+// Code names a kind of problem. Codes are stable: scripts, baselines and inline ignores
+// refer to them.
+type Code string
+
+// The codes. A comment gives the meaning; the contract's skip codes keep their names.
+const (
+	// Reading a file.
+	CodeYAML                   Code = "yaml"                     // the text is not YAML
+	CodeTruncatedYAML          Code = "truncated-yaml"           // the text was cut off and does not parse
+	CodeTruncated              Code = "truncated"                // the text was cut off; its last operation is not trusted
+	CodeTruncatedBeforeExposes Code = "truncated-before-exposes" // the text was cut off before anything is exposed
+	CodeNotACapability         Code = "not-a-capability"         // YAML, but no capability document
+	CodeSection                Code = "standalone-section"       // a legal file that serves nothing by itself
+	CodeEncoding               Code = "encoding"                 // the text is not UTF-8
+	CodeTooLarge               Code = "document-too-large"       // over the size, depth or node limit
+	CodeDuplicateKey           Code = "duplicate-key"            // a mapping has the same key twice
+	CodeMultipleDocuments      Code = "multiple-documents"       // more than one YAML document in a file
+	CodeUnreadable             Code = "unreadable"               // the file cannot be read
+	CodeUnknownKey             Code = "unknown-key"              // a key that means nothing here
+	CodeWrongType              Code = "wrong-type"               // a value of another kind than expected
+	CodeVersion                Code = "version"                  // a version of the language capd does not know
+	CodeSchema                 Code = "schema"                   // against the published JSON Schema
+
+	// What a document exposes.
+	CodeNothingExposed     Code = "nothing-exposed"     // no operation and no tool
+	CodeUnsupportedAdapter Code = "unsupported-adapter" // an adapter type nobody defines
+	CodeUnsupportedFeature Code = "unsupported-feature" // a part of the language this version does not run
+	CodeDuplicateRoute     Code = "duplicate-route"     // the same method and path twice in one adapter
+	CodeDuplicateTool      Code = "duplicate-tool"      // the same tool name twice in one adapter
+	CodeToolName           Code = "tool-name"           // a name no MCP client accepts
+	CodeRoute              Code = "route"               // a path that cannot be a route
+	CodeHints              Code = "hints"               // hints that are no booleans, or contradict the method
+
+	// Calls.
+	CodeNoCall               Code = "no-call"
+	CodeUnsupportedCallForm  Code = "unsupported-call-form"
+	CodeUnresolvedOperation  Code = "call-unresolved-operation"
+	CodeUnresolvedNamespace  Code = "call-unresolved-namespace"
+	CodeUnresolvedImport     Code = "call-unresolved-import"
+	CodeAmbiguousOperation   Code = "ambiguous-operation"
+	CodeIndistinguishable    Code = "indistinguishable-operations"
+	CodeSharedWireForm       Code = "shared-wire-form"
+	CodeApproximateName      Code = "approximate-name"
+	CodeNoPath               Code = "no-path"
+	CodePathAlternatives     Code = "path-alternatives"
+	CodePathFragment         Code = "path-fragment"
+	CodePathParamWithoutSlot Code = "path-param-without-placeholder"
+	CodeMethod               Code = "method"
+	CodeParameter            Code = "parameter"
+	CodeBodyUnsupported      Code = "body-unsupported"
+	CodeAuthUnsupported      Code = "auth-unsupported"
+	CodeAuthIncomplete       Code = "auth-incomplete"
+	CodeAuthUnresolved       Code = "auth-unresolved"
+	CodeAuthLiteral          Code = "auth-literal"
+	CodeBaseURIScheme        Code = "base-uri-scheme"
+	CodeBaseURINoHost        Code = "base-uri-no-host"
+	CodeBaseURIUserinfo      Code = "base-uri-userinfo"
+	CodeUnusedPathInput      Code = "unused-path-input"
+	CodeUnboundInput         Code = "unbound-input"
+	CodeUnboundWithKey       Code = "unbound-with-key"
+	CodeLostPathInput        Code = "lost-path-input"
+	CodeWithNotAMapping      Code = "with-not-a-mapping"
+	CodeAssumed              Code = "assumed"
+	CodeTemplate             Code = "template"
+	CodeOutput               Code = "output"
+	CodeMissingVariable      Code = "missing-variable"
+	CodeUndeclaredVariable   Code = "undeclared-variable"
+	CodeForbiddenVariable    Code = "forbidden-variable"
+
+	// Documents beside each other.
+	CodeDuplicateID     Code = "duplicate-id"     // two files with one ID
+	CodeShadowedAddress Code = "shadowed-address" // another document's longer ID hides an address
+	CodeReservedPath    Code = "reserved-path"    // a bare path under a prefix of capd's own
+	CodeRouteConflict   Code = "route-conflict"   // several documents claim one bare path
+	CodeSpecAddress     Code = "spec-address"     // an address the document asks for is not honoured
+	CodeMissingPort     Code = "missing-port"     // an adapter without a port
+	CodeInternal        Code = "internal"         // a fault of capd while compiling the unit
+)

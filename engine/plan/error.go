@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code is why a call failed. The set is closed: every adapter has one table that covers
+// it, and a test walks both.
+type Code uint8
+
+// The codes of a failed call.
+const (
+	// CodeInvalidInput: the caller's inputs do not fit the operation.
+	CodeInvalidInput Code = iota + 1
+	// CodeBodyTooLarge: the caller's body is over the limit.
+	CodeBodyTooLarge
+	// CodeNotFound: nothing is exposed under that address or name.
+	CodeNotFound
+	// CodeMethodNotAllowed: the address exists, the method does not.
+	CodeMethodNotAllowed
+	// CodeForbidden: the request may not use this exposure (Host, Origin).
+	CodeForbidden
+	// CodeRefused: the operation is declared, but capd refused to serve it.
+	CodeRefused
+	// CodeNotConfigured: a variable the operation needs has no usable value.
+	CodeNotConfigured
+	// CodeUpstreamFailed: no answer came from the upstream, or a broken one.
+	CodeUpstreamFailed
+	// CodeUpstreamTimeout: the upstream, or the call as a whole, took too long.
+	CodeUpstreamTimeout
+	// CodeUpstreamTooLarge: the upstream's answer is over the limit for buffered bodies.
+	CodeUpstreamTooLarge
+	// CodeBadOutput: the upstream's answer cannot be mapped as declared.
+	CodeBadOutput
+	// CodeCanceled: the caller went away.
+	CodeCanceled
+	// CodeInternal: a fault of capd.
+	CodeInternal
+
+	// NumCodes is one more than the last code, so that a test can walk them all.
+	NumCodes
+)
+
+// String gives the stable name used on every wire and in logs.
+func (c Code) String() string {
+	switch c {
+	case CodeInvalidInput:
+		return "invalid-input"
+	case CodeBodyTooLarge:
+		return "body-too-large"
+	case CodeNotFound:
+		return "not-found"
+	case CodeMethodNotAllowed:
+		return "method-not-allowed"
+	case CodeForbidden:
+		return "forbidden"
+	case CodeRefused:
+		return "refused"
+	case CodeNotConfigured:
+		return "not-configured"
+	case CodeUpstreamFailed:
+		return "upstream-failed"
+	case CodeUpstreamTimeout:
+		return "upstream-timeout"
+	case CodeUpstreamTooLarge:
+		return "upstream-too-large"
+	case CodeBadOutput:
+		return "bad-output"
+	case CodeCanceled:
+		return "canceled"
+	case CodeInternal:
+		return "internal"
+	}
+	return fmt.Sprintf("code(%d)", uint8(c))
+}
+
+// Error is a failed call. Message is written for the caller and never holds a value of a
+// secret, a file name or a line; Cause is for the log.
+type Error struct {
+	Code    Code
+	Message string
+	Cause   error
+}
+
+// Error gives the message for the caller.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap gives the cause, which must not be shown to a caller.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Errorf makes an error without a cause.
+func Errorf(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// AsError gives err as an *Error; what is none becomes an internal fault whose text the
+// caller does not see.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: CodeInternal, Message: "internal error", Cause: err}
+}

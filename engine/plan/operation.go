@@ -1,0 +1,81 @@
+package plan
+
+import (
+	"context"
+	"net/http"
+)
+
+// Source is one request as its adapter sees it, before anything is looked up in it. REST
+// fills Path, Query, Header and Body; MCP fills Arguments only.
+type Source struct {
+	// Path holds the decoded values of Route.Params, in their order.
+	Path []string
+	// Query is the raw query.
+	Query string
+	// Conditions are pairs of the query that belong to the route (contract X3).
+	Conditions []Pair
+	Header     http.Header
+	// Body is the inbound body. Bind reads it when the operation needs a part of it, and
+	// leaves what it read in Body.Bytes.
+	Body        Body
+	ContentType string
+	// AcceptEncoding is the caller's header of that name.
+	AcceptEncoding string
+	// Arguments is the JSON object of a tool call; nil counts as {}. For REST it is unset.
+	Arguments []byte
+}
+
+// Args are the bound inputs of one call: what [Operation.Bind] found for each input the
+// operation was compiled with. They belong to that operation and to one call.
+type Args struct {
+	values      []any // JSON value, or absent{}
+	body        Body
+	contentType string
+	encoding    string
+}
+
+// Caller is who calls. Later issues fill it; no part of it is ever sent upstream.
+type Caller struct {
+	RequestID string
+}
+
+// Invocation is all that belongs to one call. It is never shared.
+type Invocation struct {
+	Args    Args
+	Bound   *Bound
+	Caller  *Caller
+	Observe Observer // nil: nobody looks
+}
+
+// Observer watches a call. The same code runs with and without one.
+type Observer interface {
+	// Sent is told each request before it goes upstream.
+	Sent(ctx context.Context, req *Request)
+	// Received is told what came of it: an answer or an error.
+	Received(ctx context.Context, req *Request, resp *Response, err error)
+}
+
+// ResultKind is the kind of a [Result].
+type ResultKind uint8
+
+// The kinds of result.
+const (
+	// Passthrough: the upstream's body, untouched and perhaps not yet read.
+	Passthrough ResultKind = iota + 1
+	// Value: a JSON value that capd made by mapping, in Body.Bytes.
+	Value
+)
+
+// Result is the outcome of a call. Its Body must be closed.
+type Result struct {
+	Kind      ResultKind
+	Status    int // of the upstream; 200 when there was none
+	Header    []Field
+	Body      Body
+	MediaType string // Content-Type of Body, parameters included; empty when not known
+	// FromUpstream: the upstream itself answered with this status. Status of 400 or more
+	// is then a failure that the upstream reports.
+	FromUpstream bool
+	// Method is the upstream request's method: an answer to HEAD has no body.
+	Method string
+}

@@ -1,0 +1,185 @@
+// Package plan turns documents into an immutable plan and runs its operations. Compile
+// looks at one document, Link at all of them together, Bind gives variables their values;
+// whatever can fail has failed by then, and a call only executes what was compiled.
+//
+// The package has no sockets, no files and no globals.
+package plan
+
+import "capd/engine/diag"
+
+// Kind is a kind of exposure.
+type Kind string
+
+// The kinds of exposure, named as the language names them.
+const (
+	REST    Kind = "rest"
+	MCP     Kind = "mcp"
+	Skill   Kind = "skill"
+	Control Kind = "control"
+)
+
+// Prefix is the first path segment under which exposures of the kind are always reachable.
+func (k Kind) Prefix() string {
+	switch k {
+	case REST:
+		return "apis"
+	case MCP:
+		return "mcp"
+	case Skill:
+		return "skills"
+	}
+	return ""
+}
+
+// Unit is one compiled document. It is immutable and shared between plans as long as the
+// document does not change, whatever happens to its neighbours.
+type Unit struct {
+	ID          string // path below the served folder without extension
+	File        string
+	Label       string
+	Description string
+	Exposures   []*Exposure
+	Variables   []*Variable // what the document's served operations need, by name
+	Bases       []*BaseURI  // what its consumed APIs' base URIs are made of
+}
+
+// Exposure is one adapter of a document.
+type Exposure struct {
+	Unit        *Unit
+	Kind        Kind
+	Namespace   string
+	Index       int // position in the document's exposes
+	Description string
+	Address     string // as declared; empty when not
+	Port        int    // 0 when not declared
+	Transport   string // of MCP: http or stdio
+	Routes      []*Route
+	Tools       []*Tool
+	Span        diag.Span
+}
+
+// Route is one REST operation. Exactly one of Operation and Refusal is set.
+type Route struct {
+	Name        string
+	Description string
+	Method      string    // upper case
+	Path        string    // as declared, with a leading slash, without conditions
+	Segments    []Segment // of Path, split at "/"
+	Params      []string  // names of the placeholders, in order
+	Conditions  []Pair    // pairs the request's query must have (contract X3)
+	Operation   *Operation
+	Refusal     *Refusal
+	Span        diag.Span
+}
+
+// Segment is one path segment of a route: a literal, a placeholder, or a mix of both.
+type Segment []SegmentPart
+
+// SegmentPart is literal text, decoded, or, when Param is not negative, the placeholder
+// Route.Params[Param], which stands for one or more characters.
+type SegmentPart struct {
+	Literal string
+	Param   int
+}
+
+// Pair is a query pair, decoded.
+type Pair struct{ Name, Value string }
+
+// Tool is one MCP tool. Exactly one of Operation and Refusal is set. A refused tool is not
+// listed; calling it gives the reason.
+type Tool struct {
+	Name        string // as declared
+	Title       string
+	Description string // never empty
+	InputSchema []byte // a JSON Schema object, compact JSON
+	Annotations Annotations
+	Operation   *Operation
+	Refusal     *Refusal
+	Span        diag.Span
+}
+
+// Annotations are MCP's hints about a tool, from its hints and the upstream's method.
+type Annotations struct {
+	ReadOnly, Destructive, Idempotent, OpenWorld bool
+}
+
+// Refusal says why an operation is declared and not served. Reason is fit for a caller: no
+// file, no line, no value.
+type Refusal struct {
+	Code   diag.Code
+	Reason string
+}
+
+// Error gives the refusal as the error of a call.
+func (r *Refusal) Error() *Error {
+	return Errorf(CodeRefused, "%s: %s", r.Code, r.Reason)
+}
+
+// Variable is a value a document wants from its surroundings.
+type Variable struct {
+	Name      string // of the environment variable
+	Namespace string // of the bind that declares it; empty when undeclared
+	Key       string // the document's own name for it
+	Declared  bool
+	Setting   bool // stands only in a scheme, host, port or base path: may be printed
+	Span      diag.Span
+	Index     int // in Unit.Variables
+}
+
+// Plan is everything that is served at one time. It is immutable.
+type Plan struct {
+	Units     []*Unit     // by ID
+	Listeners []*Listener // by address
+}
+
+// Listener is everything served at one address.
+type Listener struct {
+	Addr   string // host:port to listen on; an IPv6 host in brackets
+	Mounts []*Mount
+	Bare   []*BareRoute // REST routes at their declared path
+	// SoleMCP is the one MCP exposure of this address, served at /mcp too; nil when there
+	// are none or several.
+	SoleMCP *Mount
+}
+
+// Mount is an exposure under one of its fixed addresses: /apis/<id>, /mcp/<id>, and with
+// /<namespace> behind it when the document has several exposures of the kind.
+type Mount struct {
+	Exposure *Exposure
+	Path     string   // escaped, as a client writes it
+	Segments []string // decoded, the kind's prefix left out
+	// Main is set on one mount of each exposure: the address to show.
+	Main bool
+}
+
+// BareRoute is a route at its declared path, with the exposure it belongs to.
+type BareRoute struct {
+	Exposure *Exposure
+	Route    *Route
+}
+
+// Listener gives the listener of an address, or nil.
+func (p *Plan) Listener(addr string) *Listener {
+	if p == nil {
+		return nil
+	}
+	for _, l := range p.Listeners {
+		if l.Addr == addr {
+			return l
+		}
+	}
+	return nil
+}
+
+// Unit gives the unit of an ID, or nil.
+func (p *Plan) Unit(id string) *Unit {
+	if p == nil {
+		return nil
+	}
+	for _, u := range p.Units {
+		if u.ID == id {
+			return u
+		}
+	}
+	return nil
+}

@@ -1,0 +1,53 @@
+package plan
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+)
+
+// Masked is what stands for a secret wherever it could be seen.
+const Masked = "<secret>"
+
+// Secret is a value that no log, error, dump, metric or trace may show. Every way of
+// printing it gives "<secret>"; only the code that puts it on the wire calls Reveal.
+type Secret struct{ value string }
+
+// NewSecret wraps value.
+func NewSecret(value string) Secret { return Secret{value} }
+
+// Reveal gives the value.
+func (s Secret) Reveal() string { return s.value }
+
+// IsEmpty reports whether there is no value to protect.
+func (s Secret) IsEmpty() bool { return s.value == "" }
+
+// String hides the value.
+func (Secret) String() string { return Masked }
+
+// Format hides the value for every verb of fmt.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(Masked)) }
+
+// MarshalText hides the value in JSON and the like.
+func (Secret) MarshalText() ([]byte, error) { return []byte(Masked), nil }
+
+// LogValue hides the value in structured logs.
+func (Secret) LogValue() slog.Value { return slog.StringValue(Masked) }
+
+// forms gives the spellings in which the value can stand in a text: as it is, in a query,
+// in a path, and in a JSON string. Values of fewer than four bytes are not looked for:
+// replacing them would tear the text apart and hide nothing.
+func (s Secret) forms() []string {
+	if len(s.value) < 4 {
+		return nil
+	}
+	quoted := strconv.Quote(s.value)
+	out := []string{s.value}
+	for _, f := range []string{url.QueryEscape(s.value), url.PathEscape(s.value), quoted[1 : len(quoted)-1]} {
+		if f != s.value {
+			out = append(out, f)
+		}
+	}
+	return out
+}

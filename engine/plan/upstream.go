@@ -1,0 +1,148 @@
+package plan
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Upstream answers rendered requests: an HTTP client, a stub, a recorder, or a decorator
+// around one (retry, cache, limit). It must be safe for concurrent use and close or
+// consume req.Body. The caller closes the response's body.
+//
+// A failure is an *[Error] with one of the upstream codes, or with [CodeCanceled]. An
+// answer of any status is no failure.
+type Upstream interface {
+	Do(ctx context.Context, req *Request) (*Response, error)
+}
+
+// UpstreamFunc makes an Upstream of a function.
+type UpstreamFunc func(context.Context, *Request) (*Response, error)
+
+// Do calls f.
+func (f UpstreamFunc) Do(ctx context.Context, req *Request) (*Response, error) { return f(ctx, req) }
+
+// Body is content: Bytes that can be sent again, or a Stream that is read once, or neither.
+// Len is the length in bytes, -1 when it is not known beforehand.
+type Body struct {
+	Bytes  []byte
+	Stream io.ReadCloser
+	Len    int64
+}
+
+// BytesBody is a body of b; empty for no bytes.
+func BytesBody(b []byte) Body { return Body{Bytes: b, Len: int64(len(b))} }
+
+// IsEmpty reports whether there is certainly no content.
+func (b Body) IsEmpty() bool { return b.Stream == nil && len(b.Bytes) == 0 }
+
+// Reader gives the content to read once. Closing it closes the stream.
+func (b Body) Reader() io.ReadCloser {
+	if b.Stream != nil {
+		return b.Stream
+	}
+	return io.NopCloser(bytes.NewReader(b.Bytes))
+}
+
+// Close closes the stream, if there is one.
+func (b Body) Close() error {
+	if b.Stream != nil {
+		return b.Stream.Close()
+	}
+	return nil
+}
+
+// Field is one header of a request or a response. Secret says that the value must not be
+// shown.
+type Field struct {
+	Name, Value string
+	Secret      bool
+}
+
+// Base is where a consumed API lives after its variables are known. Path is escaped, has
+// a leading slash and no trailing one, or is empty.
+type Base struct {
+	Scheme, Host, Path string
+}
+
+// String gives the URL.
+func (b *Base) String() string { return b.Scheme + "://" + b.Host + b.Path }
+
+// Accept says what the caller can take as an answer.
+type Accept struct {
+	// Stream: nothing looks at the body, it may be handed on unread.
+	Stream bool
+	// Encoding is the Accept-Encoding to send on; the answer's encoding then stays as it is.
+	// Empty: the upstream decodes (gzip) by itself.
+	Encoding string
+}
+
+// Request is a rendered upstream request. Printing it shows no secret.
+type Request struct {
+	Method string
+	Base   *Base
+	Target []byte // escaped path, Base.Path included, and query: what follows the host on the wire
+	Header []Field
+	Body   Body
+	Call   *Call // its compiled origin
+	Accept Accept
+
+	// Secrets are the secret values that stand anywhere in this request, so that whatever
+	// is shown of it, or of the answer, can be masked.
+	Secrets []Secret
+}
+
+// URL gives the whole URL, secrets included.
+func (r *Request) URL() string { return r.Base.Scheme + "://" + r.Base.Host + string(r.Target) }
+
+// MaskedURL gives the URL with every secret hidden.
+func (r *Request) MaskedURL() string { return r.Mask(r.URL()) }
+
+// Mask hides this request's own secrets in s, as they are and as they stand in a URL, in
+// JSON and in basic authentication.
+func (r *Request) Mask(s string) string {
+	for _, v := range r.Secrets {
+		for _, form := range v.forms() {
+			s = strings.ReplaceAll(s, form, Masked)
+		}
+	}
+	return s
+}
+
+// Format prints method, URL, headers and the size of the body, secrets hidden.
+func (r *Request) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "%s %s", r.Method, r.MaskedURL())
+	for _, h := range r.Header {
+		v := h.Value
+		if h.Secret {
+			v = Masked
+		}
+		fmt.Fprintf(f, " %s=%q", h.Name, r.Mask(v))
+	}
+	if r.Body.Stream != nil {
+		fmt.Fprintf(f, " body=stream")
+	} else if len(r.Body.Bytes) > 0 {
+		fmt.Fprintf(f, " body=%d bytes", len(r.Body.Bytes))
+	}
+}
+
+// Response is an upstream's answer. Header holds what the upstream sent, hop-by-hop
+// fields left out. Attempts counts the requests that were sent for it.
+type Response struct {
+	Status   int
+	Header   []Field
+	Body     Body
+	Attempts int
+}
+
+// Get gives the first value of a header, whatever its case.
+func (r *Response) Get(name string) string {
+	for _, f := range r.Header {
+		if strings.EqualFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,229 @@
+// Package spec is the syntax tree of a capability document. It reads every version and
+// dialect of the language into one tree in which each value knows where it stands, and
+// makes each version's defaults explicit, so that nothing after it asks for a version.
+//
+// It is the only package that knows YAML.
+package spec
+
+import "capd/engine/diag"
+
+// Text is a string of the document together with its place. Positions inside it survive
+// quoting, escapes and block scalars: see [Text.Sub]. The zero Text is "not given".
+type Text struct {
+	Value string
+	node  *Value
+}
+
+// Tristate is a boolean that may be left out.
+type Tristate uint8
+
+// The values of a Tristate.
+const (
+	Unset Tristate = iota
+	False
+	True
+)
+
+// Document is one capability document.
+type Document struct {
+	File    string // as given to Parse
+	ID      string // set by the loader; Parse leaves it empty
+	Root    Text   // the version key as written: naftiko or ikanos
+	Version Text
+	Label   Text // info.label, title, display or name
+
+	Description Text
+	Tags        []Text
+	Binds       []Bind
+	Consumes    []Consumed // capability.consumes, then root consumes
+	Exposes     []Exposed
+	Imports     []Import // entries of any section that stand in another file
+	Truncation  *Truncation
+
+	tree *Value // whole document, for the schema
+}
+
+// Truncation says that the catalogue cut the text off (contract L1, L3).
+type Truncation struct {
+	Span   diag.Span // of the marker comment
+	Source string    // URL of the full text, if the marker names it
+	Last   diag.Span // the last node of the document: what holds it is not trusted
+}
+
+// Bind is one entry of binds: variables and where they come from.
+type Bind struct {
+	Span      diag.Span
+	Path      string
+	Namespace Text
+	Location  Text // absent: the process environment
+	Keys      []BindKey
+}
+
+// BindKey says that variable Key has the value that Source names.
+type BindKey struct{ Key, Source Text }
+
+// Import refers to entries of another file.
+type Import struct {
+	Span      diag.Span
+	Path      string
+	Section   string // consumes, binds, exposes, aggregates or "" when the form does not say
+	Location  Text
+	Namespace Text // the name under which the entry would be known
+}
+
+// Consumed is an HTTP API that the document calls.
+type Consumed struct {
+	Span        diag.Span
+	Path        string
+	Type        Text
+	Namespace   Text
+	BaseURI     Text
+	HasBaseURI  bool
+	Description Text
+	Auth        *Value // the authentication mapping, if any
+	Parameters  []Parameter
+	Resources   []ConsumedResource
+}
+
+// ConsumedResource groups operations under a path.
+type ConsumedResource struct {
+	Span       diag.Span
+	Name       Text
+	URI        Text // the key "path"
+	HasURI     bool
+	Parameters []Parameter
+	Operations []ConsumedOperation
+}
+
+// ConsumedOperation is one HTTP call the document can make.
+type ConsumedOperation struct {
+	Span         diag.Span
+	Path         string
+	Name         Text // empty when the operation has only an id
+	ID           Text
+	Method       Text
+	URI          Text // the key "path"
+	HasURI       bool
+	Description  Text
+	RawFormat    Text // outputRawFormat
+	Parameters   []Parameter
+	Outputs      []Output
+	Body         *Value // the key "body" as written
+	PathSpan     diag.Span
+	UnknownParts []Text // keys of parts of the language that this tree does not hold
+}
+
+// Parameter is an input of a consumed or of an exposed operation.
+type Parameter struct {
+	Span        diag.Span
+	Path        string
+	Name        Text
+	In          Text // path, query, header, cookie, body, or as written
+	Type        Text
+	Description Text
+	Pattern     Text
+	Required    Tristate
+	Value       *Value // own value, a template; or nil
+	Default     *Value
+	Enum        []*Value
+	Items       *Value // element schema of an array, as written
+	Properties  *Value // member schemas of an object, as written
+}
+
+// Exposed is one adapter of the document.
+type Exposed struct {
+	Span        diag.Span
+	Path        string
+	Type        Text // rest, mcp, skill, control, or as written ("api" reads as "rest")
+	Namespace   Text
+	Address     Text
+	Port        int // 0 when absent
+	PortSpan    diag.Span
+	Transport   Text
+	Description Text
+	Auth        *Value
+	Parameters  []Parameter
+	Resources   []ExposedResource // rest
+	Tools       []ExposedOperation
+	Others      []Text // keys of sections that hold something else: mcp resources, prompts, skills
+}
+
+// ExposedResource groups REST operations under a path.
+type ExposedResource struct {
+	Span       diag.Span
+	Path       string
+	Name       Text
+	URI        Text // the key "path"
+	Parameters []Parameter
+	Operations []ExposedOperation
+	Forward    *Value
+}
+
+// ExposedOperation is one REST operation or one MCP tool.
+type ExposedOperation struct {
+	Span        diag.Span
+	Path        string
+	Name        Text
+	Label       Text
+	Description Text
+	Method      Text
+	URI         Text // the key "path" of a REST operation
+	Call        *Value
+	CallForm    *Value // "calls" or "operation", which only look like a call
+	With        *Value
+	Parameters  []Parameter
+	Outputs     []Output
+	HasOutputs  bool
+	Hints       *Value
+	Steps, Ref  *Value
+	Mappings    *Value
+}
+
+// Output is one outputParameters entry or a nested property of one.
+type Output struct {
+	Span       diag.Span
+	Path       string
+	Name       Text
+	Type       Text
+	Mapping    Text
+	HasMapping bool
+	Value      *Value // a constant or a template; consumed outputs write their path here
+	Const      *Value
+	Properties []Output // of an object, in order, Name set
+	Items      *Output  // of an array
+	HasProps   bool
+	MaxLength  int // 0: no limit
+}
+
+// Kind is the kind of a [Value].
+type Kind uint8
+
+// The kinds of a value, by the YAML 1.2 core schema.
+const (
+	Null Kind = iota + 1
+	Bool
+	Number
+	String
+	List
+	Map
+)
+
+// Value is a piece of the document whose shape the language leaves open: data of a body,
+// an expression of with, a constant. Scalars keep their text, so no digit is lost.
+type Value struct {
+	Kind    Kind
+	Text    string   // scalar text after YAML unquoting
+	Items   []*Value // of a List
+	Members []Member // of a Map, in order
+	start   diag.Pos
+	end     diag.Pos
+	style   scalarStyle
+	src     *source
+	path    string
+}
+
+// Member is one key of a mapping with its value.
+type Member struct {
+	Key   Text
+	Value *Value
+}
