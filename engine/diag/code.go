@@ -76,5 +76,7 @@ const (
 	CodeRouteConflict   Code = "route-conflict"   // several documents claim one bare path
 	CodeSpecAddress     Code = "spec-address"     // an address the document asks for is not honoured
 	CodeMissingPort     Code = "missing-port"     // an adapter without a port
+	CodeListen          Code = "cannot-listen"    // an address that is in use or not to be had
+	CodeStale           Code = "stale"            // the last good state is served instead of the file's
 	CodeInternal        Code = "internal"         // a fault of capd while compiling the unit
 )

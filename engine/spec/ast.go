@@ -215,11 +215,13 @@ type Value struct {
 	Text    string   // scalar text after YAML unquoting
 	Items   []*Value // of a List
 	Members []Member // of a Map, in order
-	start   diag.Pos
-	end     diag.Pos
-	style   scalarStyle
-	src     *source
-	path    string
+
+	style  scalarStyle
+	start  int32 // byte offset, behind an anchor or a tag
+	index  int32 // place in the parent when that is a List, else -1
+	key    string
+	parent *Value
+	src    *source
 }
 
 // Member is one key of a mapping with its value.
