@@ -1,0 +1,64 @@
+package diag
+
+import "strings"
+
+// Nearest gives the candidate that name was most likely meant to be: the one with the
+// smallest edit distance, if that is small for the length of the name and no other
+// candidate is as close.
+func Nearest(name string, candidates []string) (string, bool) {
+	best, at, tie := "", allowedDistance(name)+1, false
+	for _, c := range candidates {
+		if c == name {
+			continue
+		}
+		switch d := distance(name, c, at); {
+		case d < at:
+			best, at, tie = c, d, false
+		case d == at && best != "" && c != best:
+			tie = true
+		}
+	}
+	return best, best != "" && !tie
+}
+
+// allowedDistance gives how many edits still count as a slip: none in very short names,
+// where every word is close to every other.
+func allowedDistance(name string) int {
+	switch n := len([]rune(name)); {
+	case n <= 3:
+		return 0
+	case n <= 5:
+		return 1
+	case n <= 12:
+		return 2
+	}
+	return 3
+}
+
+// distance is the edit distance of a and b (optimal string alignment: insert, delete,
+// replace, swap neighbours). From limit on it is only known to be at least limit.
+func distance(a, b string, limit int) int {
+	x, y := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
+	if len(x)-len(y) >= limit || len(y)-len(x) >= limit {
+		return limit
+	}
+	older, old, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
+	for j := range old {
+		old[j] = j
+	}
+	for i := 1; i <= len(x); i++ {
+		row[0] = i
+		for j := 1; j <= len(y); j++ {
+			cost := 1
+			if x[i-1] == y[j-1] {
+				cost = 0
+			}
+			row[j] = min(old[j]+1, row[j-1]+1, old[j-1]+cost)
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
+				row[j] = min(row[j], older[j-2]+1)
+			}
+		}
+		older, old, row = old, row, older
+	}
+	return old[len(y)]
+}

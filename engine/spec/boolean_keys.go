@@ -1,0 +1,3 @@
+package spec
+
+func named(v *Value) *Value { return v }

@@ -1,0 +1,165 @@
+package spec
+
+import "capd/engine/diag"
+
+func (p *parser) consumes(d *Document, part *Value) {
+	section := some(part, "consumes")
+	if section != nil && section.Kind == List {
+		// A file name in place of an entry is an import of that file.
+		for _, item := range section.Items {
+			if item.Kind == String {
+				d.Imports = append(d.Imports, p.importEntry(item, "consumes"))
+			}
+		}
+	}
+	for _, e := range p.sectionEntries(part, "consumes", "type namespace baseUri resources", diag.Warning) {
+		if isImport(e.value, "baseUri", "targetUri", "resources") {
+			d.Imports = append(d.Imports, p.importEntry(e.value, "consumes"))
+			continue
+		}
+		d.Consumes = append(d.Consumes, p.consumed(e))
+	}
+}
+
+func (p *parser) consumed(e entry) Consumed {
+	p.keys(e.value, consumedKeys, consumedSilent)
+	c := Consumed{
+		Span: e.span, Path: e.value.Path(),
+		Type: p.text(e.value, "type"), Namespace: p.first(e.value, "namespace", "name"),
+		BaseURI: p.first(e.value, "baseUri", "targetUri"), Description: p.text(e.value, "description"),
+		Auth: p.authentication(e.value), Parameters: p.parameters(e.value, Unset),
+	}
+	c.HasBaseURI = c.BaseURI.IsSet()
+	if !c.Namespace.IsSet() {
+		c.Namespace = e.name
+	}
+	for _, r := range p.entries(e.value, "resources", "resource", diag.Warning) {
+		c.Resources = append(c.Resources, p.consumedResource(r))
+	}
+	return c
+}
+
+func (p *parser) consumedResource(e entry) ConsumedResource {
+	p.keys(e.value, consumedResourceKeys, consumedResourceSilent)
+	r := ConsumedResource{
+		Span: e.span, Name: e.name, URI: p.text(e.value, "path"), Parameters: p.parameters(e.value, Unset),
+	}
+	r.HasURI = r.URI.IsSet()
+	for _, o := range p.entries(e.value, "operations", "operation", diag.Warning) {
+		r.Operations = append(r.Operations, p.consumedOperation(o))
+	}
+	return r
+}
+
+func (p *parser) consumedOperation(e entry) ConsumedOperation {
+	p.keys(e.value, consumedOperationKeys, consumedOperationSilent)
+	o := ConsumedOperation{
+		Span: e.span, Path: e.value.Path(), Name: e.name,
+		ID: p.text(e.value, "id"), Method: p.text(e.value, "method"), URI: p.text(e.value, "path"),
+		Description: p.first(e.value, "description", "summary"), RawFormat: p.text(e.value, "outputRawFormat"),
+		Parameters: p.parameters(e.value, Unset), Outputs: p.outputs(e.value),
+		Body: named(e.value.Get("body")),
+	}
+	o.HasURI = o.URI.IsSet()
+	o.PathSpan = o.URI.Span()
+	for _, key := range [...]string{"outputSchema", "outputMediaType", "maxBinarySize"} {
+		if m := e.value.member(key); m != nil && m.Value.given() {
+			o.UnknownParts = append(o.UnknownParts, m.Key)
+		}
+	}
+	return o
+}
+
+// parameters reads inputParameters. What is not said about required is absent.
+func (p *parser) parameters(v *Value, absent Tristate) []Parameter {
+	var out []Parameter
+	for _, e := range p.entries(v, "inputParameters", "parameter", diag.Warning) {
+		p.keys(e.value, parameterKeys, parameterSilent)
+		out = append(out, Parameter{
+			Span: e.span, Path: e.value.Path(), Name: e.name,
+			In: p.text(e.value, "in"), Type: p.typeName(e.value), Description: p.text(e.value, "description"),
+			Pattern: p.text(e.value, "pattern"), Required: p.tristate(e.value, "required", absent),
+			Value: firstValue(e.value, "value", "template", "const"), Default: some(e.value, "default"),
+			Enum: p.enum(e.value), Items: some(e.value, "items"), Properties: some(e.value, "properties"),
+		})
+	}
+	return out
+}
+
+func firstValue(v *Value, keys ...string) *Value {
+	for _, key := range keys {
+		if child := some(v, key); child != nil {
+			return child
+		}
+	}
+	return nil
+}
+
+func (p *parser) enum(v *Value) []*Value {
+	enum := some(v, "enum")
+	if enum == nil {
+		return nil
+	}
+	if enum.Kind != List {
+		p.wrongType(enum, "enum", "a list of values")
+		return nil
+	}
+	return enum.Items
+}
+
+// outputs reads outputParameters.
+func (p *parser) outputs(v *Value) []Output {
+	var out []Output
+	for _, e := range p.entries(v, "outputParameters", "output parameter", diag.Warning) {
+		out = append(out, p.output(e))
+	}
+	return out
+}
+
+func (p *parser) output(e entry) Output {
+	p.keys(e.value, outputKeys, outputSilent)
+	o := Output{
+		Span: e.span, Path: e.value.Path(), Name: e.name, Type: p.typeName(e.value), Mapping: p.text(e.value, "mapping"),
+		Value: some(e.value, "value"), Const: some(e.value, "const"), HasProps: some(e.value, "properties") != nil,
+		MaxLength: p.integer(e.value, "maxLength", 0, maxBytes),
+	}
+	o.HasMapping = o.Mapping.IsSet()
+	for _, member := range p.entries(e.value, "properties", "property", diag.Warning) {
+		o.Properties = append(o.Properties, p.output(member))
+	}
+	if items := some(e.value, "items"); items != nil {
+		o.Items = p.items(e.value, items)
+	}
+	return o
+}
+
+// items reads what the elements of an array are: one output or, in the orchestrated form,
+// several named ones, which are the members of an object.
+func (p *parser) items(parent, items *Value) *Output {
+	switch {
+	case items.Kind == List && len(items.Items) == 1 && !p.text(items.Items[0], "name").IsSet():
+		items = items.Items[0]
+	case items.Kind == List || items.Kind == Map && len(items.Members) > 0 && allMaps(items):
+		o := &Output{Span: items.Span(), Path: items.Path(), HasProps: true}
+		for _, member := range p.entries(parent, "items", "item", diag.Warning) {
+			o.Properties = append(o.Properties, p.output(member))
+		}
+		return o
+	}
+	if items.Kind != Map {
+		p.wrongType(items, "items", "a mapping")
+		return nil
+	}
+	o := p.output(entry{value: items, span: items.Span()})
+	return &o
+}
+
+// allMaps reports whether every member of a mapping is one, as in a map of named outputs.
+func allMaps(v *Value) bool {
+	for _, m := range v.Members {
+		if m.Value.Kind != Map || m.Key.Value == "properties" || m.Key.Value == "items" {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,200 @@
+package spec
+
+import (
+	"strings"
+
+	"capd/engine/diag"
+)
+
+// knownVersions are the versions of the language that were released (language reference 1.4).
+const knownVersions = "0.2 0.3 0.4 0.5 1.0.0-alpha1 1.0.0-alpha2 1.0.0-alpha3 1.0.0-alpha4 " +
+	"1.0.0-beta1 1.0.0-beta2 1.0.0-beta3 1.0.0-beta4 1.0.0-beta5"
+
+// sections are the parts of a capability that may stand in files of their own.
+const sections = "consumes exposes binds aggregates"
+
+// document reads the root of the tree. It is nil when the tree is no capability (L2).
+func (p *parser) document(root *Value) *Document {
+	key := versionKey(root)
+	capability := root.Get("capability")
+	if key == nil || capability == nil || capability.Kind != Map {
+		p.notACapability(root, key, capability)
+		return nil
+	}
+	p.ikanos = key.Key.Value == "ikanos"
+	p.keys(root, rootKeys, rootSilent)
+	p.keys(capability, capabilityKeys, capabilitySilent)
+	d := &Document{File: p.src.file, Root: key.Key, Version: key.Value.AsText(), tree: root}
+	p.version(d.Version)
+	p.info(d, root)
+	p.truncation(d, root)
+	for _, part := range []*Value{root, capability} {
+		p.imports(d, part)
+		p.binds(d, part)
+	}
+	for _, part := range []*Value{capability, root} {
+		p.consumes(d, part)
+	}
+	p.exposes(d, capability)
+	if m := root.member("exposes"); m != nil {
+		p.report(diag.CodeUnknownKey, diag.Info, m.Key.node, "move it into capability", "key \"exposes\" beside capability is ignored")
+	}
+	return d
+}
+
+// versionKey gives the member that says in which language the document is written: one of
+// the version keys, with a text or a number such as 0.5.
+func versionKey(root *Value) *Member {
+	for _, key := range [...]string{"ikanos", "naftiko"} {
+		if m := root.member(key); m != nil && m.Value.AsText().IsSet() && m.Value.Kind != Bool {
+			return m
+		}
+	}
+	return nil
+}
+
+func (p *parser) notACapability(root *Value, key *Member, capability *Value) {
+	if key != nil && capability == nil {
+		for i := range root.Members {
+			if k := root.Members[i].Key; listed(sections, k.Value) {
+				p.report(diag.CodeSection, diag.Info, k.node, "", "the file holds only %s for other documents, it serves nothing by itself", quote(k.Value))
+				return
+			}
+		}
+	}
+	span, hint := root.Span(), ""
+	span.End = diag.Pos{}
+	found := "found " + root.Kind.String()
+	if root.Kind == Map {
+		names := make([]string, 0, len(root.Members))
+		for i := range root.Members {
+			k := root.Members[i].Key.Value
+			names = append(names, k)
+			if near, ok := diag.Nearest(k, []string{"naftiko", "ikanos", "capability"}); ok && near != k && hint == "" {
+				hint = "did you mean " + quote(near) + " instead of " + quote(k) + "?"
+			}
+		}
+		found = "found root keys " + shortList(names)
+	}
+	if p.cut != nil {
+		hint = p.cut.fullText()
+	}
+	p.refuse(diag.CodeNotACapability, span, hint, "no 'naftiko: <version>' with a 'capability:' mapping (%s)", found)
+}
+
+// shortList joins names for a message, the first few of them.
+func shortList(names []string) string {
+	const most = 12
+	for i, n := range names {
+		if q := quote(n); len(q) != len(n)+2 {
+			names[i] = q
+		}
+	}
+	if len(names) > most {
+		names = append(names[:most:most], "…")
+	}
+	return strings.Join(names, ", ")
+}
+
+func (p *parser) version(v Text) {
+	if !listed(knownVersions, v.Value) {
+		p.report(diag.CodeVersion, diag.Warning, v.node, "known versions end with 1.0.0-beta5",
+			"version %s of the language is not known, the document is read as the newest one that is", quote(v.Value))
+	}
+}
+
+func (p *parser) info(d *Document, root *Value) {
+	info := some(root, "info")
+	if info == nil {
+		return
+	}
+	if info.Kind != Map {
+		p.wrongType(info, "info", "a mapping")
+		return
+	}
+	p.nearMisses(info, infoKeys)
+	d.Label = p.first(info, "label", "title", "display", "name")
+	d.Description = p.text(info, "description")
+	d.Tags = p.texts(info, "tags")
+}
+
+func (p *parser) truncation(d *Document, root *Value) {
+	if p.cut == nil {
+		return
+	}
+	p.cut.Last = lastNode(root)
+	d.Truncation = p.cut
+	p.found.Add(diag.Diagnostic{
+		Code: diag.CodeTruncated, Severity: diag.Warning, Span: p.cut.Span, Rule: "L3", Hint: p.cut.fullText(),
+		Message: "the text was cut off here, what stood behind is missing",
+		Related: []diag.Related{{Span: p.cut.Last, Message: "the last value before the cut, which may be incomplete"}},
+	})
+}
+
+// sectionEntries reads consumes, exposes or binds: a list of entries, which may also be a
+// mapping from namespaces or, forgivably, one entry without a list around it.
+func (p *parser) sectionEntries(part *Value, key, single string, s diag.Severity) []entry {
+	section := some(part, key)
+	if section == nil || section.Kind != Map {
+		return p.entries(part, key, key, s)
+	}
+	for i := range section.Members {
+		if listed(single, section.Members[i].Key.Value) {
+			p.report(diag.CodeWrongType, diag.Warning, section, "put a dash in front of the entry",
+				"%s is a mapping, expected a list; it is read as its only entry", key)
+			return []entry{{value: section, span: section.Span()}}
+		}
+	}
+	return p.entries(part, key, key, s)
+}
+
+func (p *parser) binds(d *Document, part *Value) {
+	for _, e := range p.sectionEntries(part, "binds", "namespace keys", diag.Warning) {
+		if isImport(e.value, "keys") {
+			d.Imports = append(d.Imports, p.importEntry(e.value, "binds"))
+			continue
+		}
+		p.keys(e.value, bindKeys, bindSilent)
+		b := Bind{
+			Span: e.span, Path: e.value.Path(),
+			Namespace: p.first(e.value, "namespace", "name"), Location: p.text(e.value, "location"),
+		}
+		if !b.Namespace.IsSet() {
+			b.Namespace = e.name
+		}
+		b.Keys = p.bindKeys(some(e.value, "keys"))
+		d.Binds = append(d.Binds, b)
+	}
+}
+
+// bindKeys reads the variables of a bind. A name alone stands for the source of that name.
+func (p *parser) bindKeys(keys *Value) []BindKey {
+	if keys == nil {
+		return nil
+	}
+	var out []BindKey
+	switch keys.Kind {
+	case Map:
+		for _, m := range keys.Members {
+			source := m.Value.AsText()
+			if !source.IsSet() {
+				if m.Value.given() {
+					p.wrongType(m.Value, "the source of "+quote(m.Key.Value), "text")
+				}
+				source = m.Key
+			}
+			out = append(out, BindKey{Key: m.Key, Source: source})
+		}
+	case List:
+		for _, item := range keys.Items {
+			if name := item.AsText(); name.IsSet() {
+				out = append(out, BindKey{Key: name, Source: name})
+			} else {
+				p.wrongType(item, "a key of binds", "text")
+			}
+		}
+	default:
+		p.wrongType(keys, "keys", "a mapping from variables to their sources")
+	}
+	return out
+}

@@ -1,0 +1,95 @@
+package spec
+
+import (
+	"strings"
+
+	"capd/engine/diag"
+)
+
+func (p *parser) exposes(d *Document, part *Value) {
+	for _, e := range p.sectionEntries(part, "exposes", "type port tools resources", diag.Error) {
+		if isImport(e.value, "type", "port", "resources", "tools") {
+			d.Imports = append(d.Imports, p.importEntry(e.value, "exposes"))
+			continue
+		}
+		d.Exposes = append(d.Exposes, p.exposed(e))
+	}
+}
+
+func (p *parser) exposed(e entry) Exposed {
+	p.keys(e.value, exposedKeys, exposedSilent)
+	x := Exposed{
+		Span: e.span, Path: e.value.Path(), Type: adapterType(p.text(e.value, "type")),
+		Namespace: p.first(e.value, "namespace", "name"), Address: p.text(e.value, "address"),
+		Port: p.integer(e.value, "port", 0, 65535), PortSpan: some(e.value, "port").Span(),
+		Transport: p.text(e.value, "transport"), Description: p.text(e.value, "description"),
+		Auth: p.authentication(e.value), Parameters: p.parameters(e.value, p.required()),
+	}
+	if !x.Namespace.IsSet() {
+		x.Namespace = e.name
+	}
+	p.adapter = x.Namespace.Value
+	others := []string{"prompts", "skills", "management", "observability"}
+	if x.Type.Value == "mcp" {
+		others = append(others, "resources")
+	} else {
+		for _, r := range p.entries(e.value, "resources", "resource", diag.Error) {
+			x.Resources = append(x.Resources, p.exposedResource(r))
+		}
+	}
+	for _, t := range p.entries(e.value, "tools", "tool", diag.Error) {
+		x.Tools = append(x.Tools, p.exposedOperation(t))
+	}
+	for _, m := range e.value.Members {
+		for _, key := range others {
+			if m.Key.Value == key && m.Value.given() {
+				x.Others = append(x.Others, m.Key)
+			}
+		}
+	}
+	return x
+}
+
+// adapterType gives the type as this version spells it: "api" became "rest" in 0.5.
+func adapterType(t Text) Text {
+	switch lower := strings.ToLower(t.Value); lower {
+	case "api":
+		t.Value = "rest"
+	case "rest", "mcp", "skill", "control":
+		t.Value = lower
+	}
+	return t
+}
+
+// required gives what holds for an exposed input that does not say whether it is required.
+func (p *parser) required() Tristate {
+	if p.ikanos {
+		return True
+	}
+	return Unset
+}
+
+func (p *parser) exposedResource(e entry) ExposedResource {
+	p.keys(e.value, exposedResourceKeys, exposedResourceSilent)
+	r := ExposedResource{
+		Span: e.span, Path: e.value.Path(), Name: e.name, URI: p.text(e.value, "path"),
+		Parameters: p.parameters(e.value, p.required()), Forward: some(e.value, "forward"),
+	}
+	for _, o := range p.entries(e.value, "operations", "operation", diag.Error) {
+		r.Operations = append(r.Operations, p.exposedOperation(o))
+	}
+	return r
+}
+
+func (p *parser) exposedOperation(e entry) ExposedOperation {
+	p.keys(e.value, exposedOperationKeys, exposedOperationSilent)
+	return ExposedOperation{
+		Span: e.span, Path: e.value.Path(), Name: e.name,
+		Label: p.first(e.value, "label", "display", "title"), Description: p.first(e.value, "description", "summary"),
+		Method: p.text(e.value, "method"), URI: p.text(e.value, "path"),
+		Call: some(e.value, "call"), CallForm: firstValue(e.value, "calls", "operation"),
+		With: named(some(e.value, "with")), Parameters: p.parameters(e.value, p.required()),
+		Outputs: p.outputs(e.value), HasOutputs: some(e.value, "outputParameters") != nil,
+		Hints: some(e.value, "hints"), Steps: some(e.value, "steps"), Ref: some(e.value, "ref"), Mappings: some(e.value, "mappings"),
+	}
+}

@@ -1,0 +1,38 @@
+package spec
+
+import "capd/engine/diag"
+
+// IsSet reports whether the text is given at all, be it empty.
+func (t Text) IsSet() bool { return t.node != nil }
+
+// Span gives the place of the text, quotes included. It is zero when the text is not given.
+func (t Text) Span() diag.Span { return t.node.Span() }
+
+// Path gives the YAML path of the value that holds the text.
+func (t Text) Path() string { return t.node.Path() }
+
+// Sub gives the place of the bytes from i to j of the text's value, through quoting,
+// escapes and block scalars. Offsets out of range are moved into it. A text whose value is
+// not what the file says at its place, because a name was normalised, gives its whole Span.
+func (t Text) Sub(i, j int) diag.Span {
+	if t.node == nil {
+		return diag.Span{}
+	}
+	d, ok := scanScalar(t.node, true)
+	if !ok || t.Value != t.node.Text {
+		return t.Span()
+	}
+	i = max(0, min(i, len(t.Value)))
+	j = max(i, min(j, len(t.Value)))
+	start, end := d.body, d.body
+	switch {
+	case i < len(d.from):
+		start = int(d.from[i])
+	case i > 0:
+		start = int(d.to[i-1])
+	}
+	if end = start; j > i {
+		end = int(d.to[j-1])
+	}
+	return t.node.src.span(start, end)
+}

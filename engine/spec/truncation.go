@@ -1,0 +1,54 @@
+package spec
+
+import (
+	"regexp"
+
+	"capd/engine/diag"
+)
+
+// The catalogue stores the first 32 KB of a text and says so in a comment at the end
+// (contract L1).
+var (
+	truncationMark   = regexp.MustCompile(`(?m)^# --- truncated at[^\r\n]*`)
+	truncationSource = regexp.MustCompile(`(?m)^# Full source:[ \t]*(\S+)`)
+)
+
+// findTruncation looks for the catalogue's marker; the last one counts.
+func findTruncation(src *source) *Truncation {
+	all := truncationMark.FindAllStringIndex(src.text, -1)
+	if all == nil {
+		return nil
+	}
+	at := all[len(all)-1]
+	t := &Truncation{Span: src.span(at[0], at[1])}
+	if m := truncationSource.FindStringSubmatch(src.text[at[1]:]); m != nil {
+		t.Source = m[1]
+	}
+	return t
+}
+
+// lastNode gives the place of the last node of a tree: the one that was cut.
+func lastNode(v *Value) diag.Span {
+	for {
+		switch {
+		case len(v.Items) > 0:
+			v = v.Items[len(v.Items)-1]
+		case len(v.Members) > 0:
+			last := v.Members[len(v.Members)-1]
+			if last.Value.Kind == Null && last.Value.Text == "" {
+				return last.Key.Span()
+			}
+			v = last.Value
+		default:
+			return v.Span()
+		}
+	}
+}
+
+// fullText names where the whole text is, for a hint.
+func (t *Truncation) fullText() string {
+	if t.Source == "" {
+		return "serve the full text instead"
+	}
+	return "the full text is at " + t.Source
+}
