@@ -1,0 +1,136 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/labstack/echo/v4"
+
+	"capd/engine/plan"
+)
+
+// operationKey is where a request's echo context holds its *plan.Operation, for the log.
+const operationKey = "operation"
+
+// recoverPanics turns a panic into a failed call, so that it ends this call only.
+func (s *server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v == http.ErrAbortHandler {
+				panic(v)
+			}
+			err = &plan.Error{Code: plan.CodeInternal, Message: "internal error", Cause: &panicError{text: panicText(v), stack: debug.Stack()}}
+		}()
+		return next(c)
+	}
+}
+
+// panicError is a recovered panic.
+type panicError struct {
+	text  string
+	stack []byte
+}
+
+func (e *panicError) Error() string { return "panic: " + e.text }
+
+// panicText describes a panic. Only the runtime's own panics are quoted: any other value
+// could hold what a caller sent.
+func panicText(v any) string {
+	if e, ok := v.(runtime.Error); ok {
+		return e.Error()
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+// fail is where every error of a request ends: it is logged, and answered with a problem
+// document if there is still somebody to answer and nothing was sent yet.
+func (s *server) fail(err error, c echo.Context) {
+	if errors.Is(err, errAbort) {
+		panic(http.ErrAbortHandler)
+	}
+	e := asError(err)
+	if canceled(c.Request().Context()) {
+		e = &plan.Error{Code: plan.CodeCanceled, Message: "the client went away", Cause: e}
+	}
+	s.log(c, e)
+	if e.Code == plan.CodeCanceled || c.Response().Committed {
+		// Returning would end the answer as if it were complete.
+		panic(http.ErrAbortHandler)
+	}
+	writeProblem(c.Response(), c.Request(), e)
+}
+
+// asError gives any error as a failed call. Echo has errors of its own for requests that
+// reach no handler.
+func asError(err error) *plan.Error {
+	var he *echo.HTTPError
+	if errors.As(err, &he) && he.Code == http.StatusNotFound {
+		return errNotFound()
+	}
+	return plan.AsError(err)
+}
+
+// log records a failed call: who failed and why, never what was sent.
+func (s *server) log(c echo.Context, e *plan.Error) {
+	ctx := c.Request().Context()
+	level := levelOf(e.Code)
+	if !s.opts.Logger.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", plan.RequestID(ctx)),
+		slog.String("code", e.Code.String()),
+		slog.Int("status", answerOf(e.Code).status),
+	}
+	if op, ok := c.Get(operationKey).(*plan.Operation); ok && op != nil {
+		attrs = append(attrs, slog.String("operation", op.Name()))
+	}
+	if e.Cause != nil {
+		attrs = append(attrs, slog.String("cause", causeText(e.Cause)))
+	}
+	var p *panicError
+	if errors.As(e.Cause, &p) {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	s.opts.Logger.LogAttrs(ctx, level, "call failed", attrs...)
+}
+
+// causeText gives a cause for the log. An error of net/http quotes the URL, whose query
+// can hold a key: only what happened is kept of it.
+func causeText(err error) string {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Op + ": " + ue.Err.Error()
+	}
+	return err.Error()
+}
+
+// levelOf says how much a failure concerns the operator: a caller's mistake little, the
+// upstream's more, capd's own most.
+func levelOf(code plan.Code) slog.Level {
+	switch code {
+	case plan.CodeInternal:
+		return slog.LevelError
+	case plan.CodeNotConfigured, plan.CodeUpstreamFailed, plan.CodeUpstreamTimeout, plan.CodeUpstreamTooLarge, plan.CodeBadOutput:
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+// logBroken records an answer that could not be sent to its end.
+func (s *server) logBroken(ctx context.Context, c echo.Context, e *plan.Error) {
+	if canceled(ctx) {
+		e = &plan.Error{Code: plan.CodeCanceled, Message: e.Message, Cause: e.Cause}
+	}
+	s.log(c, e)
+}

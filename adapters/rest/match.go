@@ -1,0 +1,236 @@
+package rest
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+
+	"capd/engine/diag"
+	"capd/engine/plan"
+)
+
+// table finds routes by path, method and query. It is a tree keyed by path segments: the
+// cost of a lookup depends on the path, not on the number of routes. A table is immutable
+// once its routes are added, and safe for concurrent use.
+type table struct{ root node }
+
+// node is a place in a path: what can follow it, and the routes that end there.
+type node struct {
+	literal map[string]*node
+	mixed   mixedSet
+	any     *node // behind a placeholder
+	routes  []*entry
+}
+
+// entry is a route as the table knows it.
+type entry struct {
+	route    *plan.Route
+	exposure *plan.Exposure
+	params   []int         // of each placeholder in the path, its place in Route.Params
+	refusal  *plan.Refusal // why the route is not served, if it is not
+}
+
+func newEntry(x *plan.Exposure, r *plan.Route) *entry {
+	e := &entry{route: r, exposure: x, refusal: r.Refusal}
+	sound := r.Operation != nil || r.Refusal != nil
+	for _, s := range r.Segments {
+		for _, part := range s {
+			if part.Param < 0 {
+				continue
+			}
+			e.params = append(e.params, part.Param)
+			sound = sound && part.Param < len(r.Params)
+		}
+	}
+	if !sound {
+		e.params = nil
+		e.refusal = &plan.Refusal{Code: diag.CodeInternal, Reason: "the route was not compiled completely"}
+	}
+	return e
+}
+
+// add puts a route into the tree. A route that was added earlier wins over one that has
+// the same path, method and conditions.
+func (t *table) add(x *plan.Exposure, r *plan.Route) {
+	segments := r.Segments
+	if len(segments) == 0 {
+		segments = []plan.Segment{nil} // "/" has one empty segment
+	}
+	n := &t.root
+	for _, s := range segments {
+		n = n.child(s)
+	}
+	// Routes with more conditions are tried first, those with as many as declared.
+	at := len(n.routes)
+	for at > 0 && len(n.routes[at-1].route.Conditions) < len(r.Conditions) {
+		at--
+	}
+	n.routes = slices.Insert(n.routes, at, newEntry(x, r))
+}
+
+func (n *node) child(s plan.Segment) *node {
+	literals := split(s)
+	switch {
+	case len(literals) == 1:
+		next := n.literal[literals[0]]
+		if next == nil {
+			next = &node{}
+			if n.literal == nil {
+				n.literal = map[string]*node{}
+			}
+			n.literal[literals[0]] = next
+		}
+		return next
+	case len(literals) == 2 && literals[0] == "" && literals[1] == "":
+		if n.any == nil {
+			n.any = &node{}
+		}
+		return n.any
+	default:
+		return n.mixed.child(literals)
+	}
+}
+
+// match is what a table has for a request.
+type match struct {
+	entry *entry   // nil when no route answers
+	path  []string // values of Route.Params
+	// allow is the methods of every route of that path, when no route answers. It is empty
+	// when the path is unknown.
+	allow []string
+}
+
+// search is one lookup. It walks the tree from the most specific to the least specific
+// reading of the path and stops at the first route that answers.
+type search struct {
+	method   string
+	rawQuery string
+	query    url.Values // of rawQuery, once a route asks for it
+	parsed   bool
+	values   []string // of the placeholders passed so far
+	match    match
+}
+
+// find looks for the route of a request. Segments are decoded. Where the path does not
+// answer as it is, it is tried with, or without, a slash at its end.
+func (t *table) find(method string, segments []string, rawQuery string) match {
+	var buffer [8]string
+	s := search{method: method, rawQuery: rawQuery, values: buffer[:0]}
+	if s.walk(&t.root, segments) || s.walk(&t.root, toggleSlash(segments)) {
+		return s.match
+	}
+	s.match.allow = allowed(s.match.allow)
+	return s.match
+}
+
+// toggleSlash takes the slash at the end of a path away, or adds one.
+func toggleSlash(segments []string) []string {
+	if n := len(segments); n > 0 && segments[n-1] == "" {
+		return segments[:n-1]
+	}
+	return append(segments[:len(segments):len(segments)], "")
+}
+
+func (s *search) walk(n *node, segments []string) (done bool) {
+	if len(segments) == 0 {
+		return s.end(n)
+	}
+	text, rest := segments[0], segments[1:]
+	if next := n.literal[text]; next != nil && s.walk(next, rest) {
+		return true
+	}
+	if len(n.mixed.shapes) > 0 && s.walkMixed(n, text, rest) {
+		return true
+	}
+	if n.any == nil || text == "" {
+		return false
+	}
+	s.values = append(s.values, text)
+	if s.walk(n.any, rest) {
+		return true
+	}
+	s.values = s.values[:len(s.values)-1]
+	return false
+}
+
+func (s *search) walkMixed(n *node, text string, rest []string) (done bool) {
+	return n.mixed.candidates(text, func(e *mixedEdge) bool {
+		base := len(s.values)
+		values, ok := e.pattern.match(text, s.values)
+		if !ok {
+			return false
+		}
+		s.values = values
+		if s.walk(e.to, rest) {
+			return true
+		}
+		s.values = s.values[:base]
+		return false
+	})
+}
+
+// end looks at the routes of a whole path. A HEAD request is answered by a HEAD route, or
+// else by the GET route.
+func (s *search) end(n *node) (done bool) {
+	if s.pick(n, s.method) {
+		return true
+	}
+	if s.method == http.MethodHead && s.pick(n, http.MethodGet) {
+		return true
+	}
+	for _, e := range n.routes {
+		if s.holds(e.route.Conditions) {
+			s.match.allow = append(s.match.allow, e.route.Method)
+		}
+	}
+	return false
+}
+
+func (s *search) pick(n *node, method string) bool {
+	for _, e := range n.routes {
+		if e.route.Method != method || !s.holds(e.route.Conditions) {
+			continue
+		}
+		s.match = match{entry: e}
+		if len(e.route.Params) > 0 {
+			s.match.path = make([]string, len(e.route.Params))
+		}
+		for i, param := range e.params {
+			s.match.path[param] = s.values[i]
+		}
+		return true
+	}
+	return false
+}
+
+// holds reports whether the query has every one of the pairs.
+func (s *search) holds(conditions []plan.Pair) bool {
+	if len(conditions) == 0 {
+		return true
+	}
+	if !s.parsed {
+		// A pair that cannot be decoded meets no condition; the others still count.
+		s.query, _ = url.ParseQuery(s.rawQuery)
+		s.parsed = true
+	}
+	for _, c := range conditions {
+		if !slices.Contains(s.query[c.Name], c.Value) {
+			return false
+		}
+	}
+	return true
+}
+
+// allowed completes the methods of a path: whoever answers GET answers HEAD, and OPTIONS
+// is always answered. No methods stay no methods.
+func allowed(methods []string) []string {
+	if len(methods) == 0 {
+		return nil
+	}
+	if slices.Contains(methods, http.MethodGet) {
+		methods = append(methods, http.MethodHead)
+	}
+	methods = append(methods, http.MethodOptions)
+	slices.Sort(methods)
+	return slices.Compact(methods)
+}

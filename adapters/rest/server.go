@@ -1,0 +1,143 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"capd/engine/plan"
+)
+
+// server runs the calls of one plan.
+type server struct {
+	opts    Options
+	bound   *plan.Bound
+	buffers *buffers
+}
+
+// errAbort ends a request whose answer cannot be finished: the connection is cut, so that
+// the client does not take what it has for the whole.
+var errAbort = errors.New("abort the connection")
+
+// handler serves a site.
+func (s *server) handler(at *site) http.Handler {
+	return s.catchAll(func(c echo.Context) error { return s.serve(c, at) })
+}
+
+// catchAll gives every request to one function, whatever its path and method: echo holds
+// the context and what happens to errors and panics, it routes nothing.
+func (s *server) catchAll(serve echo.HandlerFunc) http.Handler {
+	e := echo.New()
+	e.Logger.SetOutput(io.Discard) // echo's own logger has nothing to say that is not logged here
+	e.HTTPErrorHandler = s.fail
+	e.Use(s.recoverPanics)
+	e.RouteNotFound("/*", serve)
+	return e
+}
+
+// serve answers one request.
+func (s *server) serve(c echo.Context, at *site) error {
+	r := c.Request()
+	if plan.RequestID(r.Context()) == "" {
+		r = r.WithContext(plan.WithRequestID(r.Context(), plan.NewRequestID()))
+		c.SetRequest(r)
+	}
+	c.Response().Header().Set("X-Content-Type-Options", "nosniff")
+
+	var buffer [16]string
+	segments, ok := pathSegments(r.URL, buffer[:0])
+	if !ok {
+		return plan.Errorf(plan.CodeInvalidInput, "the path is not valid: a %% must be followed by two hexadecimal digits")
+	}
+	if segments[0] == plan.REST.Prefix() {
+		return s.serveMounts(c, at, segments[1:])
+	}
+	return s.dispatch(c, at.bare.find(r.Method, segments, r.URL.RawQuery))
+}
+
+// serveMounts answers what is under /apis.
+func (s *server) serveMounts(c echo.Context, at *site, segments []string) error {
+	if isRoot(segments) {
+		return s.serveIndex(c, at.index())
+	}
+	m, rest := at.mounts.longest(segments)
+	if m == nil {
+		return errNotFound()
+	}
+	r := c.Request()
+	found := m.table.find(r.Method, rest, r.URL.RawQuery)
+	if found.entry == nil && len(found.allow) == 0 && isRoot(rest) {
+		return s.serveIndex(c, at.indexOf(m.mount))
+	}
+	return s.dispatch(c, found)
+}
+
+// dispatch answers with what the table found.
+func (s *server) dispatch(c echo.Context, m match) error {
+	switch {
+	case m.entry == nil && len(m.allow) == 0:
+		return errNotFound()
+	case m.entry == nil:
+		return methodNotServed(c, m.allow)
+	case m.entry.refusal != nil:
+		return m.entry.refusal.Error()
+	}
+	return s.call(c, m)
+}
+
+func errNotFound() *plan.Error {
+	return plan.Errorf(plan.CodeNotFound, "nothing is served at this path; GET /%s lists what is", plan.REST.Prefix())
+}
+
+// methodNotServed answers OPTIONS, and refuses every other method, with the methods there are.
+func methodNotServed(c echo.Context, allow []string) error {
+	list := strings.Join(allow, ", ")
+	c.Response().Header().Set("Allow", list)
+	if c.Request().Method == http.MethodOptions {
+		c.Response().WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return plan.Errorf(plan.CodeMethodNotAllowed, "this path is served for %s only", list)
+}
+
+// call runs an operation.
+func (s *server) call(c echo.Context, m match) error {
+	r := c.Request()
+	body, err := newInbound(r, s.opts.MaxBody)
+	if err != nil {
+		return err
+	}
+	op := m.entry.route.Operation
+	c.Set(operationKey, op)
+	args, err := op.Bind(&plan.Source{
+		Path:           m.path,
+		Query:          r.URL.RawQuery,
+		Conditions:     m.entry.route.Conditions,
+		Header:         r.Header,
+		Body:           body.content(r.ContentLength),
+		ContentType:    r.Header.Get("Content-Type"),
+		AcceptEncoding: strings.Join(r.Header.Values("Accept-Encoding"), ", "),
+	})
+	if err != nil {
+		return body.cause(err)
+	}
+	result, err := op.Invoke(r.Context(), &plan.Invocation{
+		Args:   args,
+		Bound:  s.bound,
+		Caller: &plan.Caller{RequestID: plan.RequestID(r.Context())},
+	})
+	if err != nil {
+		return body.cause(err)
+	}
+	defer func() { _ = result.Body.Close() }() // it is read, or nobody wants it
+	return s.write(c, result)
+}
+
+// canceled reports whether the client went away. A deadline is no cancellation.
+func canceled(ctx context.Context) bool {
+	return errors.Is(ctx.Err(), context.Canceled)
+}

@@ -1,0 +1,89 @@
+package rest
+
+import "capd/engine/plan"
+
+// site is what is served at one address: mounts under /apis and routes at their declared
+// path. It is immutable and safe for concurrent use.
+type site struct {
+	listener *plan.Listener
+	mounts   mountNode
+	bare     *table
+}
+
+// mountNode is a place in the path behind /apis.
+type mountNode struct {
+	next  map[string]*mountNode
+	mount *mounted
+}
+
+// mounted is an exposure with its routes.
+type mounted struct {
+	mount *plan.Mount
+	table *table
+}
+
+func newTable(x *plan.Exposure) *table {
+	t := &table{}
+	for _, r := range x.Routes {
+		t.add(x, r)
+	}
+	return t
+}
+
+func newBareTable(routes []*plan.BareRoute) *table {
+	t := &table{}
+	for _, b := range routes {
+		t.add(b.Exposure, b.Route)
+	}
+	return t
+}
+
+// newSite lays out a listener; table gives the routes of an exposure.
+func newSite(l *plan.Listener, bare *table, table func(*plan.Exposure) *table) *site {
+	s := &site{listener: l, bare: bare}
+	for _, m := range l.Mounts {
+		if m.Exposure.Kind != plan.REST {
+			continue
+		}
+		n := &s.mounts
+		for _, segment := range m.Segments {
+			n = n.child(segment)
+		}
+		if n.mount == nil {
+			n.mount = &mounted{mount: m, table: table(m.Exposure)}
+		}
+	}
+	return s
+}
+
+func (n *mountNode) child(segment string) *mountNode {
+	next := n.next[segment]
+	if next == nil {
+		next = &mountNode{}
+		if n.next == nil {
+			n.next = map[string]*mountNode{}
+		}
+		n.next[segment] = next
+	}
+	return next
+}
+
+// longest gives the mount whose segments are the longest beginning of segments, or nil,
+// and what follows it.
+func (n *mountNode) longest(segments []string) (*mounted, []string) {
+	found, rest := n.mount, segments
+	for i, segment := range segments {
+		if n = n.next[segment]; n == nil {
+			break
+		}
+		if n.mount != nil {
+			found, rest = n.mount, segments[i+1:]
+		}
+	}
+	return found, rest
+}
+
+// isRoot reports whether a path has nothing in it, or only a slash.
+func isRoot(segments []string) bool {
+	return len(segments) == 0 || len(segments) == 1 && segments[0] == ""
+}
