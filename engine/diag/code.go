@@ -21,6 +21,7 @@ const (
 	CodeUnknownKey             Code = "unknown-key"              // a key that means nothing here
 	CodeWrongType              Code = "wrong-type"               // a value of another kind than expected
 	CodeVersion                Code = "version"                  // a version of the language capd does not know
+	CodeTooMany                Code = "too-many-problems"        // findings of a file that are not shown
 	CodeSchema                 Code = "schema"                   // against the published JSON Schema
 
 	// What a document exposes.

@@ -58,7 +58,7 @@ func (p *parser) consumedOperation(e entry) ConsumedOperation {
 		ID: p.text(e.value, "id"), Method: p.text(e.value, "method"), URI: p.text(e.value, "path"),
 		Description: p.first(e.value, "description", "summary"), RawFormat: p.text(e.value, "outputRawFormat"),
 		Parameters: p.parameters(e.value, Unset), Outputs: p.outputs(e.value),
-		Body: named(e.value.Get("body")),
+		Body: p.named(e.value.Get("body")),
 	}
 	o.HasURI = o.URI.IsSet()
 	o.PathSpan = o.URI.Span()

@@ -57,7 +57,8 @@ func (p *parser) notACapability(root *Value, key *Member, capability *Value) {
 	if key != nil && capability == nil {
 		for i := range root.Members {
 			if k := root.Members[i].Key; listed(sections, k.Value) {
-				p.report(diag.CodeSection, diag.Info, k.node, "", "the file holds only %s for other documents, it serves nothing by itself", quote(k.Value))
+				p.fatal = true
+				p.report(diag.CodeSection, diag.Error, k.node, "", "the file holds only %s for other documents, it serves nothing by itself", quote(k.Value))
 				return
 			}
 		}
@@ -122,9 +123,10 @@ func (p *parser) truncation(d *Document, root *Value) {
 	if p.cut == nil {
 		return
 	}
-	p.cut.Last = lastNode(root)
+	p.last = lastNode(root)
+	p.cut.Last = p.last.Span()
 	d.Truncation = p.cut
-	p.found.Add(diag.Diagnostic{
+	p.add(diag.Diagnostic{
 		Code: diag.CodeTruncated, Severity: diag.Warning, Span: p.cut.Span, Rule: "L3", Hint: p.cut.fullText(),
 		Message: "the text was cut off here, what stood behind is missing",
 		Related: []diag.Related{{Span: p.cut.Last, Message: "the last value before the cut, which may be incomplete"}},

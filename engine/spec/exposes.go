@@ -88,7 +88,7 @@ func (p *parser) exposedOperation(e entry) ExposedOperation {
 		Label: p.first(e.value, "label", "display", "title"), Description: p.first(e.value, "description", "summary"),
 		Method: p.text(e.value, "method"), URI: p.text(e.value, "path"),
 		Call: some(e.value, "call"), CallForm: firstValue(e.value, "calls", "operation"),
-		With: named(some(e.value, "with")), Parameters: p.parameters(e.value, p.required()),
+		With: p.named(some(e.value, "with")), Parameters: p.parameters(e.value, p.required()),
 		Outputs: p.outputs(e.value), HasOutputs: some(e.value, "outputParameters") != nil,
 		Hints: some(e.value, "hints"), Steps: some(e.value, "steps"), Ref: some(e.value, "ref"), Mappings: some(e.value, "mappings"),
 	}

@@ -61,9 +61,16 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(b, strings.TrimSuffix(out.String(), "\n")...)
 }
 
+// maxRadixDigits bounds hexadecimal and octal numbers, whose decimal digits cost more than
+// linear time to find.
+const maxRadixDigits = 1000
+
 // jsonNumber spells a number of the core schema as JSON does.
 func jsonNumber(s string) (string, bool) {
 	if isNotFinite(s) {
+		return "", false
+	}
+	if len(s) > maxRadixDigits && (s[1] == 'x' || s[1] == 'o') {
 		return "", false
 	}
 	if strings.HasPrefix(s, "0x") || strings.HasPrefix(s, "0o") {

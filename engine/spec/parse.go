@@ -34,15 +34,20 @@ func (l Limits) orDefaults() Limits {
 }
 
 // Parse reads one document. It returns nil when the file is refused as a whole, and the
-// list then holds an error that says why; a standalone section file, which is legal but
-// serves nothing, is nil with an info only. Otherwise it returns the tree, with harmless
+// list then holds an error that says why. Otherwise it returns the tree, with harmless
 // placeholders where something broke, and what it found. Every problem it reports stands in
 // the file; errors that refuse less than the file name their unit, whose Doc is left empty.
 func Parse(file string, text []byte, lim Limits) (*Document, diag.List) {
 	p := &parser{src: &source{file: file}, lim: lim.orDefaults()}
 	doc := p.parse(text)
+	if p.omitted > 0 {
+		p.found.Add(diag.Diagnostic{
+			Code: diag.CodeTooMany, Severity: diag.Info, Span: p.src.whole(),
+			Message: fmt.Sprintf("%d more problems of this file are not shown", p.omitted), Hint: "mend those that are first",
+		})
+	}
 	p.found.Sort()
-	return doc, p.found
+	return doc, p.found.Dedupe()
 }
 
 // parser holds what the phases of one Parse share.
@@ -50,10 +55,13 @@ type parser struct {
 	src     *source
 	lim     Limits
 	cut     *Truncation // nil when the text is whole
+	last    *Value      // the last node of a text that was cut off
 	ikanos  bool        // the version key, which decides defaults
 	adapter string      // namespace of the exposed adapter being read
 	fatal   bool        // the file is refused
+
 	found   diag.List
+	omitted int // findings beyond maxFindings
 }
 
 func (p *parser) parse(text []byte) *Document {
@@ -76,17 +84,37 @@ func (p *parser) parse(text []byte) *Document {
 	return doc
 }
 
+// maxFindings bounds what is reported of one file; twice as many errors are.
+const maxFindings = 500
+
+// add adds a finding unless there are too many already.
+func (p *parser) add(d diag.Diagnostic) {
+	limit := maxFindings
+	if d.Severity == diag.Error {
+		limit *= 2
+	}
+	if len(p.found) >= limit {
+		p.omitted++
+		return
+	}
+	p.found.Add(d)
+}
+
 // refuse reports a problem for which the whole file is refused.
 func (p *parser) refuse(code diag.Code, span diag.Span, hint, format string, args ...any) {
 	p.fatal = true
-	p.found.Add(diag.Diagnostic{
+	p.add(diag.Diagnostic{
 		Code: code, Severity: diag.Error, Span: span, Hint: hint, Message: fmt.Sprintf(format, args...),
 	})
 }
 
-// report adds a problem of value v that refuses nothing.
+// report adds a problem of value v.
 func (p *parser) report(code diag.Code, s diag.Severity, v *Value, hint, format string, args ...any) {
-	p.found.Add(diag.Diagnostic{
+	p.add(problem(code, s, v, hint, format, args...))
+}
+
+func problem(code diag.Code, s diag.Severity, v *Value, hint, format string, args ...any) diag.Diagnostic {
+	return diag.Diagnostic{
 		Code: code, Severity: s, Span: v.Span(), Path: v.Path(), Hint: hint, Message: fmt.Sprintf(format, args...),
-	})
+	}
 }

@@ -42,7 +42,7 @@ func forbidden(r rune) bool {
 	case r == '\t', r == '\n', r == '\r', r == 0x85:
 		return false
 	}
-	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0xfffe || r == 0xffff || r == '\ufeff'
+	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0xfffe || r == 0xffff
 }
 
 func (p *parser) encoded(text []byte) bool {
@@ -85,7 +85,7 @@ func (p *parser) decode() (*yaml.Node, bool) {
 	for err == nil {
 		var more *yaml.Node
 		if more, err = next(dec); err == nil && !empty(more) {
-			p.found.Add(diag.Diagnostic{
+			p.add(diag.Diagnostic{
 				Code: diag.CodeMultipleDocuments, Severity: diag.Warning,
 				Span:    p.src.span(p.src.offset(more.Line, more.Column), p.src.offset(more.Line, more.Column)),
 				Message: "another YAML document begins here, only the first of the file is read",

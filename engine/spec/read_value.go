@@ -207,25 +207,27 @@ func (p *parser) entries(v *Value, key, what string, s diag.Severity) []entry {
 		}
 		return out
 	}
-	p.report(diag.CodeWrongType, s, list, "", "%s is %s, expected a list of %s entries", key, list.Kind, what)
-	p.refusing(s, key)
+	p.refuseEntry(s, list, "%s is %s, expected a list of %s entries", key, list.Kind, what)
 	return nil
 }
 
 // dropped reports an element of a collection that cannot be read as one.
 func (p *parser) dropped(v *Value, what string, s diag.Severity) {
 	if v.Kind == Null {
-		p.report(diag.CodeWrongType, diag.Warning, v, "", "an empty %s entry is ignored", what)
-		return
+		s = diag.Warning // nothing is lost
 	}
-	p.report(diag.CodeWrongType, s, v, "", "%s entry is %s, expected a mapping", what, v.Kind)
-	p.refusing(s, v.Path())
+	p.refuseEntry(s, v, "%s entry is %s, expected a mapping", what, v.Kind)
 }
 
-// refusing names the unit of the error just reported: the part of the current adapter that
-// stands at path and has no name of its own.
-func (p *parser) refusing(s diag.Severity, path string) {
-	if s == diag.Error {
-		p.found[len(p.found)-1].Unit = diag.Unit{Adapter: p.adapter, Name: path}
+// refuseEntry reports that v is left out of the tree. An error refuses what stands there in
+// the current adapter, which has no name of its own.
+func (p *parser) refuseEntry(s diag.Severity, v *Value, format string, args ...any) {
+	d := problem(diag.CodeWrongType, s, v, "", format, args...)
+	if v == p.last {
+		d.Code, d.Rule, d.Hint, d.Message = diag.CodeTruncated, "L3", p.cut.fullText(), "the text was cut off in this entry"
 	}
+	if s == diag.Error {
+		d.Unit = diag.Unit{Adapter: p.adapter, Name: v.Path()}
+	}
+	p.add(d)
 }

@@ -82,7 +82,7 @@ func (p *parser) value(n *yaml.Node, parent *Value, index int, key string) *Valu
 	}
 	v := &Value{src: p.src, parent: parent, index: int32(index), key: key}
 	v.start = int32(p.contentStart(n))
-	if p.template(n, v) {
+	if n.Kind == yaml.MappingNode && p.bareTemplate(n, v) {
 		return v
 	}
 	switch n.Kind {
@@ -194,7 +194,7 @@ func (p *parser) member(key, value *yaml.Node, v *Value, seen map[string]*Value)
 	p.scalar(key, k)
 	if first := seen[k.Text]; first != nil {
 		p.fatal = true
-		p.found.Add(diag.Diagnostic{
+		p.add(diag.Diagnostic{
 			Code: diag.CodeDuplicateKey, Severity: diag.Error, Span: k.Span(), Path: k.Path(),
 			Message: "key " + quote(k.Text) + " is given twice",
 			Hint:    "remove or rename one of them",
@@ -233,8 +233,6 @@ func (p *parser) merge(n *yaml.Node, v *Value, seen map[string]*Value) {
 		p.refuse(diag.CodeWrongType, p.at(n), "write an alias of a mapping", "a merge key (<<) has %s, expected a mapping", kindOf(n))
 	}
 }
-
-func (p *parser) template(n *yaml.Node, v *Value) bool { return false }
 
 func kindOf(n *yaml.Node) string {
 	switch n.Kind {

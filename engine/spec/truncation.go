@@ -1,10 +1,6 @@
 package spec
 
-import (
-	"regexp"
-
-	"capd/engine/diag"
-)
+import "regexp"
 
 // The catalogue stores the first 32 KB of a text and says so in a comment at the end
 // (contract L1).
@@ -27,8 +23,9 @@ func findTruncation(src *source) *Truncation {
 	return t
 }
 
-// lastNode gives the place of the last node of a tree: the one that was cut.
-func lastNode(v *Value) diag.Span {
+// lastNode gives the last node of a tree: the one that was cut. Of a key without a value
+// that is the key.
+func lastNode(v *Value) *Value {
 	for {
 		switch {
 		case len(v.Items) > 0:
@@ -36,11 +33,11 @@ func lastNode(v *Value) diag.Span {
 		case len(v.Members) > 0:
 			last := v.Members[len(v.Members)-1]
 			if last.Value.Kind == Null && last.Value.Text == "" {
-				return last.Key.Span()
+				return last.Key.node
 			}
 			v = last.Value
 		default:
-			return v.Span()
+			return v
 		}
 	}
 }

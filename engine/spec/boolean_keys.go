@@ -1,3 +1,0 @@
-package spec
-
-func named(v *Value) *Value { return v }
