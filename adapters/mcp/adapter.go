@@ -1,0 +1,159 @@
+// Package mcp serves a plan's MCP exposures over streamable HTTP, for the clients of both
+// eras of the protocol on one URL: 2026-07-28, and 2024-11-05 to 2025-11-25.
+//
+// The catalogue of tools is capd's own, read from the plan; the official SDK is used as the
+// engine of the protocol. A reload therefore swaps whole catalogues at once, while sessions
+// and streams go on.
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"capd/engine/plan"
+)
+
+// The defaults of [Options].
+const (
+	DefaultMaxBody        = 10 << 20
+	DefaultMaxResult      = 32 << 20
+	DefaultSessionTimeout = 10 * time.Minute
+)
+
+// Options configures the adapter. The zero value is ready to use.
+type Options struct {
+	// Logger is told of faults and of failed calls; nil: nobody is.
+	Logger *slog.Logger
+	// Version is capd's version, as clients see it.
+	Version string
+	// MaxBody bounds a request, in bytes; 0 means [DefaultMaxBody].
+	MaxBody int64
+	// MaxResult bounds the body of a result, in bytes; 0 means [DefaultMaxResult]. A result
+	// over it is a failed call, because MCP can only send results whole.
+	MaxResult int64
+	// SessionTimeout ends a session of the older protocol that makes no requests; 0 means
+	// [DefaultSessionTimeout].
+	SessionTimeout time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.MaxResult <= 0 {
+		o.MaxResult = DefaultMaxResult
+	}
+	if o.SessionTimeout <= 0 {
+		o.SessionTimeout = DefaultSessionTimeout
+	}
+	return o
+}
+
+// Adapter serves the MCP exposures of one plan after another. There is one per process. It
+// does not check Host and Origin: whoever owns the listener does, for all adapters alike.
+type Adapter struct {
+	opts Options
+
+	mu   sync.Mutex
+	live map[endpointKey]*endpoint // what is served since the last swap
+}
+
+// New makes an adapter that serves nothing yet.
+func New(o Options) *Adapter {
+	return &Adapter{opts: o.withDefaults(), live: map[endpointKey]*endpoint{}}
+}
+
+// Prepare makes ready to serve next. Nothing that is being served changes until the
+// function it gives is called. That function cannot fail; it gives the handler of each
+// listen address, and what to call once the previous handlers get no new requests.
+func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (handler func(addr string) http.Handler, retire func()), error) {
+	a.mu.Lock()
+	live := a.live
+	a.mu.Unlock()
+
+	endpoints := map[endpointKey]*endpoint{}
+	states := map[*endpoint]*state{}
+	byExposure := map[*plan.Exposure]*endpoint{}
+	p := next.Plan()
+	if p == nil {
+		p = &plan.Plan{}
+	}
+	for _, u := range p.Units {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("preparing the MCP endpoints: %w", err)
+		}
+		for key, x := range keyed(u) {
+			ep := live[key]
+			if ep == nil {
+				ep = newEndpoint(&a.opts, x)
+			}
+			endpoints[key], byExposure[x], states[ep] = ep, ep, ep.prepare(x, next)
+		}
+	}
+	routers := map[string]*router{}
+	for _, l := range p.Listeners {
+		routers[l.Addr] = newRouter(l, byExposure)
+	}
+	return func() (func(string) http.Handler, func()) {
+		gone := a.swap(endpoints, states)
+		return func(addr string) http.Handler {
+				if r := routers[addr]; r != nil {
+					return r
+				}
+				return newRouter(&plan.Listener{Addr: addr}, nil)
+			}, func() {
+				for _, ep := range gone {
+					ep.close()
+				}
+			}
+	}, nil
+}
+
+// swap puts the prepared states in place and gives the endpoints that are no more.
+func (a *Adapter) swap(endpoints map[endpointKey]*endpoint, states map[*endpoint]*state) []*endpoint {
+	a.mu.Lock()
+	previous := a.live
+	a.live = endpoints
+	a.mu.Unlock()
+	for ep, st := range states {
+		ep.swap(st)
+	}
+	var gone []*endpoint
+	for key, ep := range previous {
+		if endpoints[key] != ep {
+			gone = append(gone, ep)
+		}
+	}
+	return gone
+}
+
+// Drain ends every stream that stays open by itself (the listening streams of both eras)
+// and refuses new ones, so that the HTTP server can shut down. Calls in flight go on. It
+// returns when the streams have ended, or with the context's error.
+func (a *Adapter) Drain(ctx context.Context) error {
+	a.mu.Lock()
+	live := a.live
+	a.mu.Unlock()
+	var ends []<-chan struct{}
+	for _, ep := range live {
+		ends = append(ends, ep.drain())
+	}
+	for _, end := range ends {
+		select {
+		case <-end:
+		case <-ctx.Done():
+			return fmt.Errorf("draining the MCP streams: %w", ctx.Err())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package mcp
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"sync"
+
+	"capd/engine/plan"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// pageSize is the number of tools in one answer to tools/list. Many clients read the first
+// page only, so it is large.
+const pageSize = 1000
+
+// catalogue is an exposure's tools as clients see them. It is immutable.
+type catalogue struct {
+	listed      []*sdk.Tool       // in the order of declaration
+	position    map[string]int    // of a published name in listed
+	tools       map[string]*entry // by declared name and by alias
+	fingerprint func() [sha256.Size]byte
+}
+
+// entry is a tool that can be called, or whose call is explained.
+type entry struct {
+	tool   *plan.Tool
+	inputs aliases
+}
+
+func newCatalogue(tools []*plan.Tool) *catalogue {
+	c := &catalogue{position: map[string]int{}, tools: map[string]*entry{}}
+	published := publish(tools)
+	for i, t := range tools {
+		e := &entry{tool: t}
+		if t.Refusal == nil {
+			var schema json.RawMessage
+			schema, e.inputs = portable(t.InputSchema)
+			c.position[published[i]] = len(c.listed)
+			c.listed = append(c.listed, listing(t, published[i], schema))
+			c.tools[published[i]] = e
+		}
+		c.tools[t.Name] = e
+	}
+	c.fingerprint = sync.OnceValue(func() [sha256.Size]byte { return fingerprint(c.listed) })
+	return c
+}
+
+// served gives the tools that are not refused.
+func served(tools []*plan.Tool) []*plan.Tool {
+	var out []*plan.Tool
+	for _, t := range tools {
+		if t.Refusal == nil {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func listing(t *plan.Tool, name string, schema json.RawMessage) *sdk.Tool {
+	a := t.Annotations
+	return &sdk.Tool{
+		Name:        name,
+		Title:       t.Title,
+		Description: t.Description,
+		InputSchema: schema,
+		Annotations: &sdk.ToolAnnotations{
+			ReadOnlyHint:    a.ReadOnly,
+			DestructiveHint: &a.Destructive,
+			IdempotentHint:  a.Idempotent,
+			OpenWorldHint:   &a.OpenWorld,
+		},
+	}
+}
+
+// fingerprint tells two rendered lists apart.
+func fingerprint(tools []*sdk.Tool) [sha256.Size]byte {
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	for _, t := range tools {
+		_ = enc.Encode(t) // every part marshals; a hash takes every byte
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// page gives the tools that follow cursor, which is the published name of the last tool of
+// the page before: it stays good when other tools come and go, and on another replica.
+func (c *catalogue) page(cursor string) (*sdk.ListToolsResult, error) {
+	from := 0
+	if cursor != "" {
+		name, err := base64.RawURLEncoding.DecodeString(cursor)
+		at, known := c.position[string(name)]
+		if err != nil || !known {
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is not valid any more; list again from the start"}
+		}
+		from = at + 1
+	}
+	to := min(from+pageSize, len(c.listed))
+	res := &sdk.ListToolsResult{Tools: []*sdk.Tool{}, Cacheable: caching()}
+	res.Tools = append(res.Tools, c.listed[from:to]...)
+	if to < len(c.listed) {
+		res.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(c.listed[to-1].Name))
+	}
+	return res, nil
+}
+
+// caching is what every list says about itself: a reload may change it at any time, and
+// what one caller sees is not for others.
+func caching() sdk.Cacheable { return sdk.Cacheable{TTLMs: 0, CacheScope: "private"} }

@@ -1,0 +1,134 @@
+package mcp
+
+import (
+	"bytes"
+	"encoding/json"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"capd/engine/plan"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// shaped makes a tool's result of an operation's: the bare body as text, and as structured
+// content too when it is JSON. uri names a body that can only be sent as a resource.
+func shaped(out *plan.Result, body []byte, uri string, modern bool) *sdk.CallToolResult {
+	res := &sdk.CallToolResult{Content: []sdk.Content{}, IsError: out.Status >= http.StatusBadRequest}
+	c := contentOf(body, out.MediaType, uri)
+	_, isText := c.(*sdk.TextContent)
+	if len(body) == 0 || !isText {
+		// Without text only the status can say what went wrong.
+		if out.Status >= http.StatusMultipleChoices {
+			res.Content = append(res.Content, &sdk.TextContent{Text: "upstream answered " + statusLine(out.Status)})
+		}
+	}
+	if len(body) == 0 {
+		return res
+	}
+	res.Content = append(res.Content, c)
+	if isText && !res.IsError {
+		if s := structured(body, modern); s != nil {
+			res.StructuredContent = s
+		}
+	}
+	return res
+}
+
+func statusLine(status int) string {
+	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))
+}
+
+// structured gives the body as structured content when it is JSON, or nil. The older
+// protocol takes objects only, so anything else stands there under "result".
+func structured(body []byte, modern bool) json.RawMessage {
+	if !utf8.Valid(body) || !json.Valid(body) {
+		return nil
+	}
+	body = bytes.TrimSpace(body)
+	if modern || body[0] == '{' {
+		return body
+	}
+	return append(append([]byte(`{"result":`), body...), '}')
+}
+
+// contentOf gives the body as text where it is text, else as image, audio or resource.
+func contentOf(body []byte, mediaType, uri string) sdk.Content {
+	media, params, err := mime.ParseMediaType(mediaType)
+	if err != nil {
+		// Bad parameters do not make the type unknown.
+		media, _, _ = strings.Cut(mediaType, ";")
+		media = strings.ToLower(strings.TrimSpace(media))
+	}
+	kind, _, _ := strings.Cut(media, "/")
+	switch {
+	case strings.HasSuffix(media, "+xml"): // image/svg+xml is text
+	case kind == "image":
+		return &sdk.ImageContent{Data: body, MIMEType: media}
+	case kind == "audio":
+		return &sdk.AudioContent{Data: body, MIMEType: media}
+	case isBinary(kind, media) && !json.Valid(body):
+		return blob(body, media, uri)
+	}
+	if utf8.Valid(body) {
+		return &sdk.TextContent{Text: string(body)}
+	}
+	if isLatin1(params["charset"]) && (kind == "text" || strings.HasSuffix(media, "xml")) {
+		return &sdk.TextContent{Text: latin1(body)}
+	}
+	return blob(body, media, uri)
+}
+
+// isBinary reports types that are no text whatever their bytes look like.
+func isBinary(kind, media string) bool {
+	switch media {
+	case "application/octet-stream", "application/pdf", "application/zip", "application/gzip",
+		"application/x-gzip", "application/x-tar", "application/vnd.rar", "application/x-7z-compressed":
+		return true
+	}
+	return kind == "video" || kind == "font"
+}
+
+func blob(body []byte, media, uri string) sdk.Content {
+	if media == "" {
+		media = "application/octet-stream"
+	}
+	return &sdk.EmbeddedResource{Resource: &sdk.ResourceContents{URI: uri, MIMEType: media, Blob: body}}
+}
+
+// resultURI names a tool's result; it cannot be read as a resource.
+func resultURI(doc, tool string) string {
+	return (&url.URL{Scheme: "capd", Host: "result", Path: "/" + doc + "/" + tool}).String()
+}
+
+func isLatin1(charset string) bool {
+	switch strings.ToLower(charset) {
+	case "iso-8859-1", "iso8859-1", "latin1", "latin-1":
+		return true
+	}
+	return false
+}
+
+// latin1 decodes ISO 8859-1, whose bytes are the first code points.
+func latin1(b []byte) string {
+	runes := make([]rune, len(b))
+	for i, c := range b {
+		runes[i] = rune(c)
+	}
+	return string(runes)
+}
+
+// truncate cuts text to at most n bytes, between characters.
+func truncate(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n]
+}

@@ -1,0 +1,157 @@
+package mcp
+
+import (
+	"iter"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"capd/engine/plan"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// firstModern is the first protocol version without a handshake (specification 2026-07-28).
+// Versions are dates and compare as text.
+const firstModern = "2026-07-28"
+
+// endpointKey tells endpoints apart across reloads: what a client calls the same server.
+type endpointKey struct {
+	doc, namespace string
+	nth            int // among exposures of one namespace
+}
+
+// keyed gives the MCP exposures of a unit with their keys.
+func keyed(u *plan.Unit) iter.Seq2[endpointKey, *plan.Exposure] {
+	return func(yield func(endpointKey, *plan.Exposure) bool) {
+		seen := map[string]int{}
+		for _, x := range u.Exposures {
+			if x.Kind != plan.MCP {
+				continue
+			}
+			key := endpointKey{u.ID, x.Namespace, seen[x.Namespace]}
+			seen[x.Namespace]++
+			if !yield(key, x) {
+				return
+			}
+		}
+	}
+}
+
+// state is what an endpoint serves at one time. It is immutable.
+type state struct {
+	exposure  *plan.Exposure
+	bound     *plan.Bound
+	catalogue func() *catalogue // rendered when first wanted
+}
+
+// endpoint is one MCP server as its clients know it. It outlives reloads, so that sessions
+// and streams do; what it serves is its state.
+type endpoint struct {
+	opts    *Options
+	unit    *plan.Unit // as it was when the endpoint began
+	current atomic.Pointer[state]
+	closed  atomic.Bool
+	streams *streams
+
+	// The protocol engine is made when the first client comes.
+	once           sync.Once
+	server         atomic.Pointer[sdk.Server]
+	modern, legacy http.Handler
+}
+
+func newEndpoint(o *Options, x *plan.Exposure) *endpoint {
+	return &endpoint{opts: o, unit: x.Unit, streams: newStreams()}
+}
+
+// prepare makes the next state. An exposure that did not change keeps its catalogue.
+func (e *endpoint) prepare(x *plan.Exposure, bound *plan.Bound) *state {
+	if cur := e.current.Load(); cur != nil && cur.exposure == x {
+		return &state{x, bound, cur.catalogue}
+	}
+	st := &state{x, bound, sync.OnceValue(func() *catalogue { return newCatalogue(x.Tools) })}
+	if e.server.Load() != nil {
+		st.catalogue() // its clients will want it at once
+	}
+	return st
+}
+
+// swap puts st in place and tells the clients when their list of tools became another.
+func (e *endpoint) swap(st *state) {
+	old := e.current.Swap(st)
+	s := e.server.Load()
+	if s == nil || old == nil || old.exposure == st.exposure {
+		return
+	}
+	if old.catalogue().fingerprint() != st.catalogue().fingerprint() {
+		e.opts.Logger.Info("MCP tools changed", "document", e.unit.ID, "namespace", st.exposure.Namespace)
+		announce(s)
+	}
+}
+
+// drain ends the endpoint's streams and gives a channel that is closed when they are gone.
+// Sessions are closed behind it, each when its calls are done.
+func (e *endpoint) drain() <-chan struct{} {
+	ended := e.streams.end()
+	if s := e.server.Load(); s != nil {
+		for session := range s.Sessions() {
+			if session.ID() != "" { // one without ID is a single request under way
+				go func() { _ = session.Close() }()
+			}
+		}
+	}
+	return ended
+}
+
+// close takes the endpoint out of service: its streams and sessions end.
+func (e *endpoint) close() {
+	e.closed.Store(true)
+	e.drain()
+}
+
+// ServeHTTP serves both eras. A client of the modern one says so in a header with every
+// request; all else is the older protocol with its sessions.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if e.closed.Load() {
+		writeProblem(w, http.StatusNotFound, plan.CodeNotFound.String(), "this MCP endpoint was removed")
+		return
+	}
+	e.once.Do(e.begin)
+	r = forSDK(r)
+	if r.Header.Get(headerVersion) >= firstModern {
+		e.modern.ServeHTTP(w, r)
+		return
+	}
+	if r.Method == http.MethodGet {
+		ctx, leave, ok := e.streams.join(r.Context())
+		defer leave()
+		if !ok {
+			writeProblem(w, http.StatusServiceUnavailable, "", "this server is shutting down")
+			return
+		}
+		r = r.WithContext(ctx)
+	}
+	e.legacy.ServeHTTP(w, r)
+}
+
+// begin makes the protocol engine: one server behind two handlers, because the SDK speaks
+// the modern protocol only without sessions and the older one fully only with them.
+func (e *endpoint) begin() {
+	log := quiet(e.opts.Logger)
+	s := newServer(e, log)
+	get := func(*http.Request) *sdk.Server { return s }
+	e.modern = sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{
+		Stateless:                    true,
+		PropagateRequestCancellation: true, // a client that goes away cancels its call
+		MaxRequestBodyBytes:          e.opts.MaxBody,
+		DisableLocalhostProtection:   true, // hosts and origins are checked in front of all adapters
+		Logger:                       log,
+	})
+	e.legacy = sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{
+		SessionTimeout:             e.opts.SessionTimeout,
+		MaxRequestBodyBytes:        e.opts.MaxBody,
+		DisableLocalhostProtection: true,
+		Logger:                     log,
+	})
+	e.server.Store(s)
+}

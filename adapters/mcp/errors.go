@@ -1,0 +1,71 @@
+package mcp
+
+import (
+	"capd/engine/plan"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// metaCode is where a failed call's code stands in a result's _meta, for programs; the text
+// is for models.
+const metaCode = "capd/code"
+
+// outcome says how a code appears in MCP: as a tool's result that a model reads (lead is
+// what its text begins with), or as an error of the protocol with that JSON-RPC code.
+type outcome struct {
+	lead     string
+	protocol int64
+}
+
+// outcomeOf is the one table from plan's codes to MCP.
+func outcomeOf(c plan.Code) outcome {
+	switch c {
+	case plan.CodeInvalidInput:
+		return outcome{lead: "The arguments do not fit this tool"}
+	case plan.CodeBodyTooLarge:
+		return outcome{lead: "The arguments are too large"}
+	case plan.CodeRefused:
+		return outcome{lead: "This tool is declared but cannot be served"}
+	case plan.CodeForbidden:
+		return outcome{lead: "This call is not allowed"}
+	case plan.CodeNotConfigured:
+		return outcome{lead: "This tool is not configured, and calling it again will not help"}
+	case plan.CodeUpstreamFailed:
+		return outcome{lead: "The upstream API gave no usable answer"}
+	case plan.CodeUpstreamTimeout:
+		return outcome{lead: "The upstream API did not answer in time, and the call may have taken effect"}
+	case plan.CodeUpstreamTooLarge:
+		return outcome{lead: "The upstream API's answer is too large"}
+	case plan.CodeBadOutput:
+		return outcome{lead: "The upstream API's answer does not have the declared shape"}
+	case plan.CodeCanceled:
+		return outcome{lead: "The call was cancelled"}
+	case plan.CodeNotFound, plan.CodeMethodNotAllowed:
+		return outcome{protocol: jsonrpc.CodeInvalidParams}
+	case plan.CodeInternal:
+		return outcome{protocol: jsonrpc.CodeInternalError}
+	}
+	return outcome{protocol: jsonrpc.CodeInternalError}
+}
+
+// failed gives the result, or the error of the protocol, that a failed call ends in.
+func failed(e *plan.Error) (*sdk.CallToolResult, error) {
+	o := outcomeOf(e.Code)
+	switch o.protocol {
+	case 0:
+		return &sdk.CallToolResult{
+			Meta:    sdk.Meta{metaCode: e.Code.String()},
+			IsError: true,
+			Content: []sdk.Content{&sdk.TextContent{Text: o.lead + ": " + e.Message}},
+		}, nil
+	case jsonrpc.CodeInternalError:
+		return nil, internalError()
+	}
+	return nil, &jsonrpc.Error{Code: o.protocol, Message: e.Message}
+}
+
+// internalError tells nothing: what happened is in the log.
+func internalError() error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeInternalError, Message: "internal error"}
+}

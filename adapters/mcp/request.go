@@ -1,0 +1,69 @@
+package mcp
+
+import (
+	"context"
+	"encoding/base64"
+	"log/slog"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"capd/engine/plan"
+)
+
+// Headers of streamable HTTP (specification 2026-07-28, basic/transports), and the one that
+// carries the request's ID to the call: a session's calls do not run under the context of
+// their own HTTP request.
+const (
+	headerVersion   = "Mcp-Protocol-Version"
+	headerName      = "Mcp-Name"
+	headerSession   = "Mcp-Session-Id"
+	headerRequestID = "X-Request-Id"
+)
+
+// forSDK gives the request as the SDK is to see it.
+func forSDK(r *http.Request) *http.Request {
+	header := r.Header.Clone()
+	if name, ok := decodeHeaderValue(header.Get(headerName)); ok {
+		header.Set(headerName, name)
+	}
+	header.Set(headerRequestID, plan.RequestID(r.Context()))
+	out := r.WithContext(r.Context())
+	out.Header = header
+	return out
+}
+
+// decodeHeaderValue decodes "=?base64?…?=", in which clients send names that a header
+// cannot hold. The SDK compares the header with the body without decoding it.
+func decodeHeaderValue(v string) (string, bool) {
+	encoded, ok := strings.CutPrefix(v, "=?base64?")
+	if !ok {
+		return "", false
+	}
+	if encoded, ok = strings.CutSuffix(encoded, "?="); !ok {
+		return "", false
+	}
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || !utf8.Valid(raw) {
+		return "", false
+	}
+	return string(raw), true
+}
+
+// quiet gives a logger for the SDK, which writes several lines per request at level info.
+func quiet(l *slog.Logger) *slog.Logger { return slog.New(warnings{l.Handler()}) }
+
+// warnings lets records of level warn and above through.
+type warnings struct{ next slog.Handler }
+
+func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.next.Enabled(ctx, l)
+}
+
+func (h warnings) Handle(ctx context.Context, r slog.Record) error { return h.next.Handle(ctx, r) }
+
+func (h warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return warnings{h.next.WithAttrs(attrs)}
+}
+
+func (h warnings) WithGroup(name string) slog.Handler { return warnings{h.next.WithGroup(name)} }

@@ -1,0 +1,63 @@
+package mcp
+
+import (
+	"context"
+	"sync"
+)
+
+// streams are an endpoint's responses that stay open until somebody ends them.
+type streams struct {
+	mu     sync.Mutex
+	open   map[int]context.CancelFunc
+	next   int
+	ending bool
+	ended  chan struct{} // closed when ending and none is open
+}
+
+func newStreams() *streams {
+	return &streams{open: map[int]context.CancelFunc{}, ended: make(chan struct{})}
+}
+
+// join registers a stream. Its context ends with ctx or with [streams.end]; leave must be
+// called when the stream is over. ok is false when no more streams are wanted: the context
+// has then ended already.
+func (s *streams) join(ctx context.Context) (_ context.Context, leave func(), ok bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ending {
+		cancel()
+		return ctx, func() {}, false
+	}
+	id := s.next
+	s.next++
+	s.open[id] = cancel
+	return ctx, func() { s.leave(id) }, true
+}
+
+func (s *streams) leave(id int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[id]()
+	delete(s.open, id)
+	if s.ending && len(s.open) == 0 {
+		close(s.ended)
+	}
+}
+
+// end ends all streams and gives a channel that is closed when they are gone. It may be
+// called again.
+func (s *streams) end() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ending {
+		s.ending = true
+		if len(s.open) == 0 {
+			close(s.ended)
+		}
+	}
+	for _, cancel := range s.open {
+		cancel()
+	}
+	return s.ended
+}
