@@ -1,0 +1,143 @@
+package httpclient
+
+import (
+	"errors"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+var errAddress = errors.New("httpclient: address not allowed")
+
+// denied decides which addresses may be connected to. The check is made on the address that
+// is dialled, after every name and notation has been resolved.
+type denied struct{ private bool }
+
+// control is for [net.Dialer.Control].
+func (d denied) control(_, address string, _ syscall.RawConn) error {
+	ap, err := netip.ParseAddrPort(address)
+	if err != nil || d.refuses(ap.Addr()) {
+		return errAddress
+	}
+	return nil
+}
+
+// literal checks a host that is an address in any notation; names pass. It is for requests
+// that a proxy resolves.
+func (d denied) literal(host string) error {
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		var ok bool
+		if addr, ok = looseIPv4(host); !ok {
+			return nil
+		}
+	}
+	if d.refuses(addr) {
+		return errAddress
+	}
+	return nil
+}
+
+func (d denied) refuses(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	if metadata(addr) || d.private && private(addr) {
+		return true
+	}
+	for _, v4 := range embedded(addr) {
+		if metadata(v4) || d.private && private(v4) {
+			return true
+		}
+	}
+	return false
+}
+
+// metadata: link-local addresses, where clouds have their metadata services, and the
+// addresses elsewhere that clouds use for them.
+func metadata(addr netip.Addr) bool {
+	if addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast() {
+		return true
+	}
+	switch addr.String() {
+	case "100.100.100.200", // Alibaba Cloud
+		"168.63.129.16", // Azure
+		"192.0.0.192",   // Oracle Cloud
+		"fd00:ec2::254", // AWS
+		"fd20:ce::254",  // Google Cloud
+		"fd00:42::42":   // Scaleway
+		return true
+	}
+	return false
+}
+
+// private: addresses that are not the public internet.
+func private(addr netip.Addr) bool {
+	if addr.IsLoopback() || addr.IsPrivate() || addr.IsUnspecified() || addr.IsMulticast() {
+		return true
+	}
+	if !addr.Is4() {
+		b := addr.As16()
+		return b[0] == 0xfe && b[1]&0xc0 == 0xc0 // fec0::/10, the old site-local addresses
+	}
+	b := addr.As4()
+	return b[0] == 0 || // "this network" reaches the own host
+		b[0] == 100 && b[1]&0xc0 == 64 || // 100.64.0.0/10, carrier-grade NAT (RFC 6598)
+		b[0] == 198 && b[1]&0xfe == 18 || // 198.18.0.0/15, benchmarking (RFC 2544)
+		b[0] >= 240 // reserved, and broadcast
+}
+
+// embedded gives the IPv4 addresses that translators and tunnels would make of an IPv6 one.
+func embedded(addr netip.Addr) []netip.Addr {
+	if !addr.Is6() {
+		return nil
+	}
+	b := addr.As16()
+	last := netip.AddrFrom4([4]byte(b[12:]))
+	zero := func(s []byte) bool { return strings.Trim(string(s), "\x00") == "" }
+	switch {
+	case addr.IsLoopback() || addr.IsUnspecified():
+		return nil
+	case zero(b[:12]), // IPv4-compatible (RFC 4291)
+		zero(b[:8]) && b[8] == 0xff && b[9] == 0xff && zero(b[10:12]): // translated (RFC 2765)
+		return []netip.Addr{last}
+	case b[0] == 0 && b[1] == 0x64 && b[2] == 0xff && b[3] == 0x9b:
+		// NAT64: 64:ff9b::/96 (RFC 6052), and 64:ff9b:1::/48 (RFC 8215), where the place of
+		// the address depends on the length of the operator's prefix.
+		return []netip.Addr{last,
+			netip.AddrFrom4([4]byte{b[6], b[7], b[9], b[10]}),
+			netip.AddrFrom4([4]byte{b[7], b[9], b[10], b[11]}),
+			netip.AddrFrom4([4]byte{b[9], b[10], b[11], b[12]})}
+	case b[0] == 0x20 && b[1] == 0x02: // 6to4 (RFC 3056)
+		return []netip.Addr{netip.AddrFrom4([4]byte(b[2:6]))}
+	case b[0] == 0x20 && b[1] == 0x01 && b[2] == 0 && b[3] == 0: // Teredo (RFC 4380): inverted
+		return []netip.Addr{netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]})}
+	case b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe: // ISATAP (RFC 5214)
+		return []netip.Addr{last}
+	}
+	return nil
+}
+
+// looseIPv4 reads the notations of inet_aton: one to four numbers, the last of which fills
+// what is left, each decimal, octal with 0 or hexadecimal with 0x in front.
+func looseIPv4(host string) (netip.Addr, bool) {
+	parts := strings.Split(strings.TrimSuffix(host, "."), ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var sum uint64
+	for i, p := range parts {
+		if p == "" || p[0] < '0' || p[0] > '9' {
+			return netip.Addr{}, false
+		}
+		n, err := strconv.ParseUint(p, 0, 32)
+		width := 1
+		if i == len(parts)-1 {
+			width = 5 - len(parts)
+		}
+		if err != nil || n >= 1<<(8*width) {
+			return netip.Addr{}, false
+		}
+		sum = sum<<(8*width) | n
+	}
+	return netip.AddrFrom4([4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}), true
+}

@@ -1,0 +1,191 @@
+package httpclient
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"golang.org/x/net/http/httpproxy"
+
+	"capd/engine/plan"
+)
+
+// Options are the settings of a [Client]. The zero value is ready to use.
+type Options struct {
+	// Proxy chooses the proxy for a URL, nil for none. When it is not set the usual
+	// variables of the environment decide, as they are when New runs.
+	Proxy func(*url.URL) (*url.URL, error)
+	// TLS is the client's side of TLS; nil means the system's roots. It is copied.
+	TLS *tls.Config
+	// DenyPrivate also refuses upstreams at loopback, private and carrier-grade NAT
+	// addresses. Link-local and cloud metadata addresses are always refused.
+	DenyPrivate bool
+
+	DialTimeout   time.Duration // to connect; 0 means 10 s
+	TLSTimeout    time.Duration // for the TLS handshake; 0 means 10 s
+	HeaderTimeout time.Duration // from the request's last byte to the answer's head; 0 means the call's deadline alone
+	IdleTimeout   time.Duration // after which an unused connection is closed; 0 means 90 s
+
+	MaxHeaderBytes int64 // of an answer's head; 0 means 64 KiB
+	IdlePerHost    int   // unused connections kept for one host; 0 means 64
+}
+
+// maxIdle bounds the unused connections kept for all hosts together, so that thousands of
+// upstreams do not use up the process's file descriptors.
+const maxIdle = 1024
+
+// Client is the [plan.Upstream] for the whole process. It is safe for concurrent use.
+type Client struct {
+	proxy func(*url.URL) (*url.URL, error)
+	deny  denied
+	// There are two pools because only one of them may dial where its user points: what
+	// direct dials is an upstream and is checked, what proxied dials is the configured proxy.
+	direct  *http.Transport
+	proxied *http.Transport
+}
+
+// New makes a client. It fails when an option is out of range or when a proxy variable of
+// the environment is no URL, because going around a proxy silently is worse.
+func New(o Options) (*Client, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	c := &Client{proxy: o.Proxy, deny: denied{private: o.DenyPrivate}}
+	dialer := &net.Dialer{Timeout: o.DialTimeout, KeepAlive: 30 * time.Second}
+	guarded := *dialer
+	guarded.Control = c.deny.control
+
+	c.direct = o.transport(guarded.DialContext)
+	c.proxied = o.transport(dialer.DialContext)
+	c.proxied.Proxy = c.mustProxy
+	c.proxied.OnProxyConnectResponse = checkConnect
+	return c, nil
+}
+
+func (o *Options) complete() error {
+	for _, d := range []struct {
+		name  string
+		value *time.Duration
+		usual time.Duration
+	}{
+		{"DialTimeout", &o.DialTimeout, 10 * time.Second},
+		{"TLSTimeout", &o.TLSTimeout, 10 * time.Second},
+		{"HeaderTimeout", &o.HeaderTimeout, 0},
+		{"IdleTimeout", &o.IdleTimeout, 90 * time.Second},
+	} {
+		if *d.value < 0 {
+			return fmt.Errorf("httpclient: %s is negative", d.name)
+		}
+		if *d.value == 0 {
+			*d.value = d.usual
+		}
+	}
+	if o.MaxHeaderBytes < 0 || o.IdlePerHost < 0 {
+		return fmt.Errorf("httpclient: MaxHeaderBytes and IdlePerHost must not be negative")
+	}
+	if o.MaxHeaderBytes == 0 {
+		o.MaxHeaderBytes = 64 << 10
+	}
+	if o.IdlePerHost == 0 {
+		o.IdlePerHost = 64
+	}
+	if o.Proxy == nil {
+		return o.environmentProxy()
+	}
+	return nil
+}
+
+func (o *Options) environmentProxy() error {
+	env := httpproxy.FromEnvironment()
+	for _, v := range []struct{ name, value string }{{"HTTP_PROXY", env.HTTPProxy}, {"HTTPS_PROXY", env.HTTPSProxy}} {
+		// A value may lack its scheme. It may hold a password, so no error quotes it.
+		_, asIs := url.Parse(v.value)
+		_, asHost := url.Parse("http://" + v.value)
+		if asIs != nil && asHost != nil {
+			return fmt.Errorf("%s is not a URL such as http://proxy.example.com:3128", v.name)
+		}
+	}
+	o.Proxy = env.ProxyFunc()
+	return nil
+}
+
+func (o *Options) transport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
+	return &http.Transport{
+		DialContext:            dial,
+		TLSClientConfig:        o.TLS.Clone(),
+		TLSHandshakeTimeout:    o.TLSTimeout,
+		ResponseHeaderTimeout:  o.HeaderTimeout,
+		ExpectContinueTimeout:  time.Second,
+		IdleConnTimeout:        o.IdleTimeout,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    o.IdlePerHost,
+		MaxResponseHeaderBytes: o.MaxHeaderBytes,
+		ForceAttemptHTTP2:      true,
+		// Many calls share one HTTP/2 connection: a dead one must be noticed without waiting
+		// for the kernel to give up.
+		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	}
+}
+
+// Close closes the connections that are not in use. Calls in flight go on.
+func (c *Client) Close() {
+	c.direct.CloseIdleConnections()
+	c.proxied.CloseIdleConnections()
+}
+
+// Do sends the request and gives the answer, whatever its status. An answer's stream is
+// bound to ctx: it breaks off when ctx ends. The stream of the request's body may be read
+// until the answer's body is closed.
+func (c *Client) Do(ctx context.Context, req *plan.Request) (*plan.Response, error) {
+	target := string(req.Target)
+	for attempt := 1; ; attempt++ {
+		x := &exchange{ctx: ctx, req: req}
+		if err := c.send(x, target); err != nil {
+			return nil, err
+		}
+		next, ok := redirected(req, x.answer, attempt)
+		if !ok {
+			return x.response(attempt), nil
+		}
+		x.discard()
+		target = next
+	}
+}
+
+// exchange is one request on the wire and what came of it.
+type exchange struct {
+	ctx    context.Context
+	req    *plan.Request
+	sent   *sentBody          // nil when the request's body is no stream
+	once   *once              // nil when nothing has to be kept from being repeated
+	cancel context.CancelFunc // of once; nil with it
+	answer *http.Response
+}
+
+func (c *Client) send(x *exchange, target string) error {
+	transport, r, err := c.render(x, target)
+	if err != nil {
+		_ = x.req.Body.Close()
+		return x.fault(err, beforeAnswer)
+	}
+	x.answer, err = transport.RoundTrip(r)
+	if err == nil && x.answer.StatusCode == http.StatusSwitchingProtocols {
+		_ = x.answer.Body.Close()
+		err = errUpgrade
+	}
+	if err != nil {
+		x.release()
+		return x.fault(err, beforeAnswer)
+	}
+	return nil
+}
+
+func (x *exchange) release() {
+	if x.cancel != nil {
+		x.cancel()
+	}
+}
