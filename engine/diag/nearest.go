@@ -11,14 +11,17 @@ func Nearest(name string, candidates []string) (string, bool) {
 		if c == name {
 			continue
 		}
-		switch d := distance(name, c, at); {
+		switch d := distance(name, c, at+1); {
 		case d < at:
 			best, at, tie = c, d, false
 		case d == at && best != "" && c != best:
 			tie = true
 		}
 	}
-	return best, best != "" && !tie
+	if tie {
+		return "", false
+	}
+	return best, best != ""
 }
 
 // allowedDistance gives how many edits still count as a slip: none in very short names,

@@ -6,13 +6,18 @@ func (p *parser) consumes(d *Document, part *Value) {
 	section := some(part, "consumes")
 	if section != nil && section.Kind == List {
 		// A file name in place of an entry is an import of that file.
+		inline := *section
+		inline.Items = nil
 		for _, item := range section.Items {
 			if item.Kind == String {
 				d.Imports = append(d.Imports, p.importEntry(item, "consumes"))
+			} else {
+				inline.Items = append(inline.Items, item)
 			}
 		}
+		section = &inline
 	}
-	for _, e := range p.sectionEntries(part, "consumes", "type namespace baseUri resources", diag.Warning) {
+	for _, e := range p.collection(section, "consumes", "consumes", diag.Warning) {
 		if isImport(e.value, "baseUri", "targetUri", "resources") {
 			d.Imports = append(d.Imports, p.importEntry(e.value, "consumes"))
 			continue

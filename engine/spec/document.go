@@ -133,25 +133,8 @@ func (p *parser) truncation(d *Document, root *Value) {
 	})
 }
 
-// sectionEntries reads consumes, exposes or binds: a list of entries, which may also be a
-// mapping from namespaces or, forgivably, one entry without a list around it.
-func (p *parser) sectionEntries(part *Value, key, single string, s diag.Severity) []entry {
-	section := some(part, key)
-	if section == nil || section.Kind != Map {
-		return p.entries(part, key, key, s)
-	}
-	for i := range section.Members {
-		if listed(single, section.Members[i].Key.Value) {
-			p.report(diag.CodeWrongType, diag.Warning, section, "put a dash in front of the entry",
-				"%s is a mapping, expected a list; it is read as its only entry", key)
-			return []entry{{value: section, span: section.Span()}}
-		}
-	}
-	return p.entries(part, key, key, s)
-}
-
 func (p *parser) binds(d *Document, part *Value) {
-	for _, e := range p.sectionEntries(part, "binds", "namespace keys", diag.Warning) {
+	for _, e := range p.entries(part, "binds", "binds", diag.Warning) {
 		if isImport(e.value, "keys") {
 			d.Imports = append(d.Imports, p.importEntry(e.value, "binds"))
 			continue

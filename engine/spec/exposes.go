@@ -7,7 +7,7 @@ import (
 )
 
 func (p *parser) exposes(d *Document, part *Value) {
-	for _, e := range p.sectionEntries(part, "exposes", "type port tools resources", diag.Error) {
+	for _, e := range p.entries(part, "exposes", "exposes", diag.Error) {
 		if isImport(e.value, "type", "port", "resources", "tools") {
 			d.Imports = append(d.Imports, p.importEntry(e.value, "exposes"))
 			continue
