@@ -146,7 +146,7 @@ func (a *Adapter) Drain(ctx context.Context) error {
 	a.mu.Unlock()
 	var ends []<-chan struct{}
 	for _, ep := range live {
-		ends = append(ends, ep.drain())
+		ends = append(ends, ep.streams.end())
 	}
 	for _, end := range ends {
 		select {

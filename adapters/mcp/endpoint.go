@@ -53,6 +53,7 @@ type endpoint struct {
 	current atomic.Pointer[state]
 	closed  atomic.Bool
 	streams *streams
+	visits  tally // requests under way
 
 	// The protocol engine is made when the first client comes.
 	once           sync.Once
@@ -89,29 +90,29 @@ func (e *endpoint) swap(st *state) {
 	}
 }
 
-// drain ends the endpoint's streams and gives a channel that is closed when they are gone.
-// Sessions are closed behind it, each when its calls are done.
-func (e *endpoint) drain() <-chan struct{} {
-	ended := e.streams.end()
-	if s := e.server.Load(); s != nil {
+// close takes the endpoint out of service: its streams end, and its sessions when their
+// calls are answered. (The SDK's Close waits for calls in flight, and drops their answers.)
+func (e *endpoint) close() {
+	e.closed.Store(true)
+	e.streams.end()
+	e.visits.whenNone(func() {
+		s := e.server.Load()
+		if s == nil {
+			return
+		}
 		for session := range s.Sessions() {
-			if session.ID() != "" { // one without ID is a single request under way
+			if session.ID() != "" { // one without ID is a single request, and ends by itself
 				go func() { _ = session.Close() }()
 			}
 		}
-	}
-	return ended
-}
-
-// close takes the endpoint out of service: its streams and sessions end.
-func (e *endpoint) close() {
-	e.closed.Store(true)
-	e.drain()
+	})
 }
 
 // ServeHTTP serves both eras. A client of the modern one says so in a header with every
 // request; all else is the older protocol with its sessions.
 func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	e.visits.enter()
+	defer e.visits.leave()
 	if e.closed.Load() {
 		writeProblem(w, http.StatusNotFound, plan.CodeNotFound.String(), "this MCP endpoint was removed")
 		return

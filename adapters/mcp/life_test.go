@@ -82,21 +82,35 @@ func TestReloadWhileCalling(t *testing.T) {
 	}
 }
 
-// TestRemovedEndpoint: its sessions and streams end, and its address is not found.
+// TestRemovedEndpoint: its streams end, its calls in flight do not, and its address and its
+// sessions are not found.
 func TestRemovedEndpoint(t *testing.T) {
 	t.Parallel()
 	h := open(t, map[string]string{"rooms": rooms, "other": rooms}, mcp.Options{})
 	older, session := h.stream("/mcp/rooms")
 	modernStream := h.listen("/mcp/rooms")
+	started, finish, result := make(chan struct{}), make(chan struct{}), make(chan answer)
+	h.upstream.set(func(context.Context, *plan.Request) (*plan.Response, error) {
+		close(started)
+		<-finish
+		return response(200, "text/plain", "done"), nil
+	})
+	go func() {
+		result <- h.post("/mcp/rooms", map[string]string{"Mcp-Session-Id": session},
+			`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get-room","arguments":{"id":"7"}}}`)
+	}()
+	<-started
 
 	h.load(map[string]string{"other": rooms}, h.upstream)
 	older.wait()
 	modernStream.wait()
 	header, body := modern("tools/list", "", "{}")
-	for _, path := range []string{"/mcp/rooms"} {
-		if a := h.post(path, header, body); a.status != http.StatusNotFound {
-			t.Errorf("%s: %d, want 404", path, a.status)
-		}
+	if a := h.post("/mcp/rooms", header, body); a.status != http.StatusNotFound {
+		t.Errorf("its address: %d, want 404", a.status)
+	}
+	close(finish)
+	if a := <-result; !strings.Contains(a.body, `"text":"done"`) {
+		t.Errorf("the call in flight got %d %q", a.status, a.body)
 	}
 	if a := h.post("/mcp/rooms", map[string]string{"Mcp-Session-Id": session}, `{"jsonrpc":"2.0","id":1,"method":"ping"}`); a.status != http.StatusNotFound {
 		t.Errorf("its session: %d, want 404", a.status)

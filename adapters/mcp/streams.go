@@ -61,3 +61,38 @@ func (s *streams) end() <-chan struct{} {
 	}
 	return s.ended
 }
+
+// tally counts what is under way.
+type tally struct {
+	mu   sync.Mutex
+	n    int
+	then func()
+}
+
+func (t *tally) enter() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n++
+}
+
+func (t *tally) leave() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n--
+	t.settle()
+}
+
+// whenNone calls f once nothing is under way, which may be now. f must not wait.
+func (t *tally) whenNone(f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.then = f
+	t.settle()
+}
+
+func (t *tally) settle() {
+	if t.n == 0 && t.then != nil {
+		t.then()
+		t.then = nil
+	}
+}
