@@ -2,6 +2,9 @@ package plan
 
 import (
 	"errors"
+	"fmt"
+	"net/url"
+	"strings"
 	"time"
 
 	"capd/engine/diag"
@@ -28,15 +31,176 @@ type BindOptions struct {
 
 // Bound is a plan's variables with their values and the way upstream. It is immutable.
 type Bound struct {
+	plan  *Plan
 	opts  BindOptions
 	units map[*Unit]*boundUnit
 }
 
+// boundUnit holds the values of one document, by the indices of its Variables and Bases.
+type boundUnit struct {
+	values []boundValue
+	bases  []boundBase
+}
+
+type boundValue struct {
+	value Secret
+	err   *Error
+}
+
+type boundBase struct {
+	base    *Base
+	err     *Error
+	secrets []Secret
+}
+
 // Bind looks up every variable of the plan. A variable without a value is a warning, and
 // an error of the calls that need it.
-func Bind(p *Plan, o BindOptions) (*Bound, diag.List) { panic("later") }
+func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
+	b := &Bound{plan: p, opts: o, units: make(map[*Unit]*boundUnit, len(p.Units))}
+	var list diag.List
+	for _, u := range p.Units {
+		bu := &boundUnit{values: make([]boundValue, len(u.Variables))}
+		for i, v := range u.Variables {
+			bu.values[i] = o.lookUp(u, v, &list)
+		}
+		for _, base := range u.Bases {
+			bu.bases = append(bu.bases, base.bind(u, bu, o.Placeholders, &list))
+		}
+		b.units[u] = bu
+	}
+	list.Sort()
+	return b, list
+}
 
 // Plan gives the plan whose variables are bound; nil for a nil Bound.
-func (b *Bound) Plan() *Plan { panic("later") }
+func (b *Bound) Plan() *Plan {
+	if b == nil {
+		return nil
+	}
+	return b.plan
+}
 
-type boundUnit struct{}
+func (o BindOptions) lookUp(u *Unit, v *Variable, list *diag.List) boundValue {
+	value, err := Secret{}, ErrUnset
+	if o.Look != nil {
+		value, err = o.Look(u.ID, v)
+	}
+	switch {
+	case err == nil:
+		return boundValue{value: value}
+	case o.Placeholders && errors.Is(err, ErrUnset):
+		return boundValue{value: NewSecret("<" + v.Name + ">")}
+	}
+	message := fmt.Sprintf("variable %s is not set", v.Name)
+	if !errors.Is(err, ErrUnset) {
+		message = fmt.Sprintf("variable %s cannot be read", v.Name)
+	}
+	list.Add(diag.Diagnostic{
+		Code: diag.CodeMissingVariable, Severity: diag.Warning, Rule: "V5", Span: v.Span,
+		Unit: diag.Unit{Doc: u.ID}, Message: message + "; operations that use it will fail",
+		Hint: fmt.Sprintf("set %s in the environment or in an --env-file", v.Name),
+	})
+	return boundValue{err: &Error{Code: CodeNotConfigured, Message: message, Cause: err}}
+}
+
+// base gives a bound base, and notes the secrets in it.
+func (b *boundUnit) base(of *BaseURI, s *scope) (*Base, *Error) {
+	got := &b.bases[of.index]
+	for _, v := range got.secrets {
+		s.use(v)
+	}
+	return got.base, got.err
+}
+
+// BaseURI is a compiled base URI: literal text and variables. What an operation's own
+// parameters fill has been moved to the operation's path.
+type BaseURI struct {
+	parts []basePart
+	span  diag.Span
+	index int // in Unit.Bases
+}
+
+type basePart struct {
+	literal  string
+	variable *Variable // nil for literal text
+}
+
+func (b *BaseURI) bind(u *Unit, bu *boundUnit, placeholders bool, list *diag.List) boundBase {
+	var text strings.Builder
+	var out boundBase
+	for _, p := range b.parts {
+		if p.variable == nil {
+			text.WriteString(p.literal)
+			continue
+		}
+		v := bu.values[p.variable.index]
+		if v.err != nil {
+			return boundBase{err: v.err}
+		}
+		if !p.variable.Setting {
+			out.secrets = append(out.secrets, v.value)
+		}
+		text.WriteString(v.value.Reveal())
+	}
+	base, code, problem := parseBase(text.String(), placeholders)
+	if problem != "" {
+		if b.hasVariables() { // a literal one was judged while compiling
+			list.Add(diag.Diagnostic{
+				Code: code, Severity: diag.Warning, Rule: "V3", Span: b.span, Unit: diag.Unit{Doc: u.ID},
+				Message: "the base URI with its variables filled in " + problem,
+				Hint:    "the variable must hold an http:// or https:// address",
+			})
+		}
+		return boundBase{err: Errorf(CodeNotConfigured, "the base URI with its variables filled in %s", problem)}
+	}
+	out.base = base
+	return out
+}
+
+func (b *BaseURI) hasVariables() bool {
+	for _, p := range b.parts {
+		if p.variable != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// parseBase reads a base URI after substitution (contract V3). problem says what is wrong
+// without naming a value. Under placeholders a host such as <NAME> is let through.
+func parseBase(s string, placeholders bool) (base *Base, code diag.Code, problem string) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return nil, diag.CodeBaseURINoHost, "is empty"
+	}
+	scheme, rest, found := strings.Cut(s, "://")
+	switch {
+	case strings.HasPrefix(s, "//"):
+		scheme, rest = "https", s[2:]
+	case !found && strings.HasPrefix(s, "/"):
+		return nil, diag.CodeBaseURINoHost, "has no host"
+	case !found:
+		scheme, rest = "https", s
+	}
+	scheme = strings.ToLower(scheme)
+	if scheme != "http" && scheme != "https" {
+		return nil, diag.CodeBaseURIScheme, "is not an http or https address"
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	rest, _, _ = strings.Cut(rest, "?")
+	host, path := rest, ""
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		host, path = rest[:i], rest[i:]
+	}
+	if strings.Contains(host, "@") {
+		return nil, diag.CodeBaseURIUserinfo, "holds a user name or password"
+	}
+	if placeholders && strings.Contains(host, "<") {
+		return &Base{Scheme: scheme, Host: host, Path: escapeLiteral(path)}, "", ""
+	}
+	u, err := url.Parse(scheme + "://" + host)
+	if err != nil || u.Hostname() == "" || u.Host != host || strings.ContainsAny(host, " \\") {
+		return nil, diag.CodeBaseURINoHost, "has no usable host"
+	}
+	return &Base{Scheme: scheme, Host: host, Path: escapeLiteral(path)}, "", ""
+}

@@ -1,39 +1,73 @@
 package plan
 
-import "context"
+import (
+	"encoding/base64"
+	"net/url"
+	"slices"
+	"strings"
+)
 
-// BaseURI is a compiled base URI: text and variables.
-type BaseURI struct{}
+// Call is a compiled consumed operation as one exposed operation uses it. It is immutable.
+type Call struct {
+	unit        *Unit
+	name        string
+	method      string
+	description string
+	base        *BaseURI
+	path        []pathPart
+	pattern     []Segment
+	query       []queryPart
+	headers     []headerPart
+	cookies     []headerPart
+	basic       *basicAuth
+	body        bodyPlan
+	mapped      bool // the answer is mapped, so it must be held and decoded
+	samples     []Sample
 
-// Operation is one thing a caller can do, the same for every adapter. It is immutable.
-type Operation struct{}
+	// required are the slots that must have a value before anything is sent.
+	required []requirement
+}
 
-// Name gives "<document>/<adapter namespace>/<operation or tool>", for logs and metrics.
-func (op *Operation) Name() string { panic("later") }
+// pathPart is escaped literal text, or a value when value is set.
+type pathPart struct {
+	literal string
+	value   *expression
+	name    string
+	segment bool // the value is a path value (contract U4), not a piece of one
+}
 
-// Bind finds the operation's inputs in a request. It reads src.Body only when the
-// operation needs a part of it. The error is an *[Error].
-func (op *Operation) Bind(src *Source) (Args, error) { panic("later") }
+type queryPart struct {
+	name  string
+	value expression
+}
 
-// Invoke renders the upstream request, sends it and shapes the answer. The error is an
-// *[Error]. The caller closes the result's body.
-func (op *Operation) Invoke(ctx context.Context, in *Invocation) (*Result, error) { panic("later") }
+type headerPart struct {
+	name   string
+	prefix string // put before the value unless it is there: "Bearer "
+	value  expression
+	secret bool
+}
 
-// Call is a compiled consumed operation as one exposed operation uses it.
-type Call struct{}
+type basicAuth struct{ username, password expression }
+
+// requirement is a slot that needs a value; input is its name as the caller knows it.
+type requirement struct {
+	value expression
+	input string
+}
 
 // Name gives "<consumed namespace>.<operation>".
-func (c *Call) Name() string { panic("later") }
+func (c *Call) Name() string { return c.name }
 
 // Unit gives the document the call belongs to.
-func (c *Call) Unit() *Unit { panic("later") }
+func (c *Call) Unit() *Unit { return c.unit }
 
 // Method gives the upstream's method, upper case.
-func (c *Call) Method() string { panic("later") }
+func (c *Call) Method() string { return c.method }
 
 // Segments gives the pattern of the operation's path, the base path left out. The Param
 // numbers of its parts have no further meaning.
-func (c *Call) Segments() []Segment { panic("later") }
+func (c *Call) Segments() []Segment { return c.pattern }
 
 // Sample is a place of the upstream's answer that the operation's output reads.
 type Sample struct {
@@ -43,4 +77,222 @@ type Sample struct {
 
 // Samples gives the places the operation's output mappings read; none when it hands the
 // whole body on.
-func (c *Call) Samples() []Sample { panic("later") }
+func (c *Call) Samples() []Sample { return c.samples }
+
+// render makes the upstream request of one call.
+func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
+	for i := range c.required {
+		if r := &c.required[i]; isMissing(r.value.eval(s)) && s.err == nil {
+			return nil, Errorf(CodeInvalidInput, "input %q is required", r.input)
+		}
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	base, err := s.vars.base(c.base, s)
+	if err != nil {
+		return nil, err
+	}
+	req := &Request{Method: c.method, Base: base, Call: c}
+	req.Target, err = c.target(base, s)
+	if err != nil {
+		return nil, err
+	}
+	var contentType string
+	req.Body, contentType, err = c.body.render(s, args)
+	if err != nil {
+		return nil, err
+	}
+	if req.Header, err = c.header(s, contentType, !req.Body.IsEmpty()); err != nil {
+		return nil, err
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	req.Accept = Accept{Stream: !c.mapped, Encoding: args.encoding}
+	req.Secrets = s.secrets
+	return req, nil
+}
+
+// target joins base path and path with one slash (contract C8) and appends the query.
+func (c *Call) target(base *Base, s *scope) ([]byte, *Error) {
+	path := make([]byte, 0, 128)
+	for i := range c.path {
+		p := &c.path[i]
+		if p.value == nil {
+			path = append(path, p.literal...)
+			continue
+		}
+		v := joinedText(p.value.eval(s))
+		if s.err != nil {
+			return nil, s.err
+		}
+		if v == "" || p.segment && (v == "." || v == "..") {
+			return nil, Errorf(CodeInvalidInput, "input %q must not be empty, \".\" or \"..\", since it is part of a path", p.name)
+		}
+		path = appendPathEscaped(path, v)
+	}
+	target := joinPath(base.Path, string(path))
+	return c.appendQuery(target, s)
+}
+
+// joinPath puts exactly one slash between base and path and normalises nothing else. A path
+// that is empty leaves the base path as it is.
+func joinPath(base, path string) []byte {
+	switch {
+	case path == "" && base == "":
+		return []byte("/")
+	case path == "":
+		return []byte(base)
+	}
+	base = strings.TrimSuffix(base, "/")
+	if path[0] != '/' {
+		base += "/"
+	}
+	return append([]byte(base), path...)
+}
+
+func (c *Call) appendQuery(target []byte, s *scope) ([]byte, *Error) {
+	sep := byte('?')
+	add := func(name, value string) {
+		target = append(target, sep)
+		sep = '&'
+		target = append(target, url.QueryEscape(name)...)
+		target = append(target, '=')
+		target = append(target, url.QueryEscape(value)...)
+	}
+	for i := range c.query {
+		q := &c.query[i]
+		v := q.value.eval(s)
+		if isMissing(v) {
+			continue
+		}
+		if list, ok := listOf(v); ok {
+			for _, e := range list {
+				add(q.name, textOf(e))
+			}
+			continue
+		}
+		add(q.name, textOf(v))
+	}
+	return target, s.err
+}
+
+func (c *Call) header(s *scope, contentType string, hasBody bool) ([]Field, *Error) {
+	out := make([]Field, 0, len(c.headers)+3)
+	for i := range c.headers {
+		h := &c.headers[i]
+		v := h.value.eval(s)
+		if isMissing(v) {
+			continue
+		}
+		text := joinedText(v)
+		if err := checkHeader(h.name, text, h.secret); err != nil {
+			return nil, err
+		}
+		if h.prefix != "" && (len(text) < len(h.prefix) || !strings.EqualFold(text[:len(h.prefix)], h.prefix)) {
+			text = h.prefix + text
+		}
+		if strings.EqualFold(h.name, "Content-Type") {
+			if !hasBody {
+				continue
+			}
+			contentType = ""
+		}
+		out = append(out, Field{Name: h.name, Value: text, Secret: h.secret})
+	}
+	if c.basic != nil {
+		user, pass := textOf(c.basic.username.eval(s)), textOf(c.basic.password.eval(s))
+		token := base64.StdEncoding.EncodeToString([]byte(user + ":" + pass))
+		s.use(NewSecret(token))
+		out = append(out, Field{Name: "Authorization", Value: "Basic " + token, Secret: true})
+	}
+	if cookie, err := c.cookie(s); err != nil {
+		return nil, err
+	} else if cookie != "" {
+		out = append(out, Field{Name: "Cookie", Value: cookie, Secret: true})
+	}
+	if contentType != "" && hasBody {
+		out = append(out, Field{Name: "Content-Type", Value: contentType})
+	}
+	return out, s.err
+}
+
+// cookie gives the one Cookie header (RFC 6265 4.2.1).
+func (c *Call) cookie(s *scope) (string, *Error) {
+	var b strings.Builder
+	for i := range c.cookies {
+		k := &c.cookies[i]
+		v := k.value.eval(s)
+		if isMissing(v) {
+			continue
+		}
+		text := joinedText(v)
+		if err := checkHeader(k.name, text, k.secret); err != nil {
+			return "", err
+		}
+		if strings.ContainsAny(text, ";") {
+			return "", Errorf(CodeInvalidInput, "cookie %q must not hold a semicolon", k.name)
+		}
+		if b.Len() > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(k.name + "=" + text)
+	}
+	return b.String(), nil
+}
+
+// checkHeader refuses what could end a header or begin another (RFC 9110 5.5).
+func checkHeader(name, value string, configured bool) *Error {
+	bad := strings.IndexFunc(value, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f })
+	switch {
+	case bad < 0:
+		return nil
+	case configured:
+		return Errorf(CodeNotConfigured, "the configured value for %q holds a control character", name)
+	}
+	return Errorf(CodeInvalidInput, "input %q must not hold control characters, since it is sent as a header", name)
+}
+
+// appendPathEscaped percent-encodes everything but unreserved characters (contract U1).
+func appendPathEscaped(dst []byte, s string) []byte {
+	const upper = "0123456789ABCDEF"
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if isUnreserved(c) {
+			dst = append(dst, c)
+		} else {
+			dst = append(dst, '%', upper[c>>4], upper[c&15])
+		}
+	}
+	return dst
+}
+
+func isUnreserved(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
+// escapeLiteral encodes only what RFC 3986 forbids in a path (contract U2). Escapes that
+// are there already stay.
+func escapeLiteral(s string) string {
+	const upper = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case isUnreserved(c), strings.IndexByte("/:@!$&'()*+,;=", c) >= 0:
+			b.WriteByte(c)
+		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(upper[c>>4])
+			b.WriteByte(upper[c&15])
+		}
+	}
+	return b.String()
+}
+
+func isHex(c byte) bool {
+	return slices.Contains([]byte("0123456789abcdefABCDEF"), c)
+}

@@ -1,10 +1,154 @@
 package plan
 
 import (
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+
 	"capd/engine/diag"
 	"capd/engine/spec"
 )
 
 // Compile turns one document into a unit. It is pure. It returns nil when nothing of the
 // document can be served; the list then holds an error that says why.
-func Compile(doc *spec.Document) (*Unit, diag.List) { panic("later") }
+func Compile(doc *spec.Document) (unit *Unit, list diag.List) {
+	defer func() {
+		if r := recover(); r != nil {
+			unit, list = nil, diag.List{{
+				Code: diag.CodeInternal, Severity: diag.Error, Span: diag.Span{File: doc.File}, Unit: diag.Unit{Doc: doc.ID},
+				Message: "capd failed while compiling this document", Hint: fmt.Sprintf("please report it: %v at %s", r, origin(debug.Stack())),
+			}}
+		}
+	}()
+	c := &compiler{
+		doc:    doc,
+		unit:   &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value},
+		faults: map[string]int{},
+	}
+	c.vars.init(c)
+	c.consume()
+	c.expose()
+	c.finish()
+	c.list.Sort()
+	if !c.serves() {
+		return nil, c.list
+	}
+	return c.unit, c.list
+}
+
+// origin gives the function in which a panic began.
+func origin(stack []byte) string {
+	for _, line := range strings.Split(string(stack), "\n") {
+		if strings.HasPrefix(line, "capd/engine/plan.") && !strings.Contains(line, "Compile.func") {
+			name, _, _ := strings.Cut(strings.TrimPrefix(line, "capd/engine/"), "(")
+			return name
+		}
+	}
+	return "an unknown place"
+}
+
+// compiler holds what is known while one document is compiled.
+type compiler struct {
+	doc        *spec.Document
+	unit       *Unit
+	list       diag.List
+	faults     map[string]int // faults already reported, by code, place and message: index in list
+	vars       variables
+	namespaces map[string]*namespace
+	order      []*namespace
+	imports    map[string]spec.Import
+}
+
+// fault is why a unit is refused: a diagnostic that is not reported yet.
+type fault struct {
+	code    diag.Code
+	rule    string
+	span    diag.Span
+	path    string
+	message string
+	hint    string
+	related []diag.Related
+}
+
+func faultf(code diag.Code, rule string, span diag.Span, format string, args ...any) *fault {
+	return &fault{code: code, rule: rule, span: span, message: fmt.Sprintf(format, args...)}
+}
+
+func (f *fault) hintf(format string, args ...any) *fault {
+	f.hint = fmt.Sprintf(format, args...)
+	return f
+}
+
+// refuse reports why a unit is not served. The same fault of several units is reported
+// once; the other units are related places.
+func (c *compiler) refuse(u diag.Unit, at diag.Span, what string, f *fault) *Refusal {
+	u.Doc = c.doc.ID
+	key := string(f.code) + "\x00" + f.span.String() + "\x00" + f.message
+	if i, ok := c.faults[key]; ok {
+		c.list[i].Related = append(c.list[i].Related, diag.Related{Span: at, Message: what + " is refused for the same reason"})
+	} else {
+		d := diag.Diagnostic{
+			Code: f.code, Severity: diag.Error, Rule: f.rule, Span: f.span, Path: f.path, Unit: u,
+			Message: f.message, Hint: f.hint, Related: f.related,
+		}
+		if at != f.span && at.Start.IsValid() {
+			d.Related = append(slices.Clone(d.Related), diag.Related{Span: at, Message: what + " is not served"})
+		}
+		c.faults[key] = len(c.list)
+		c.list.Add(d)
+	}
+	return &Refusal{Code: f.code, Reason: f.message}
+}
+
+// note reports something that refuses nothing, once.
+func (c *compiler) note(sev diag.Severity, u diag.Unit, f *fault) {
+	u.Doc = c.doc.ID
+	key := string(f.code) + "\x00" + f.span.String() + "\x00" + f.message
+	if _, ok := c.faults[key]; ok {
+		return
+	}
+	c.faults[key] = len(c.list)
+	c.list.Add(diag.Diagnostic{
+		Code: f.code, Severity: sev, Rule: f.rule, Span: f.span, Path: f.path, Unit: u,
+		Message: f.message, Hint: f.hint, Related: f.related,
+	})
+}
+
+func (c *compiler) serves() bool {
+	for _, e := range c.unit.Exposures {
+		if len(e.Routes)+len(e.Tools) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// finish judges the document as a whole and drops what no served operation needs.
+func (c *compiler) finish() {
+	declared := 0
+	for i := range c.doc.Exposes {
+		e := &c.doc.Exposes[i]
+		declared += len(e.Tools)
+		for j := range e.Resources {
+			declared += len(e.Resources[j].Operations)
+		}
+	}
+	if declared == 0 {
+		c.nothingExposed()
+	}
+	c.vars.settle()
+}
+
+func (c *compiler) nothingExposed() {
+	whole := diag.Span{File: c.doc.File}
+	f := faultf(diag.CodeNothingExposed, "L4", whole, "the document exposes no REST operation and no MCP tool").
+		hintf("add an adapter of type rest or mcp to capability.exposes")
+	if t := c.doc.Truncation; t != nil {
+		f = faultf(diag.CodeTruncatedBeforeExposes, "L4", t.Span, "the text was cut off before anything is exposed")
+		if t.Source != "" {
+			f.hintf("get the full text from %s", t.Source)
+		}
+	}
+	c.refuse(diag.Unit{}, f.span, "the document", f)
+}

@@ -1,6 +1,16 @@
 package plan
 
-import "capd/engine/diag"
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"capd/engine/diag"
+)
 
 // LinkOptions decides on which addresses exposures are served.
 type LinkOptions struct {
@@ -12,7 +22,228 @@ type LinkOptions struct {
 	AllowSpecAddress bool
 }
 
-// Link gives each exposure its addresses and resolves what documents claim twice. Units of
-// prev that are among units are reused as they are. It reports only problems between
-// documents.
-func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) { panic("later") }
+// Link gives each exposure its addresses and resolves what documents claim twice
+// (decision D3). Units are used as they are, so that those of an unchanged document stay
+// the same between plans; so do the listeners of prev that come out equal. It reports only
+// problems between documents.
+func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
+	l := &linker{options: o, listeners: map[string]*Listener{}}
+	p := &Plan{Units: slices.Clone(units)}
+	slices.SortStableFunc(p.Units, func(a, b *Unit) int { return cmp.Compare(a.ID, b.ID) })
+	for _, u := range p.Units {
+		for _, e := range u.Exposures {
+			if addr, ok := l.address(e); ok {
+				l.listener(addr).mount(e)
+			}
+		}
+	}
+	for _, addr := range sortedKeys(l.listeners) {
+		x := l.listeners[addr]
+		l.shadowed(x)
+		l.bareRoutes(x)
+		if old := prev.Listener(addr); old != nil && old.equal(x) {
+			x = old
+		}
+		p.Listeners = append(p.Listeners, x)
+	}
+	l.list.Sort()
+	return p, l.list
+}
+
+type linker struct {
+	options   LinkOptions
+	listeners map[string]*Listener
+	list      diag.List
+}
+
+func (l *linker) note(sev diag.Severity, code diag.Code, e *Exposure, at diag.Span, hint, format string, args ...any) {
+	l.list.Add(diag.Diagnostic{
+		Code: code, Severity: sev, Rule: "D3", Span: at, Unit: diag.Unit{Doc: e.Unit.ID, Adapter: adapterName(e)},
+		Message: fmt.Sprintf(format, args...), Hint: hint,
+	})
+}
+
+// address gives where an exposure is served.
+func (l *linker) address(e *Exposure) (string, bool) {
+	switch {
+	case e.Kind == MCP && e.Transport == "stdio":
+		return "", false
+	case l.options.Listen != "":
+		return l.options.Listen, true
+	case e.Port == 0:
+		l.note(diag.Error, diag.CodeMissingPort, e, e.Span, "add port, or serve with --listen", "the adapter has no port")
+		return "", false
+	}
+	host := cmp.Or(l.options.Address, "127.0.0.1")
+	if e.Address != "" && l.options.AllowSpecAddress && l.options.Address == "" {
+		host = e.Address
+	} else if e.Address != "" && !isLoopback(e.Address) && l.options.Address == "" {
+		l.note(diag.Warning, diag.CodeSpecAddress, e, e.Span, "serve with --allow-spec-address to honour it, or with --address",
+			"the address %s is not honoured; the adapter listens on %s", e.Address, host)
+	}
+	if strings.EqualFold(host, "localhost") {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), strconv.Itoa(e.Port)), true
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+func (l *linker) listener(addr string) *Listener {
+	x := l.listeners[addr]
+	if x == nil {
+		x = &Listener{Addr: addr}
+		l.listeners[addr] = x
+	}
+	return x
+}
+
+// mount gives an exposure its fixed addresses on this listener.
+func (x *Listener) mount(e *Exposure) {
+	if e.Kind.Prefix() == "" {
+		return
+	}
+	same, first := 0, true
+	for _, o := range e.Unit.Exposures {
+		if o.Kind == e.Kind && !(o.Kind == MCP && o.Transport == "stdio") {
+			if same == 0 {
+				first = o == e
+			}
+			same++
+		}
+	}
+	id := strings.Split(e.Unit.ID, "/")
+	if first {
+		x.Mounts = append(x.Mounts, newMount(e, id, true))
+	}
+	if same > 1 && e.Namespace != "" {
+		x.Mounts = append(x.Mounts, newMount(e, append(slices.Clone(id), e.Namespace), !first))
+	}
+	if e.Kind == MCP {
+		x.countMCP()
+	}
+}
+
+func newMount(e *Exposure, segments []string, main bool) *Mount {
+	path := "/" + e.Kind.Prefix()
+	for _, s := range segments {
+		path += "/" + url.PathEscape(s)
+	}
+	return &Mount{Exposure: e, Path: path, Segments: segments, Main: main}
+}
+
+// countMCP keeps SoleMCP true: the one MCP exposure, or none of several.
+func (x *Listener) countMCP() {
+	x.SoleMCP = nil
+	for _, m := range x.Mounts {
+		if m.Exposure.Kind != MCP || !m.Main {
+			continue
+		}
+		if x.SoleMCP != nil {
+			x.SoleMCP = nil
+			return
+		}
+		x.SoleMCP = m
+	}
+}
+
+// shadowed reports addresses of one document that lie inside those of another's longer ID.
+func (l *linker) shadowed(x *Listener) {
+	owner := map[string]*Mount{}
+	for _, m := range x.Mounts {
+		key := m.Path
+		if first := owner[key]; first != nil {
+			l.note(diag.Warning, diag.CodeShadowedAddress, m.Exposure, m.Exposure.Span, "rename the document or the adapter", "%s belongs to document %s", m.Path, first.Exposure.Unit.ID)
+			continue
+		}
+		owner[key] = m
+	}
+	inside := map[string][]*Mount{} // by the path of each shorter address
+	for _, m := range x.Mounts {
+		for n := 1; n < len(m.Segments); n++ {
+			key := mountKey(m.Exposure.Kind, m.Segments[:n])
+			inside[key] = append(inside[key], m)
+		}
+	}
+	for _, m := range x.Mounts {
+		for _, o := range inside[mountKey(m.Exposure.Kind, m.Segments)] {
+			for _, r := range m.Exposure.Routes {
+				if o.Exposure != m.Exposure && beginsWith(r, o.Segments[len(m.Segments):]) {
+					l.note(diag.Warning, diag.CodeShadowedAddress, m.Exposure, r.Span, "rename one of the documents", "%s%s is hidden by document %s", m.Path, r.Path, o.Exposure.Unit.ID)
+				}
+			}
+		}
+	}
+}
+
+func mountKey(k Kind, segments []string) string {
+	return string(k) + "\x00" + strings.Join(segments, "\x00")
+}
+
+// beginsWith reports whether the route's path begins with those literal segments.
+func beginsWith(r *Route, segments []string) bool {
+	if len(segments) > len(r.Segments) {
+		return false
+	}
+	for i, want := range segments {
+		s := r.Segments[i]
+		if len(s) != 1 || s[0].Param >= 0 || s[0].Literal != want {
+			return false
+		}
+	}
+	return true
+}
+
+// bareRoutes mounts routes at their declared path too. Of several documents that claim one,
+// the first ID wins.
+func (l *linker) bareRoutes(x *Listener) {
+	claimed := map[string]*BareRoute{}
+	for _, m := range x.Mounts {
+		if m.Exposure.Kind != REST || !m.Main {
+			continue
+		}
+		for _, r := range m.Exposure.Routes {
+			if isReserved(r) {
+				l.note(diag.Warning, diag.CodeReservedPath, m.Exposure, r.Span, "", "%s is under a path of capd's own; it is served at %s%s only", r.Path, m.Path, r.Path)
+				continue
+			}
+			key := routeKey(r)
+			if first := claimed[key]; first != nil {
+				if first.Exposure.Unit != m.Exposure.Unit || first.Exposure != m.Exposure {
+					l.conflict(m, r, first)
+				}
+				continue
+			}
+			b := &BareRoute{Exposure: m.Exposure, Route: r}
+			claimed[key] = b
+			x.Bare = append(x.Bare, b)
+		}
+	}
+}
+
+func (l *linker) conflict(m *Mount, r *Route, first *BareRoute) {
+	l.note(diag.Warning, diag.CodeRouteConflict, m.Exposure, r.Span, "", "%s %s is claimed by document %s too; here it is served at %s%s only",
+		r.Method, r.Path, first.Exposure.Unit.ID, m.Path, r.Path)
+	d := &l.list[len(l.list)-1]
+	d.Related = []diag.Related{{Span: first.Route.Span, Message: "served at the bare path"}}
+}
+
+func isReserved(r *Route) bool {
+	if len(r.Segments) == 0 || len(r.Segments[0]) != 1 || r.Segments[0][0].Param >= 0 {
+		return false
+	}
+	switch r.Segments[0][0].Literal {
+	case "apis", "mcp", "skills", ".well-known":
+		return true
+	}
+	return false
+}
+
+// equal reports whether both serve the very same things.
+func (x *Listener) equal(y *Listener) bool {
+	return slices.EqualFunc(x.Mounts, y.Mounts, func(a, b *Mount) bool { return a.Exposure == b.Exposure && a.Path == b.Path && a.Main == b.Main }) &&
+		slices.EqualFunc(x.Bare, y.Bare, func(a, b *BareRoute) bool { return *a == *b })
+}

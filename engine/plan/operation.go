@@ -30,6 +30,7 @@ type Source struct {
 type Args struct {
 	values      []any // JSON value, or absent{}
 	body        Body
+	inbound     any // body as a value, when members are merged into it
 	contentType string
 	encoding    string
 }

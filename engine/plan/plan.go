@@ -40,7 +40,7 @@ type Unit struct {
 	Description string
 	Exposures   []*Exposure
 	Variables   []*Variable // what the document's served operations need, by name
-	Bases       []*BaseURI  // what its consumed APIs' base URIs are made of
+	Bases       []*BaseURI  // the base URIs its served operations call
 }
 
 // Exposure is one adapter of a document.
@@ -123,7 +123,7 @@ type Variable struct {
 	Declared  bool
 	Setting   bool // stands only in a scheme, host, port or base path: may be printed
 	Span      diag.Span
-	Index     int // in Unit.Variables
+	index     int // in Unit.Variables
 }
 
 // Plan is everything that is served at one time. It is immutable.

@@ -1,0 +1,240 @@
+package plan
+
+import (
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// authPlan is the compiled authentication of a consumed API (contract A).
+type authPlan struct {
+	basic  *basicAuth
+	fields []authField
+}
+
+type authField struct {
+	in, name string
+	prefix   string
+	value    expression
+}
+
+// fills reports whether authentication provides that parameter (contract A5).
+func (a *authPlan) fills(in, name string) bool {
+	if a.basic != nil && in == "header" && strings.EqualFold(name, "Authorization") {
+		return true
+	}
+	for _, f := range a.fields {
+		if f.in == in && sameSlotName(in, f.name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// readAuth compiles the authentication of an operation's API.
+func (c *compiler) readAuth(op *consumed) {
+	v := op.api.Auth
+	if v == nil {
+		return
+	}
+	if v.Kind != spec.Map {
+		op.fail(faultf(diag.CodeAuthUnsupported, "A", v.Span(), "authentication of %s is not a mapping", op.namespace))
+		return
+	}
+	a := authReader{c: c, op: op, v: v}
+	switch strings.ToLower(a.text("type").Value) {
+	case "bearer":
+		a.add("header", "Authorization", "Bearer ", a.first("token", "value"))
+	case "basic":
+		a.basic()
+	case "apikey", "api-key", "api_key":
+		a.apiKey()
+	case "header":
+		a.add("header", a.text("header").Value, "", a.first("value", "token"))
+	case "query":
+		a.query()
+	case "":
+		a.fault(diag.CodeAuthIncomplete, "A", v.Span(), "authentication of %s has no type", op.namespace)
+	default:
+		a.fault(diag.CodeAuthUnsupported, "A4", a.text("type").Span(), "authentication type %q is not supported", a.text("type").Value)
+	}
+	a.fillPath()
+}
+
+type authReader struct {
+	c  *compiler
+	op *consumed
+	v  *spec.Value
+}
+
+func (a *authReader) fault(code diag.Code, rule string, at diag.Span, format string, args ...any) {
+	a.op.fail(faultf(code, rule, at, format, args...))
+}
+
+func (a *authReader) text(key string) spec.Text { return a.v.Get(key).AsText() }
+
+// first gives the first key that is there with a value.
+func (a *authReader) first(keys ...string) spec.Text {
+	for _, k := range keys {
+		if t := a.text(k); t.Value != "" {
+			return t
+		}
+	}
+	return spec.Text{}
+}
+
+func (a *authReader) add(in, name, prefix string, value spec.Text) {
+	if name == "" || value.Value == "" {
+		a.fault(diag.CodeAuthIncomplete, "A4", a.v.Span(), "authentication of %s has no %s", a.op.namespace, missing(name, "name", "value"))
+		return
+	}
+	x, f := a.secret(value)
+	if f != nil {
+		a.op.fail(f)
+		return
+	}
+	switch in {
+	case "header", "query", "cookie", "body", "path":
+	default:
+		a.fault(diag.CodeAuthUnsupported, "A3", a.v.Span(), "authentication of %s has the placement %q; expected header, query, cookie, body or path", a.op.namespace, in)
+		return
+	}
+	if in == "header" && !isToken(name) {
+		a.fault(diag.CodeAuthIncomplete, "A3", a.v.Span(), "authentication of %s names no valid header", a.op.namespace)
+		return
+	}
+	a.op.auth.fields = append(a.op.auth.fields, authField{in: in, name: name, prefix: prefix, value: x})
+}
+
+func missing(have, a, b string) string {
+	if have == "" {
+		return a
+	}
+	return b
+}
+
+func (a *authReader) basic() {
+	if a.v.Get("username") == nil && a.v.Get("password") == nil {
+		a.fault(diag.CodeAuthIncomplete, "A2", a.v.Span(), "authentication of %s has neither username nor password", a.op.namespace)
+		return
+	}
+	user, f := a.secret(a.text("username"))
+	if f == nil {
+		var pass expression
+		if pass, f = a.secret(a.text("password")); f == nil {
+			a.op.auth.basic = &basicAuth{username: user, password: pass}
+		}
+	}
+	a.op.fail(f)
+}
+
+// apiKey reads every spelling of rule A3.
+func (a *authReader) apiKey() {
+	if h := a.v.Get("headers"); h != nil {
+		a.headerPairs(h)
+		return
+	}
+	value, name := a.first("value", "token"), ""
+	if value.Value != "" {
+		name = a.first("key", "name", "header").Value
+	} else {
+		value, name = a.text("key"), a.first("header", "name").Value
+	}
+	in := strings.ToLower(a.first("placement", "in").Value)
+	if in == "" {
+		in = "header"
+	}
+	a.add(in, name, "", value)
+}
+
+// headerPairs reads a mapping of names to values, or a list of key/value mappings.
+func (a *authReader) headerPairs(h *spec.Value) {
+	for _, m := range h.Members {
+		a.add("header", m.Key.Value, "", m.Value.AsText())
+	}
+	for _, item := range h.Items {
+		key := item.Get("key").AsText()
+		if key.Value == "" {
+			key = item.Get("name").AsText()
+		}
+		a.add("header", key.Value, "", item.Get("value").AsText())
+	}
+	if len(h.Members)+len(h.Items) == 0 {
+		a.fault(diag.CodeAuthIncomplete, "A3", h.Span(), "authentication of %s has no headers", a.op.namespace)
+	}
+}
+
+func (a *authReader) query() {
+	params := a.v.Get("parameters")
+	if params == nil || len(params.Items)+len(params.Members) == 0 {
+		a.fault(diag.CodeAuthIncomplete, "A4", a.v.Span(), "authentication of %s has no parameters", a.op.namespace)
+		return
+	}
+	for _, item := range params.Items {
+		a.add("query", item.Get("name").AsText().Value, "", item.Get("value").AsText())
+	}
+	for _, m := range params.Members {
+		a.add("query", m.Key.Value, "", m.Value.AsText())
+	}
+}
+
+// secret compiles a credential: text and variables, never an input.
+func (a *authReader) secret(t spec.Text) (expression, *fault) {
+	tpl := expr.ParseTemplate(t.Value)
+	x := expression{kind: exprText}
+	for _, p := range tpl.Parts {
+		if p.Ref == nil || p.Ref.Form != expr.Mustache && !a.c.vars.isReference(p.Ref) {
+			x.parts = append(x.parts, literalExpr(p.Literal))
+			continue
+		}
+		at := t.Sub(p.Ref.Start, p.Ref.End)
+		if !a.c.vars.isVariable(p.Ref.Name) {
+			return x, faultf(diag.CodeAuthUnresolved, "A4", at, "{{%s}} in the authentication of %s is not a variable", p.Ref.Name, a.op.namespace).
+				hintf("credentials come from variables: declare it in binds and write it in capitals")
+		}
+		v, f := a.c.vars.find(p.Ref.Name, at, inAuth)
+		if f != nil {
+			return x, f
+		}
+		x.parts = append(x.parts, expression{kind: exprVariable, variable: v})
+	}
+	if text, ok := tpl.Literal(); ok && text != "" && isKeyLike(t) {
+		a.c.note(diag.Info, diag.Unit{}, faultf(diag.CodeAuthLiteral, "A", t.Span(), "a credential is written into the document").
+			hintf("take it from a variable: {{NAME}}"))
+	}
+	return x, nil
+}
+
+// isKeyLike leaves user names alone: only the words that name a secret are advised on.
+func isKeyLike(t spec.Text) bool {
+	_, key, _ := cutLast(t.Path(), ".")
+	switch key {
+	case "token", "password", "value", "key":
+		return true
+	}
+	return false
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return "", s, false
+}
+
+// fillPath lets a credential take the place of a placeholder (contract A3).
+func (a *authReader) fillPath() {
+	for i := range a.op.auth.fields {
+		f := &a.op.auth.fields[i]
+		if f.in != "path" {
+			continue
+		}
+		for _, s := range a.op.slots {
+			if s.in == "path" && s.name == f.name && s.placeholder {
+				s.authFilled = true
+			}
+		}
+	}
+}

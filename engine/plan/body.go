@@ -1,0 +1,209 @@
+package plan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/url"
+	"strings"
+)
+
+// bodyFormat is how a body is written on the wire.
+type bodyFormat uint8
+
+const (
+	formatJSON bodyFormat = iota + 1
+	formatForm
+	formatMultipart
+	formatText
+)
+
+// bodyPlan is the compiled body of a call (contract B).
+type bodyPlan struct {
+	format      bodyFormat
+	contentType string
+
+	template *expression // B1: decides the body
+	empty    string      // what a JSON template of which nothing remains is sent as: {} or []
+	whole    *expression // B3: one value is the whole body
+	members  []member    // B2b, B3, B4: top-level members; over a template or an inbound body they win
+
+	inbound  bool   // B4: the caller's body, unchanged when nothing is merged into it
+	fallback string // B5: sent when nothing was given
+
+	auth []member // A3: members that authentication fills, replacing
+}
+
+// member is a top-level member of a body.
+type member struct {
+	name  string
+	value expression
+}
+
+// render gives the body and its Content-Type; an empty body has none.
+func (p *bodyPlan) render(s *scope, args *Args) (Body, string, *Error) {
+	value := p.value(s, args)
+	if s.err != nil {
+		return Body{}, "", s.err
+	}
+	if value == nil { // the caller's own bytes
+		if args.body.IsEmpty() {
+			if p.fallback != "" {
+				return BytesBody([]byte(p.fallback)), p.contentType, nil
+			}
+			return Body{}, "", nil
+		}
+		return args.body, args.contentType, nil
+	}
+	if isAbsent(*value) {
+		return Body{}, "", nil
+	}
+	return p.encode(*value)
+}
+
+// value gives the body's value, absent when there is none, or nil when the caller's body
+// goes through untouched.
+func (p *bodyPlan) value(s *scope, args *Args) *any {
+	var v any = absent{}
+	switch {
+	case p.template != nil:
+		v = p.template.eval(s)
+		if isAbsent(v) && p.empty != "" {
+			v = rawJSON(p.empty)
+		}
+	case p.whole != nil:
+		v = p.whole.eval(s)
+	case p.inbound && len(p.members)+len(p.auth) == 0:
+		return nil
+	case p.inbound && !args.body.IsEmpty():
+		v = args.inbound
+	}
+	v = merge(v, p.members, s)
+	v = merge(v, p.auth, s)
+	if isAbsent(v) && p.inbound && p.fallback != "" {
+		v = rawJSON(p.fallback)
+	}
+	return &v
+}
+
+// merge sets members over an object; they win. Nothing and members make an object.
+func merge(v any, members []member, s *scope) any {
+	var set []member
+	for _, m := range members {
+		if got := m.value.eval(s); !isAbsent(got) {
+			set = append(set, member{m.name, literalExpr(got)})
+		}
+	}
+	if len(set) == 0 {
+		return v
+	}
+	x := expression{kind: exprObject}
+	if have, ok := v.(rawJSON); ok {
+		for _, f := range objectFields(have) {
+			if !hasMember(set, f.name) {
+				x.names = append(x.names, f.name)
+				x.parts = append(x.parts, f.value)
+			}
+		}
+	}
+	for _, m := range set {
+		x.names = append(x.names, m.name)
+		x.parts = append(x.parts, m.value)
+	}
+	return x.object(s)
+}
+
+func hasMember(ms []member, name string) bool {
+	for i := range ms {
+		if ms[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *bodyPlan) encode(v any) (Body, string, *Error) {
+	switch p.format {
+	case formatForm:
+		pairs, err := p.pairs(v)
+		if err != nil {
+			return Body{}, "", err
+		}
+		return BytesBody([]byte(encodeForm(pairs))), p.contentType, nil
+	case formatMultipart:
+		pairs, err := p.pairs(v)
+		if err != nil {
+			return Body{}, "", err
+		}
+		b, boundary := encodeMultipart(pairs)
+		return BytesBody(b), p.contentType + "; boundary=" + boundary, nil
+	case formatText:
+		t := textOf(v)
+		if t == "" {
+			return Body{}, "", nil
+		}
+		return BytesBody([]byte(t)), p.contentType, nil
+	}
+	return BytesBody(appendJSON(nil, v)), p.contentType, nil
+}
+
+// pairs gives the fields of a form; a list repeats its field (contract B6).
+func (p *bodyPlan) pairs(v any) ([]Pair, *Error) {
+	raw, ok := v.(rawJSON)
+	if !ok || raw[0] != '{' {
+		return nil, Errorf(CodeInvalidInput, "the body must be an object, since it is sent as a form")
+	}
+	var out []Pair
+	for _, f := range objectFields(raw) {
+		value := f.value.literal
+		if list, ok := listOf(value); ok {
+			for _, e := range list {
+				out = append(out, Pair{f.name, textOf(e)})
+			}
+			continue
+		}
+		if value == nil {
+			continue
+		}
+		out = append(out, Pair{f.name, textOf(value)})
+	}
+	return out, nil
+}
+
+func encodeForm(pairs []Pair) string {
+	var b strings.Builder
+	for i, p := range pairs {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(url.QueryEscape(p.Name))
+		b.WriteByte('=')
+		b.WriteString(url.QueryEscape(p.Value))
+	}
+	return b.String()
+}
+
+// encodeMultipart writes one part for each pair (RFC 7578). The boundary is a digest of the
+// content: the same call always sends the same bytes, and no content can hold it.
+func encodeMultipart(pairs []Pair) ([]byte, string) {
+	h := sha256.New()
+	for _, p := range pairs {
+		h.Write([]byte(p.Name + "\x00" + p.Value + "\x00"))
+	}
+	boundary := "capd-" + hex.EncodeToString(h.Sum(nil)[:20])
+	var b bytes.Buffer
+	for _, p := range pairs {
+		b.WriteString("--" + boundary + "\r\nContent-Disposition: form-data; name=\"")
+		b.WriteString(quoteParam(p.Name))
+		b.WriteString("\"\r\n\r\n")
+		b.WriteString(p.Value)
+		b.WriteString("\r\n")
+	}
+	b.WriteString("--" + boundary + "--\r\n")
+	return b.Bytes(), boundary
+}
+
+// quoteParam writes a field name the way browsers do (WHATWG HTML, multipart/form-data).
+func quoteParam(s string) string {
+	return strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A").Replace(s)
+}

@@ -1,0 +1,121 @@
+package plan
+
+import (
+	"encoding/json"
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// bodyDecl is the body key of a consumed operation as far as it does not depend on who
+// calls (contract B).
+type bodyDecl struct {
+	value    *spec.Value // as written
+	data     *spec.Value // B1: decides the body; nil when it does not
+	typ      spec.Text
+	fallback string // B5: {} or [] when data was given so
+	vars     []templateVar
+}
+
+// templateVar is an input that a template names.
+type templateVar struct {
+	name string
+	span diag.Span
+}
+
+func readBody(v *spec.Value) bodyDecl {
+	b := bodyDecl{value: v}
+	switch {
+	case v == nil:
+	case v.Kind == spec.Map:
+		b.typ = v.Get("type").AsText()
+		b.setData(v.Get("data"))
+	default:
+		b.setData(v)
+	}
+	return b
+}
+
+func (b *bodyDecl) setData(v *spec.Value) {
+	switch {
+	case v == nil || v.Kind == spec.Null || v.Kind == spec.String && v.Text == "":
+	case v.Kind == spec.Map && len(v.Members) == 0:
+		b.fallback = "{}"
+	case v.Kind == spec.List && len(v.Items) == 0:
+		b.fallback = "[]"
+	default:
+		b.data = v
+	}
+}
+
+// format gives how the body is written, by its declared type (contract B6).
+func (b *bodyDecl) format() (bodyFormat, string, *fault) {
+	switch t := strings.ToLower(b.typ.Value); t {
+	case "json", "application/json":
+		return formatJSON, "application/json", nil
+	case "":
+		if b.value != nil && b.value.Kind == spec.String && !looksJSON(b.value.Text) {
+			return formatText, "text/plain; charset=utf-8", nil
+		}
+		return formatJSON, "application/json", nil
+	case "form", "formurlencoded", "x-www-form-urlencoded", "application/x-www-form-urlencoded":
+		return formatForm, "application/x-www-form-urlencoded", nil
+	case "multipart", "multipartform", "multipart/form-data":
+		return formatMultipart, "multipart/form-data", nil
+	case "text":
+		return formatText, "text/plain; charset=utf-8", nil
+	case "xml":
+		return formatText, "application/xml", nil
+	case "yaml":
+		return formatText, "application/yaml", nil
+	case "sparql":
+		return formatText, "application/sparql-query", nil
+	case "graphql":
+		return formatText, "application/graphql", nil
+	}
+	return 0, "", faultf(diag.CodeBodyUnsupported, "B6", b.typ.Span(), "body type %q is not supported", b.typ.Value).
+		hintf("expected json, form, multipart, text, xml, yaml, sparql or graphql")
+}
+
+func looksJSON(s string) bool {
+	s = strings.TrimSpace(s)
+	return s != "" && strings.IndexByte("{[\"", s[0]) >= 0 && !strings.HasPrefix(s, "{{")
+}
+
+// constantKey is the template as far as it tells operations apart (contract C7).
+func (b *bodyDecl) constantKey() string {
+	if b.data == nil {
+		return b.fallback
+	}
+	return string(b.data.JSON())
+}
+
+// jsonParts splits the text of a JSON body at its templates and notes which of them stand
+// inside a JSON string. ok is false when the text is no JSON around its templates.
+func jsonParts(tpl expr.Template) (quoted []bool, ok bool) {
+	var sample strings.Builder
+	in := false
+	for _, p := range tpl.Parts {
+		quoted = append(quoted, in)
+		if p.Ref != nil {
+			if in {
+				sample.WriteByte('x')
+			} else {
+				sample.WriteByte('0')
+			}
+			continue
+		}
+		sample.WriteString(p.Literal)
+		for i := 0; i < len(p.Literal); i++ {
+			switch {
+			case p.Literal[i] == '\\' && in:
+				i++
+			case p.Literal[i] == '"':
+				in = !in
+			}
+		}
+	}
+	return quoted, json.Valid([]byte(sample.String()))
+}

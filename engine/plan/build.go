@@ -1,0 +1,295 @@
+package plan
+
+import (
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// builder makes one operation of an exposed and a consumed one.
+type builder struct {
+	c        *compiler
+	x        *exposed
+	op       *consumed // nil: constant output
+	inputs   []input
+	index    map[string]int
+	slots    []*slot // live slots of op
+	vars     []templateVar
+	feeds    map[*slot]expression  // from with or own value
+	varFeeds map[string]expression // template variables fed by with
+	extra    []member              // W5: members of an implicit body
+	pairs    []queryPart           // W5: query pairs
+	whole    *expression           // W5: the whole of an implicit body
+	reached  map[string]bool       // input names that something asks for
+	paths    map[int]bool          // placeholders that something asks for
+	excused  map[string]bool       // names that only a dropped parameter asked for
+	fed      map[string]bool       // input names that with uses
+	props    map[int]*property     // what is known of each input
+	implicit *property             // the body of a tool whose body is implicit
+	out      *Operation
+	call     *Call
+}
+
+// build compiles an exposed operation, or says why it is refused.
+func (c *compiler) build(x *exposed) (*Operation, *Refusal) {
+	op, f := c.buildOperation(x)
+	if f != nil {
+		return nil, c.refuse(x.unit, x.decl.Span, x.title(), f)
+	}
+	return op, nil
+}
+
+func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
+	if f := c.truncated(x.decl.Span, x.title()); f != nil {
+		return nil, f
+	}
+	if f := unsupportedParts(x); f != nil {
+		return nil, f
+	}
+	b := &builder{
+		c: c, x: x, index: map[string]int{}, feeds: map[*slot]expression{}, varFeeds: map[string]expression{},
+		reached: map[string]bool{}, paths: map[int]bool{}, excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{},
+	}
+	b.out = &Operation{unit: c.unit, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name}
+	if (x.decl.Call == nil || x.decl.Call.Kind == spec.Null) && x.decl.CallForm == nil && isConstant(x.decl.Outputs) {
+		return b.constant()
+	}
+	op, f := c.resolve(x)
+	if f != nil {
+		return nil, f
+	}
+	if op.fault != nil {
+		return nil, op.fault
+	}
+	if f := c.truncated(op.decl.Span, "operation "+op.label()); f != nil {
+		return nil, f
+	}
+	for _, w := range op.warnings {
+		c.note(diag.Warning, x.unit, w)
+	}
+	b.op = op
+	return b.build()
+}
+
+// truncated refuses what holds the last node of a text that was cut off (contract L3).
+func (c *compiler) truncated(at diag.Span, what string) *fault {
+	t := c.doc.Truncation
+	if t == nil || !at.Start.IsValid() || t.Last.Start.Compare(at.Start) < 0 || t.Last.Start.Compare(at.End) > 0 {
+		return nil
+	}
+	f := faultf(diag.CodeTruncated, "L3", t.Last, "the text was cut off inside %s", what)
+	if t.Source != "" {
+		f.hintf("get the full text from %s", t.Source)
+	}
+	return f
+}
+
+// unsupportedParts refuses the parts of the language that this version does not run.
+func unsupportedParts(x *exposed) *fault {
+	for _, p := range []struct {
+		key   string
+		value *spec.Value
+	}{{"steps", x.decl.Steps}, {"ref", x.decl.Ref}} {
+		if p.value != nil && p.value.Kind != spec.Null {
+			return faultf(diag.CodeUnsupportedFeature, "K", p.value.Span(), "%s uses %s, which is not supported yet", x.title(), p.key)
+		}
+	}
+	return nil
+}
+
+func (b *builder) constant() (*Operation, *fault) {
+	if f := b.readOutputs(); f != nil {
+		return nil, f
+	}
+	b.out.tool = b.inputSchema()
+	b.out.inputs = b.inputs
+	return b.out, nil
+}
+
+func (b *builder) build() (*Operation, *fault) {
+	op := b.op
+	b.call = &Call{unit: b.c.unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, pattern: patternOf(op)}
+	b.out.call = b.call
+	for _, s := range op.slots {
+		if !s.dropped && !s.authFilled {
+			b.slots = append(b.slots, s)
+		} else {
+			b.excused[expr.Fold(s.name)] = true
+		}
+	}
+	if f := b.collectVars(); f != nil {
+		return nil, f
+	}
+	for _, step := range []func() *fault{b.readWith, b.pairLost, b.placeSlots, b.placeBody, b.placeAuth, b.checkInputs, b.readOutputs} {
+		if f := step(); f != nil {
+			return nil, f
+		}
+	}
+	b.out.inputs = b.inputs
+	b.out.passEncoding = b.out.output == nil && b.x.kind == REST
+	b.call.mapped = b.out.output != nil
+	b.out.tool = b.inputSchema()
+	return b.out, nil
+}
+
+// patternOf gives the operation's path as segments, for matching a request to it.
+func patternOf(op *consumed) []Segment {
+	var text strings.Builder
+	for _, p := range op.path {
+		if p.ref != nil {
+			text.WriteString("{x}")
+		} else {
+			text.WriteString(p.literal)
+		}
+	}
+	path := text.String()
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	segments, _ := compilePattern(path)
+	return segments
+}
+
+// input gives the number of an input, made when first asked for.
+func (b *builder) input(name string, lookups []lookup) int {
+	var key strings.Builder
+	key.WriteString(name)
+	for _, l := range lookups {
+		key.WriteString("\x00" + string(rune(l.kind)) + l.name + string(rune(l.index)))
+		switch l.kind {
+		case lookPath:
+			b.paths[l.index] = true
+			b.reached[b.x.params[l.index]] = true
+		default:
+			b.reached[l.name] = true
+		}
+	}
+	b.reached[name] = true
+	if i, ok := b.index[key.String()]; ok {
+		return i
+	}
+	b.index[key.String()] = len(b.inputs)
+	b.inputs = append(b.inputs, input{name: name, lookups: lookups})
+	return len(b.inputs) - 1
+}
+
+func (b *builder) inputExpr(name string, lookups []lookup) expression {
+	return expression{kind: exprInput, index: b.input(name, lookups)}
+}
+
+// byName is the input that a slot or template variable takes for its own name (contract
+// I2, I3).
+func (b *builder) byName(in, name string) expression {
+	if b.x.kind != REST {
+		return b.inputExpr(name, b.arguments(name))
+	}
+	if l, ok := b.declaredPlace(name); ok {
+		return b.inputExpr(name, l)
+	}
+	switch in {
+	case "path":
+		return b.inputExpr(name, b.places("PQB", name))
+	case "query":
+		return b.inputExpr(name, b.places("QP", name))
+	case "header":
+		return b.inputExpr(name, b.places("H", name))
+	case "cookie":
+		return b.inputExpr(name, b.places("QH", name))
+	}
+	return b.inputExpr(name, b.places("BQP", name))
+}
+
+// declaredPlace is where the exposed operation says that the input is read; it is read
+// nowhere else.
+func (b *builder) declaredPlace(name string) ([]lookup, bool) {
+	names := make([]string, len(b.x.declared))
+	for i, d := range b.x.declared {
+		names[i] = d.name
+	}
+	i, ok := matchName(name, names)
+	if !ok {
+		return nil, false
+	}
+	d := b.x.declared[i]
+	switch d.in {
+	case "path":
+		return b.places("P", d.name), true
+	case "query":
+		return b.places("QP", d.name), true
+	case "header":
+		return b.places("H", d.name), true
+	}
+	return b.places("BQP", d.name), true
+}
+
+// places gives REST lookups in the order of the letters: P placeholder, Q query, B member
+// of the body, H header.
+func (b *builder) places(order, name string) []lookup {
+	var out []lookup
+	for _, letter := range order {
+		switch letter {
+		case 'P':
+			if i, ok := matchName(name, b.x.params); ok {
+				out = append(out, lookup{kind: lookPath, index: i})
+			}
+		case 'Q':
+			out = append(out, lookup{kind: lookQuery, name: name})
+		case 'B':
+			out = append(out, lookup{kind: lookMember, name: name})
+		case 'H':
+			out = append(out, lookup{kind: lookHeader, name: name})
+		}
+	}
+	return out
+}
+
+func (b *builder) arguments(name string) []lookup {
+	return []lookup{{kind: lookArg, name: name, fold: expr.Fold(name)}}
+}
+
+// reference is the input that a name with an input prefix means (contract W2). one says
+// that it stands alone as the value of a key named body that is one of several.
+func (b *builder) reference(name string, member bool) expression {
+	b.fed[name] = true
+	if b.x.kind != REST {
+		x := b.inputExpr(name, b.arguments(name))
+		if scope, rest, ok := cutScope(name); ok && scope != "body" {
+			i := x.index
+			b.inputs[i].lookups = append(b.inputs[i].lookups[:1:1], b.arguments(rest)...)
+			b.reached[rest] = true
+		}
+		return x
+	}
+	if name == "body" && !member {
+		return b.inputExpr(name, []lookup{{kind: lookBody, name: "body"}})
+	}
+	scope, rest, ok := cutScope(name)
+	if !ok {
+		if l, found := b.declaredPlace(name); found {
+			return b.inputExpr(name, append(l, b.places("PQBH", name)...))
+		}
+		return b.inputExpr(name, b.places("PQBH", name))
+	}
+	full := b.places("PQ", name)
+	switch scope {
+	case "path":
+		return b.inputExpr(rest, append(full, b.places("P", rest)...))
+	case "query":
+		return b.inputExpr(rest, append(full, b.places("Q", rest)...))
+	case "body":
+		return b.inputExpr(rest, append(full, b.places("B", rest)...))
+	}
+	return b.inputExpr(rest, append(full, b.places("H", rest)...))
+}
+
+// cutScope takes path., query., header(s). or body. off a name.
+func cutScope(name string) (scope, rest string, ok bool) {
+	scope, rest, ok = strings.Cut(name, ".")
+	switch scope {
+	case "path", "query", "header", "headers", "body":
+		return scope, rest, ok && rest != ""
+	}
+	return "", "", false
+}

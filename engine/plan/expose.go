@@ -1,0 +1,336 @@
+package plan
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// exposed is one exposed operation or tool while it is compiled.
+type exposed struct {
+	decl       *spec.ExposedOperation
+	out        *Exposure
+	kind       Kind
+	own        string // namespace of the adapter
+	method     string
+	path       string   // REST: without conditions
+	params     []string // REST: names of the placeholders
+	conditions []Pair
+	declared   []declaredInput
+	unit       diag.Unit
+}
+
+// declaredInput is an input that an exposed operation declares.
+type declaredInput struct {
+	name     string
+	in       string // REST: where it is read
+	typ      string
+	required spec.Tristate
+	param    *spec.Parameter
+}
+
+func (x *exposed) title() string {
+	if x.kind == REST {
+		return "operation " + strings.TrimSpace(x.unit.Name)
+	}
+	return "tool " + x.unit.Name
+}
+
+// expose compiles every adapter of the document.
+func (c *compiler) expose() {
+	for i := range c.doc.Exposes {
+		e := &c.doc.Exposes[i]
+		out := &Exposure{
+			Unit: c.unit, Kind: Kind(strings.ToLower(e.Type.Value)), Namespace: e.Namespace.Value, Index: i,
+			Description: e.Description.Value, Address: e.Address.Value, Port: e.Port, Transport: strings.ToLower(e.Transport.Value), Span: e.Span,
+		}
+		unit := diag.Unit{Adapter: adapterName(out)}
+		if f := c.judgeExposure(e, out); f != nil {
+			c.refuse(unit, e.Span, "the adapter", f)
+			continue
+		}
+		for _, key := range e.Others {
+			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", key.Span(), "%s of an adapter of type %s are not served yet", key.Value, out.Kind))
+		}
+		switch out.Kind {
+		case REST:
+			c.exposeREST(e, out, unit)
+		case MCP:
+			c.exposeMCP(e, out, unit)
+		default:
+			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", e.Span, "adapters of type %s are not served yet", out.Kind))
+			continue
+		}
+		c.unit.Exposures = append(c.unit.Exposures, out)
+	}
+}
+
+func adapterName(e *Exposure) string {
+	if e.Namespace != "" {
+		return e.Namespace
+	}
+	return fmt.Sprintf("%s#%d", e.Kind, e.Index)
+}
+
+func (c *compiler) judgeExposure(e *spec.Exposed, out *Exposure) *fault {
+	switch out.Kind {
+	case REST, MCP, Skill, Control:
+	default:
+		return faultf(diag.CodeUnsupportedAdapter, "L4", e.Span, "adapter type %q is not defined", e.Type.Value).
+			hintf("expected rest, mcp, skill or control")
+	}
+	if e.Auth != nil && (out.Kind == REST || out.Kind == MCP) {
+		return faultf(diag.CodeUnsupportedFeature, "L4", e.Auth.Span(), "authentication of callers is not supported yet, so the adapter is not served").
+			hintf("serving it without would let everyone in")
+	}
+	return nil
+}
+
+func (c *compiler) exposeREST(e *spec.Exposed, out *Exposure, unit diag.Unit) {
+	seen := map[string]*Route{}
+	for i := range e.Resources {
+		r := &e.Resources[i]
+		if r.Forward != nil {
+			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "X1", r.Forward.Span(), "forward is not supported yet; the resource's operations are served without it"))
+		}
+		for j := range r.Operations {
+			c.exposeRoute(e, r, &r.Operations[j], out, unit, seen)
+		}
+	}
+}
+
+// exposeRoute compiles one REST operation (contract X).
+func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *spec.ExposedOperation, out *Exposure, unit diag.Unit, seen map[string]*Route) {
+	x := &exposed{decl: decl, out: out, kind: REST, own: out.Namespace, unit: unit}
+	x.method = strings.ToUpper(decl.Method.Value)
+	if x.method == "" {
+		x.method = "GET"
+	}
+	route := &Route{Name: decl.Name.Value, Description: decl.Description.Value, Method: x.method, Span: decl.Span}
+	path, query, _ := strings.Cut(routePath(r.URI.Value, decl.URI.Value), "?")
+	x.path, route.Path = path, path
+	for pair := range strings.SplitSeq(query, "&") {
+		if name, value, _ := strings.Cut(pair, "="); name != "" {
+			route.Conditions = append(route.Conditions, Pair{unescape(name), unescape(value)})
+		}
+	}
+	route.Segments, route.Params = compilePattern(path)
+	x.params, x.conditions = route.Params, route.Conditions
+	if route.Name == "" {
+		route.Name = x.method + " " + path
+	}
+	x.unit.Name = route.Name
+	for _, params := range [][]spec.Parameter{e.Parameters, r.Parameters, decl.Parameters} {
+		x.declare(params)
+	}
+	key := routeKey(route)
+	if first := seen[key]; first != nil {
+		f := faultf(diag.CodeDuplicateRoute, "X2", decl.Span, "%s %s is declared twice in this adapter", route.Method, path).
+			hintf("give one of them another path")
+		f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}
+		c.refuse(x.unit, decl.Span, x.title(), f)
+		return
+	}
+	seen[key] = route
+	route.Operation, route.Refusal = c.build(x)
+	out.Routes = append(out.Routes, route)
+}
+
+// routePath joins resource and operation path of a route (contract X1).
+func routePath(resource, operation string) string {
+	path := resource
+	if operation != "" {
+		switch {
+		case strings.HasSuffix(resource, "/") && strings.HasPrefix(operation, "/"):
+			path = resource + operation[1:]
+		default:
+			path = resource + operation
+		}
+	}
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	return path
+}
+
+// compilePattern splits a route's path into segments, numbering the placeholders.
+func compilePattern(path string) ([]Segment, []string) {
+	var params []string
+	segments := []Segment{nil}
+	last := func() *Segment { return &segments[len(segments)-1] }
+	for _, p := range expr.ParsePath(path).Parts {
+		if p.Ref != nil && (p.Ref.Form == expr.Brace || p.Ref.Form == expr.Mustache) {
+			*last() = append(*last(), SegmentPart{Param: len(params)})
+			params = append(params, p.Ref.Name)
+			continue
+		}
+		for i, piece := range strings.Split(p.Literal, "/") {
+			if i > 0 {
+				segments = append(segments, nil)
+			}
+			if piece != "" {
+				*last() = append(*last(), SegmentPart{Literal: unescapePath(piece), Param: -1})
+			}
+		}
+	}
+	return segments[1:], params // the path begins with "/"
+}
+
+func unescapePath(s string) string {
+	if u, err := url.PathUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// routeKey is equal for routes that match the same requests (contract X2).
+func routeKey(r *Route) string {
+	var b strings.Builder
+	b.WriteString(r.Method)
+	for _, s := range r.Segments {
+		b.WriteByte('/')
+		for _, p := range s {
+			if p.Param >= 0 {
+				b.WriteString("\x00")
+			} else {
+				b.WriteString(p.Literal)
+			}
+		}
+	}
+	for _, q := range r.Conditions {
+		b.WriteString("?" + q.Name + "=" + q.Value)
+	}
+	return b.String()
+}
+
+// declare adds declared inputs; the inner declaration of a name wins.
+func (x *exposed) declare(params []spec.Parameter) {
+	for i := range params {
+		p := &params[i]
+		if p.Name.Value == "" {
+			continue
+		}
+		d := declaredInput{name: p.Name.Value, in: strings.ToLower(p.In.Value), typ: jsonType(p.Type.Value), required: p.Required, param: p}
+		if x.kind == REST {
+			d.in = x.placeOf(d.name, d.in)
+		}
+		replaced := false
+		for j := range x.declared {
+			if x.declared[j].name == d.name && x.declared[j].in == d.in {
+				x.declared[j], replaced = d, true
+			}
+		}
+		if !replaced {
+			x.declared = append(x.declared, d)
+		}
+	}
+}
+
+// placeOf is where a declared REST input is read.
+func (x *exposed) placeOf(name, in string) string {
+	switch in {
+	case "path", "query", "header", "body":
+		return in
+	}
+	if _, ok := matchName(name, x.params); ok {
+		return "path"
+	}
+	switch x.method {
+	case "POST", "PUT", "PATCH":
+		return "body"
+	}
+	return "query"
+}
+
+// matchName finds a name among others: exact, else the only one equal by letters and digits
+// (contract N1).
+func matchName(name string, among []string) (int, bool) {
+	for i, n := range among {
+		if n == name {
+			return i, true
+		}
+	}
+	found, count := 0, 0
+	fold := expr.Fold(name)
+	for i, n := range among {
+		if fold != "" && expr.Fold(n) == fold {
+			found = i
+			count++
+		}
+	}
+	return found, count == 1
+}
+
+var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
+
+func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
+	if out.Transport == "" {
+		out.Transport = "http"
+	}
+	seen := map[string]*Tool{}
+	for i := range e.Tools {
+		decl := &e.Tools[i]
+		x := &exposed{decl: decl, out: out, kind: MCP, own: out.Namespace, unit: unit}
+		x.unit.Name = decl.Name.Value
+		x.declare(e.Parameters)
+		x.declare(decl.Parameters)
+		if first := seen[decl.Name.Value]; first != nil {
+			f := faultf(diag.CodeDuplicateTool, "M3", decl.Span, "tool %s is declared twice in this adapter", decl.Name.Value).hintf("give one of them another name")
+			f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}
+			c.refuse(x.unit, decl.Span, x.title(), f)
+			continue
+		}
+		t := &Tool{Name: decl.Name.Value, Title: decl.Label.Value, Description: decl.Description.Value, Span: decl.Span}
+		seen[t.Name] = t
+		if !toolName.MatchString(t.Name) {
+			f := faultf(diag.CodeToolName, "M3", decl.Span, "%q is no tool name", t.Name).hintf("use 1 to 128 letters, digits, _, . and -")
+			t.Refusal = c.refuse(x.unit, decl.Span, x.title(), f)
+		} else {
+			t.Operation, t.Refusal = c.build(x)
+		}
+		if t.Operation != nil {
+			c.describeTool(x, t)
+		}
+		out.Tools = append(out.Tools, t)
+	}
+}
+
+// describeTool fills what clients are shown of a tool.
+func (c *compiler) describeTool(x *exposed, t *Tool) {
+	t.InputSchema = t.Operation.tool
+	if t.Description == "" && t.Operation.call != nil {
+		t.Description = t.Operation.call.description
+	}
+	if t.Description == "" {
+		t.Description = t.Name
+	}
+	method := "GET"
+	if t.Operation.call != nil {
+		method = t.Operation.call.method
+	}
+	read := method == "GET" || method == "HEAD" || method == "OPTIONS"
+	t.Annotations = Annotations{
+		ReadOnly: read, Destructive: !read, Idempotent: read || method == "PUT" || method == "DELETE", OpenWorld: t.Operation.call != nil,
+	}
+	for key, to := range map[string]*bool{
+		"readOnly": &t.Annotations.ReadOnly, "destructive": &t.Annotations.Destructive,
+		"idempotent": &t.Annotations.Idempotent, "openWorld": &t.Annotations.OpenWorld,
+	} {
+		v := x.decl.Hints.Get(key)
+		switch {
+		case v == nil || v.Kind == spec.Null:
+		case v.Kind == spec.Bool:
+			*to = v.Text == "true"
+		default:
+			c.note(diag.Warning, x.unit, faultf(diag.CodeHints, "M", v.Span(), "hint %s is not true or false; it is ignored", key))
+		}
+	}
+	if t.Annotations.ReadOnly && x.decl.Hints.Get("destructive") == nil {
+		t.Annotations.Destructive = false
+	}
+}

@@ -1,0 +1,171 @@
+package plan
+
+import "strings"
+
+// expression is a compiled value: where it comes from is known, what it is shows at the call.
+type expression struct {
+	kind     exprKind
+	literal  any          // exprLiteral: a value
+	index    int          // exprInput: of Operation.inputs
+	variable *Variable    // exprVariable
+	typ      string       // exprInput: declared type to convert text to, or empty
+	parts    []expression // exprText: concatenated; exprList: elements
+	names    []string     // exprObject: names of the members in parts
+	quoted   []bool       // exprJSON: whether each of parts stands inside a JSON string
+}
+
+type exprKind uint8
+
+const (
+	exprLiteral exprKind = iota + 1
+	exprInput
+	exprVariable
+	exprText
+	exprList
+	exprObject
+	exprJSON // JSON text with values in it, each encoded for where it stands
+	exprXML  // XML text with values in it
+)
+
+func literalExpr(v any) expression { return expression{kind: exprLiteral, literal: v} }
+
+// scope is what expressions are evaluated in: one per call.
+type scope struct {
+	args    []any
+	vars    *boundUnit
+	secrets []Secret // values of variables that were used, to mask them
+	err     *Error   // the first variable that had no value
+}
+
+func (s *scope) variable(x *Variable) string {
+	v := &s.vars.values[x.index]
+	if v.err != nil && s.err == nil {
+		s.err = v.err
+	}
+	s.use(v.value)
+	return v.value.Reveal()
+}
+
+func (s *scope) use(v Secret) {
+	for _, have := range s.secrets {
+		if have == v {
+			return
+		}
+	}
+	if !v.IsEmpty() {
+		s.secrets = append(s.secrets, v)
+	}
+}
+
+// eval gives the value. In JSON an absent value removes its member or element, and a
+// container that becomes empty because of that (contract E4).
+func (x *expression) eval(s *scope) any {
+	switch x.kind {
+	case exprLiteral:
+		return x.literal
+	case exprInput:
+		return convertText(s.args[x.index], x.typ)
+	case exprVariable:
+		return s.variable(x.variable)
+	case exprText:
+		return x.text(s)
+	case exprList:
+		out := make([]any, 0, len(x.parts))
+		for i := range x.parts {
+			if v := x.parts[i].eval(s); !isAbsent(v) {
+				out = append(out, v)
+			}
+		}
+		if len(out) == 0 && len(x.parts) > 0 {
+			return absent{}
+		}
+		return out
+	case exprObject:
+		return x.object(s)
+	case exprJSON:
+		return x.jsonText(s)
+	case exprXML:
+		return x.xmlText(s)
+	}
+	return absent{}
+}
+
+func (x *expression) text(s *scope) string {
+	var b []byte
+	for i := range x.parts {
+		b = append(b, textOf(x.parts[i].eval(s))...)
+	}
+	return string(b)
+}
+
+func (x *expression) object(s *scope) any {
+	out := []byte{'{'}
+	n := 0
+	for i := range x.parts {
+		v := x.parts[i].eval(s)
+		if isAbsent(v) {
+			continue
+		}
+		if n > 0 {
+			out = append(out, ',')
+		}
+		out = appendString(out, x.names[i])
+		out = append(out, ':')
+		out = appendJSON(out, v)
+		n++
+	}
+	if n == 0 && len(x.parts) > 0 {
+		return absent{}
+	}
+	return rawJSON(append(out, '}'))
+}
+
+// jsonText encodes each value for its place, so that no value can break the text around it.
+func (x *expression) jsonText(s *scope) any {
+	var b []byte
+	for i := range x.parts {
+		v := x.parts[i].eval(s)
+		switch {
+		case x.parts[i].kind == exprLiteral:
+			b = append(b, textOf(v)...)
+		case x.quoted[i]:
+			b = appendEscaped(b, textOf(v))
+		default:
+			b = appendJSON(b, v)
+		}
+	}
+	return parseValue(b)
+}
+
+var xmlEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")
+
+func (x *expression) xmlText(s *scope) string {
+	var b strings.Builder
+	for i := range x.parts {
+		t := textOf(x.parts[i].eval(s))
+		if x.parts[i].kind != exprLiteral {
+			t = xmlEscapes.Replace(t)
+		}
+		b.WriteString(t)
+	}
+	return b.String()
+}
+
+// walk visits the expression and everything inside it.
+func (x *expression) walk(visit func(*expression)) {
+	visit(x)
+	for i := range x.parts {
+		x.parts[i].walk(visit)
+	}
+}
+
+// inputs gives the indices of the inputs it uses.
+func (x *expression) inputs() []int {
+	var out []int
+	x.walk(func(e *expression) {
+		if e.kind == exprInput {
+			out = append(out, e.index)
+		}
+	})
+	return out
+}

@@ -1,0 +1,326 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"capd/engine/expr"
+)
+
+// input is one thing a caller can give an operation, with the places to look for it in
+// order; the first that has it decides.
+type input struct {
+	name    string // as the caller knows it, for messages
+	lookups []lookup
+}
+
+type lookupKind uint8
+
+const (
+	lookPath   lookupKind = iota + 1 // placeholder number index
+	lookQuery                        // query parameter name
+	lookMember                       // member of the body
+	lookHeader                       // header
+	lookBody                         // the whole body
+	lookArg                          // argument of a tool call
+)
+
+type lookup struct {
+	kind  lookupKind
+	index int
+	name  string
+	fold  string // of lookArg: the name by rule N1
+}
+
+// Bind finds the operation's inputs in a request. It reads src.Body only when the
+// operation needs a part of it. The error is an *[Error].
+func (op *Operation) Bind(src *Source) (args Args, err error) {
+	defer recovered(&err)
+	b := binder{src: src, op: op}
+	args.values = make([]any, len(op.inputs))
+	for i := range op.inputs {
+		v, err := b.find(&op.inputs[i])
+		if err != nil {
+			return Args{}, err
+		}
+		args.values[i] = v
+	}
+	if op.usesInbound {
+		if err := b.inbound(&args); err != nil {
+			return Args{}, err
+		}
+	}
+	if op.passEncoding {
+		args.encoding = gzipOnly(src.AcceptEncoding)
+	}
+	return args, nil
+}
+
+// gzipOnly keeps what capd itself can decode of an Accept-Encoding header, so that an
+// error body can still be searched for secrets before a caller sees it.
+func gzipOnly(header string) string {
+	var keep []string
+	for _, part := range strings.Split(header, ",") {
+		name, _, _ := strings.Cut(part, ";")
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "gzip", "x-gzip", "identity":
+			keep = append(keep, strings.TrimSpace(part))
+		}
+	}
+	return strings.Join(keep, ", ")
+}
+
+// binder reads the parts of one request, each at most once.
+type binder struct {
+	src   *Source
+	op    *Operation
+	query url.Values
+	body  *inboundBody
+	args  []byte
+	read  bool // args were checked
+}
+
+func (b *binder) find(in *input) (any, *Error) {
+	for i := range in.lookups {
+		v, err := b.look(&in.lookups[i])
+		if err != nil {
+			return nil, err
+		}
+		if !isAbsent(v) {
+			return v, nil
+		}
+	}
+	return absent{}, nil
+}
+
+func (b *binder) look(l *lookup) (any, *Error) {
+	switch l.kind {
+	case lookPath:
+		if l.index < len(b.src.Path) {
+			return b.src.Path[l.index], nil
+		}
+	case lookQuery:
+		return b.queryValue(l.name), nil
+	case lookHeader:
+		return headerValue(b.src.Header, l.name), nil
+	case lookMember, lookBody:
+		body, err := b.parsedBody()
+		if err != nil {
+			return nil, err
+		}
+		if l.kind == lookBody {
+			return body.whole()
+		}
+		return body.member(l.name)
+	case lookArg:
+		return b.argument(l)
+	}
+	return absent{}, nil
+}
+
+func (b *binder) queryValue(name string) any {
+	if b.query == nil {
+		b.query, _ = url.ParseQuery(b.src.Query)
+		for _, c := range b.src.Conditions {
+			removePair(b.query, c)
+		}
+	}
+	return listValue(b.query[name])
+}
+
+// removePair takes one pair that belongs to the route out of the query (contract X3).
+func removePair(q url.Values, c Pair) {
+	for i, v := range q[c.Name] {
+		if v == c.Value {
+			q[c.Name] = append(q[c.Name][:i:i], q[c.Name][i+1:]...)
+			return
+		}
+	}
+}
+
+func headerValue(h http.Header, name string) any {
+	return listValue(h.Values(name))
+}
+
+// listValue gives one value as text, several as a list (contract I1).
+func listValue(values []string) any {
+	switch len(values) {
+	case 0:
+		return absent{}
+	case 1:
+		return values[0]
+	}
+	out := make([]any, len(values))
+	for i, v := range values {
+		out[i] = v
+	}
+	return out
+}
+
+// argument looks a name up in the arguments: exact, else as a dotted path, else by letters
+// and digits (contract I3).
+func (b *binder) argument(l *lookup) (any, *Error) {
+	if !b.read {
+		b.read = true
+		b.args = bytes.TrimSpace(b.src.Arguments)
+		if len(b.args) == 0 || string(b.args) == "null" {
+			b.args = []byte("{}")
+		}
+		if !json.Valid(b.args) || b.args[0] != '{' {
+			return nil, Errorf(CodeInvalidInput, "the arguments must be a JSON object")
+		}
+	}
+	if raw, ok := memberOrPath(b.args, l.name); ok {
+		return parseValue(raw), nil
+	}
+	if l.fold == "" {
+		return absent{}, nil
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(b.args, &fields); err != nil {
+		return nil, Errorf(CodeInvalidInput, "the arguments must be a JSON object")
+	}
+	var found json.RawMessage
+	n := 0
+	for k, v := range fields {
+		if expr.Fold(k) == l.fold {
+			found = v
+			n++
+		}
+	}
+	if n != 1 {
+		return absent{}, nil
+	}
+	return parseValue(found), nil
+}
+
+// memberOrPath gives the member of that exact name, else the value at the dotted path.
+func memberOrPath(raw []byte, name string) ([]byte, bool) {
+	if v, ok := expr.Member(raw, name); ok {
+		return v, true
+	}
+	if !strings.Contains(name, ".") {
+		return nil, false
+	}
+	for _, part := range strings.Split(name, ".") {
+		var ok bool
+		if raw, ok = expr.Member(raw, part); !ok {
+			return nil, false
+		}
+	}
+	return raw, true
+}
+
+// inboundBody is a request body that was read because a part of it is needed.
+type inboundBody struct {
+	raw  []byte
+	form url.Values
+	json bool
+}
+
+func (b *binder) parsedBody() (*inboundBody, *Error) {
+	if b.body != nil {
+		return b.body, nil
+	}
+	raw, err := readInbound(&b.src.Body)
+	if err != nil {
+		return nil, err
+	}
+	b.body = &inboundBody{raw: raw}
+	kind, _, _ := mime.ParseMediaType(b.src.ContentType)
+	switch {
+	case kind == "application/x-www-form-urlencoded":
+		form, ferr := url.ParseQuery(string(raw))
+		if ferr != nil {
+			return nil, Errorf(CodeInvalidInput, "the request body is not a form")
+		}
+		b.body.form = form
+	default:
+		b.body.json = json.Valid(raw)
+	}
+	return b.body, nil
+}
+
+// readInbound reads the whole body and leaves it as bytes.
+func readInbound(body *Body) ([]byte, *Error) {
+	if body.Stream == nil {
+		return body.Bytes, nil
+	}
+	raw, err := io.ReadAll(body.Stream)
+	_ = body.Stream.Close()
+	if err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			return nil, e
+		}
+		return nil, &Error{Code: CodeInvalidInput, Message: "the request body could not be read", Cause: err}
+	}
+	*body = BytesBody(raw)
+	return raw, nil
+}
+
+// whole gives the body as one value: JSON, a form as an object, or text.
+func (b *inboundBody) whole() (any, *Error) {
+	switch {
+	case len(bytes.TrimSpace(b.raw)) == 0:
+		return absent{}, nil
+	case b.form != nil:
+		return formObject(b.form), nil
+	case b.json:
+		return parseValue(b.raw), nil
+	}
+	return string(b.raw), nil
+}
+
+// member gives a member of a JSON object or a form. A body that is neither is the caller's
+// mistake, since a member of it is wanted; no body at all is not.
+func (b *inboundBody) member(name string) (any, *Error) {
+	switch {
+	case b.form != nil:
+		return listValue(b.form[name]), nil
+	case len(bytes.TrimSpace(b.raw)) == 0:
+		return absent{}, nil
+	case !b.json:
+		return nil, Errorf(CodeInvalidInput, "the request body is not JSON, but input %q is read from it", name)
+	}
+	if raw, ok := memberOrPath(b.raw, name); ok {
+		return parseValue(raw), nil
+	}
+	return absent{}, nil
+}
+
+func formObject(form url.Values) any {
+	x := expression{kind: exprObject}
+	for _, name := range sortedKeys(form) {
+		x.names = append(x.names, name)
+		x.parts = append(x.parts, literalExpr(listValue(form[name])))
+	}
+	return x.object(&scope{})
+}
+
+// inbound keeps the caller's body for an operation that sends it on. When members are
+// merged into it, it must be a JSON object.
+func (b *binder) inbound(args *Args) *Error {
+	if b.op.mergesInbound {
+		body, err := b.parsedBody()
+		if err != nil {
+			return err
+		}
+		if body.form == nil && len(bytes.TrimSpace(body.raw)) > 0 && expr.Kind(body.raw) != '{' {
+			return Errorf(CodeInvalidInput, "the request body must be a JSON object")
+		}
+		args.inbound, err = body.whole()
+		if err != nil {
+			return err
+		}
+	}
+	args.body = b.src.Body
+	args.contentType = b.src.ContentType
+	return nil
+}

@@ -1,0 +1,245 @@
+package plan
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+)
+
+// Operation is one thing a caller can do, the same for every adapter. It is immutable.
+type Operation struct {
+	name   string
+	unit   *Unit
+	inputs []input
+	call   *Call   // nil: constant output only
+	output *output // nil: the whole body is handed on
+
+	usesInbound   bool // the caller's body is sent on
+	mergesInbound bool // members are merged into it
+	passEncoding  bool // the caller's Accept-Encoding is sent on
+
+	tool []byte // JSON Schema of the inputs as a tool's arguments
+}
+
+// Name gives "<document>/<adapter namespace>/<operation or tool>", for logs and metrics.
+func (op *Operation) Name() string { return op.name }
+
+// Unit gives the document the operation belongs to.
+func (op *Operation) Unit() *Unit { return op.unit }
+
+// Call gives the upstream call; nil for an operation that needs no upstream.
+func (op *Operation) Call() *Call { return op.call }
+
+// errorScan is how much of an upstream's error body is searched for this call's own
+// secrets (decision D10).
+const errorScan = 64 << 10
+
+// Invoke renders the upstream request, sends it and shapes the answer. The error is an
+// *[Error]. The caller closes the result's body.
+func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
+	defer recovered(&err)
+	s := &scope{args: in.Args.values, vars: in.Bound.units[op.unit]}
+	if s.vars == nil {
+		return nil, Errorf(CodeInternal, "internal error")
+	}
+	if op.call == nil {
+		return op.constant(s)
+	}
+	cancel := func() {}
+	if t := in.Bound.opts.CallTimeout; t > 0 {
+		ctx, cancel = context.WithTimeout(ctx, t)
+	}
+	res, err = op.exchange(ctx, in, s)
+	if err != nil || res.Body.Stream == nil {
+		cancel()
+		return res, err
+	}
+	res.Body.Stream = &onClose{res.Body.Stream, cancel}
+	return res, nil
+}
+
+// recovered turns a panic into an internal fault of this one call.
+func recovered(err *error) {
+	if r := recover(); r != nil {
+		*err = &Error{Code: CodeInternal, Message: "internal error", Cause: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+	}
+}
+
+// onClose runs done once its stream is closed.
+type onClose struct {
+	io.ReadCloser
+	done func()
+}
+
+func (c *onClose) Close() error {
+	defer c.done()
+	return c.ReadCloser.Close()
+}
+
+func (op *Operation) constant(s *scope) (*Result, error) {
+	value, err := op.output.render(nil, s)
+	if err == nil && s.err != nil {
+		err = s.err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Result{Kind: Value, Status: 200, Body: BytesBody(value), MediaType: "application/json"}, nil
+}
+
+func (op *Operation) exchange(ctx context.Context, in *Invocation, s *scope) (*Result, error) {
+	req, rerr := op.call.render(s, &in.Args)
+	if rerr != nil {
+		return nil, rerr
+	}
+	if in.Observe != nil {
+		in.Observe.Sent(ctx, req)
+	}
+	resp, err := in.Bound.opts.Upstream.Do(ctx, req)
+	if in.Observe != nil {
+		in.Observe.Received(ctx, req, resp, err)
+	}
+	if err != nil {
+		return nil, AsError(err)
+	}
+	res := &Result{
+		Kind: Passthrough, Status: resp.Status, Header: resp.Header, Body: resp.Body,
+		MediaType: resp.Get("Content-Type"), FromUpstream: true, Method: req.Method,
+	}
+	switch {
+	case resp.Status >= 400:
+		return res, maskBody(res, resp, req)
+	case op.output == nil || resp.Status < 200 || resp.Status > 299:
+		return res, nil
+	}
+	return op.shape(res, s, in.Bound.opts.MaxUpstreamBody)
+}
+
+// shape applies the output mappings to a body that is there.
+func (op *Operation) shape(res *Result, s *scope, limit int64) (*Result, error) {
+	raw, err := readAll(res.Body, limit)
+	if err != nil {
+		return nil, err
+	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		res.Body = Body{}
+		return res, nil
+	}
+	value, err := op.output.render(raw, s)
+	if err == nil && s.err != nil {
+		err = s.err
+	}
+	if err != nil {
+		return nil, err
+	}
+	res.Kind, res.Body, res.MediaType = Value, BytesBody(value), "application/json"
+	res.Header = dropEntityHeaders(res.Header)
+	return res, nil
+}
+
+// dropEntityHeaders takes out what spoke of the upstream's own bytes.
+func dropEntityHeaders(header []Field) []Field {
+	out := make([]Field, 0, len(header))
+	for _, f := range header {
+		switch strings.ToLower(f.Name) {
+		case "content-type", "content-length", "content-encoding", "content-disposition", "content-range",
+			"accept-ranges", "etag", "content-md5", "digest", "repr-digest", "content-digest":
+		default:
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// readAll reads a body of at most limit bytes and closes it. A length that is known to be
+// over the limit is refused unread.
+func readAll(b Body, limit int64) ([]byte, error) {
+	if b.Stream == nil {
+		return b.Bytes, nil
+	}
+	defer b.Stream.Close()
+	tooLarge := Errorf(CodeUpstreamTooLarge, "the upstream's answer is larger than the limit of %d bytes", limit)
+	r := io.Reader(b.Stream)
+	if limit > 0 {
+		if b.Len > limit {
+			return nil, tooLarge
+		}
+		r = io.LimitReader(r, limit+1)
+	}
+	raw, err := io.ReadAll(r)
+	if err != nil {
+		var e *Error
+		if errors.As(err, &e) {
+			return nil, e
+		}
+		return nil, &Error{Code: CodeUpstreamFailed, Message: "the upstream's answer broke off", Cause: err}
+	}
+	if limit > 0 && int64(len(raw)) > limit {
+		return nil, tooLarge
+	}
+	return raw, nil
+}
+
+// maskBody hides this call's own secrets in a small error body: upstreams like to repeat
+// the credential they did not accept. A gzip body is decoded for it.
+func maskBody(res *Result, resp *Response, req *Request) error {
+	if len(req.Secrets) == 0 || res.Body.IsEmpty() || res.Body.Len > errorScan {
+		return nil
+	}
+	head := res.Body.Bytes
+	if res.Body.Stream != nil {
+		var err error
+		if head, err = io.ReadAll(io.LimitReader(res.Body.Stream, errorScan+1)); err != nil {
+			_ = res.Body.Close()
+			return AsError(err)
+		}
+		if len(head) > errorScan { // too large to search: hand it on as it comes
+			res.Body.Stream = &rejoined{io.MultiReader(bytes.NewReader(head), res.Body.Stream), res.Body.Stream}
+			return nil
+		}
+		_ = res.Body.Close()
+	}
+	if plain, ok := gunzip(resp.Get("Content-Encoding"), head); ok {
+		head = plain
+		res.Header = dropHeader(dropHeader(res.Header, "Content-Encoding"), "Content-Length")
+	}
+	masked := req.Mask(string(head))
+	if len(masked) != len(head) {
+		res.Header = dropHeader(res.Header, "Content-Length")
+	}
+	res.Body = BytesBody([]byte(masked))
+	return nil
+}
+
+func gunzip(encoding string, b []byte) ([]byte, bool) {
+	if !strings.EqualFold(encoding, "gzip") && !strings.EqualFold(encoding, "x-gzip") {
+		return nil, false
+	}
+	zr, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, false
+	}
+	plain, err := io.ReadAll(io.LimitReader(zr, 16*errorScan))
+	return plain, err == nil
+}
+
+func dropHeader(header []Field, name string) []Field {
+	out := make([]Field, 0, len(header))
+	for _, f := range header {
+		if !strings.EqualFold(f.Name, name) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// rejoined is a stream whose beginning was read already.
+type rejoined struct {
+	io.Reader
+	io.Closer
+}

@@ -1,0 +1,183 @@
+package plan
+
+import (
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// isConstant reports whether outputs say the whole answer without an upstream: each has a
+// value and none a mapping.
+func isConstant(outputs []spec.Output) bool {
+	for i := range outputs {
+		if !isConstantOutput(&outputs[i]) {
+			return false
+		}
+	}
+	return len(outputs) > 0
+}
+
+func isConstantOutput(o *spec.Output) bool {
+	switch {
+	case o.HasMapping:
+		return false
+	case o.Value != nil || o.Const != nil:
+		return true
+	case o.Items != nil:
+		return isConstantOutput(o.Items)
+	}
+	return o.HasProps && isConstant(o.Properties)
+}
+
+// readOutputs compiles the exposed outputParameters (contract R).
+func (b *builder) readOutputs() *fault {
+	outs := b.x.decl.Outputs
+	if len(outs) == 0 {
+		return nil
+	}
+	named := len(outs) > 1
+	for i := range outs {
+		named = named && outs[i].Name.Value != ""
+	}
+	var parts []*output
+	for i := range outs {
+		o, f := b.output(&outs[i], true)
+		if f != nil {
+			return f
+		}
+		parts = append(parts, o)
+	}
+	switch {
+	case len(outs) == 1 && parts[0] == nil:
+		return nil // the whole body, unread
+	case len(outs) == 1 && !(b.op == nil && outs[0].Name.Value != ""):
+		b.out.output = parts[0]
+	case named || b.op == nil && len(outs) == 1:
+		b.out.output = &output{kind: outputObject, parts: wholeParts(parts)}
+		for i := range outs {
+			b.out.output.names = append(b.out.output.names, outs[i].Name.Value)
+		}
+	default:
+		b.out.output = &output{kind: outputFirst, parts: wholeParts(parts)}
+	}
+	if b.op != nil {
+		return b.judgeFormat()
+	}
+	return nil
+}
+
+func wholeParts(parts []*output) []*output {
+	for i, p := range parts {
+		if p == nil {
+			parts[i] = &output{kind: outputPath}
+		}
+	}
+	return parts
+}
+
+// judgeFormat refuses mappings of answers that are no JSON.
+func (b *builder) judgeFormat() *fault {
+	raw := b.op.decl.RawFormat
+	if raw.Value == "" || strings.EqualFold(raw.Value, "json") {
+		return nil
+	}
+	return faultf(diag.CodeUnsupportedFeature, "R4", raw.Span(), "answers in the format %s cannot be mapped yet", raw.Value).
+		hintf("leave the mapping at $. to hand the answer on as it is")
+}
+
+// output compiles one entry; nil stands for the whole value, untouched.
+func (b *builder) output(o *spec.Output, top bool) (*output, *fault) {
+	typ := jsonType(o.Type.Value)
+	constant := o.Value
+	if constant == nil {
+		constant = o.Const
+	}
+	mapping := o.Mapping
+	if !o.HasMapping && constant != nil {
+		text := constant.AsText()
+		if b.op == nil || constant.Kind != spec.String || text.Value != "$" && !strings.HasPrefix(text.Value, "$.") && !strings.HasPrefix(text.Value, "$[") {
+			x, f := b.dataValue(constant, "")
+			if f == nil {
+				b.noteInputs(x, nil)
+			}
+			return &output{kind: outputConst, literal: &x, typ: typ}, f
+		}
+		mapping = text
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "R1", text.Span(), "value %s is read as a mapping", text.Value).hintf("write mapping: %s", text.Value))
+	}
+	path, err := expr.ParseJSONPath(mapping.Value)
+	if err != nil {
+		return nil, faultf(diag.CodeOutput, "R1", mapping.Span(), "%s", err.Error()).hintf("write a path such as $.data.items")
+	}
+	out := &output{kind: outputPath, max: o.MaxLength}
+	if !path.IsWhole() {
+		out.path = path
+		b.sample(path, typ)
+	} else if o.HasMapping {
+		out.path = path
+	}
+	switch {
+	case o.HasProps && len(o.Properties) > 0:
+		return out, b.objectOutput(out, o)
+	case o.Items != nil:
+		items, f := b.output(o.Items, false)
+		if f != nil {
+			return nil, f
+		}
+		if items != nil {
+			out.kind, out.items = outputList, items
+			return out, nil
+		}
+	}
+	if path.IsWhole() && out.max == 0 && (top || !o.HasMapping) {
+		return nil, nil
+	}
+	return out, nil
+}
+
+func (b *builder) objectOutput(out *output, o *spec.Output) *fault {
+	out.kind = outputObject
+	for i := range o.Properties {
+		p := o.Properties[i]
+		if !p.HasMapping && p.Items != nil {
+			p.Mapping, p.HasMapping = p.Name, true // a list is read from the member of its own name
+		}
+		part, f := b.output(&p, false)
+		if f != nil {
+			return f
+		}
+		if part == nil {
+			// A member that says nothing of its origin is the member of its own name.
+			path, err := expr.ParseJSONPath("$['" + p.Name.Value + "']")
+			if err != nil {
+				continue
+			}
+			part = &output{kind: outputPath, path: path}
+			b.sample(path, jsonType(p.Type.Value))
+		}
+		out.names = append(out.names, p.Name.Value)
+		out.parts = append(out.parts, part)
+	}
+	return nil
+}
+
+// sample notes a place that the mappings read.
+func (b *builder) sample(path *expr.JSONPath, typ string) {
+	if b.call != nil {
+		b.call.samples = append(b.call.samples, Sample{Path: path.Names(), Type: typ})
+	}
+}
+
+func (o *output) expressions(visit func(*expression)) {
+	if o.literal != nil {
+		o.literal.walk(visit)
+	}
+	for _, p := range o.parts {
+		p.expressions(visit)
+	}
+	if o.items != nil {
+		o.items.expressions(visit)
+	}
+}

@@ -1,0 +1,337 @@
+package plan
+
+import (
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// pairLost joins the one input that would be lost with the one path slot that has no source
+// (contract I6).
+func (b *builder) pairLost() *fault {
+	if b.x.decl.With != nil && b.x.decl.With.Kind == spec.Map && len(b.x.decl.With.Members) > 0 {
+		return nil
+	}
+	var open []*slot
+	for _, s := range b.slots {
+		if s.in == "path" && s.own == nil && !b.hasSource(s) {
+			open = append(open, s)
+		}
+	}
+	lost := b.lostNames()
+	if len(open) != 1 || len(lost) != 1 {
+		return nil
+	}
+	lookups := b.arguments(lost[0])
+	if b.x.kind == REST {
+		lookups = b.places("P", lost[0])
+	}
+	b.feeds[open[0]] = b.inputExpr(lost[0], lookups)
+	b.fed[lost[0]] = true
+	b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "I6", b.x.decl.Span, "input %s of %s is taken for %s, the only path parameter of %s without a source", lost[0], b.x.title(), open[0].name, b.op.label()).
+		hintf("write with: {%s: %s.%s}", open[0].name, map[Kind]string{REST: "rest", MCP: "tools"}[b.x.kind], lost[0]))
+	return nil
+}
+
+// hasSource reports whether something the exposed operation offers has the slot's name.
+func (b *builder) hasSource(s *slot) bool {
+	names := b.x.params
+	if b.x.kind != REST {
+		names = b.declaredNames()
+	}
+	_, ok := matchName(s.name, names)
+	return ok
+}
+
+func (b *builder) declaredNames() []string {
+	out := make([]string, len(b.x.declared))
+	for i := range b.x.declared {
+		out[i] = b.x.declared[i].name
+	}
+	return out
+}
+
+// lostNames gives the placeholders (REST) or declared inputs (MCP) that no slot, with value
+// or template variable will ask for.
+func (b *builder) lostNames() []string {
+	names := b.x.params
+	if b.x.kind != REST {
+		names = b.declaredNames()
+	}
+	wanted := b.slotNames()
+	var lost []string
+	for i, n := range names {
+		if b.x.kind == REST && b.paths[i] || b.reached[n] || b.excused[expr.Fold(n)] {
+			continue
+		}
+		if !wants(wanted, n, names) {
+			lost = append(lost, n)
+		}
+	}
+	return lost
+}
+
+// wants reports whether one of the slots takes the input of that name.
+func wants(slots []string, name string, offered []string) bool {
+	for _, s := range slots {
+		if i, ok := matchName(s, offered); ok && offered[i] == name {
+			return true
+		}
+	}
+	return false
+}
+
+// source gives the value of a slot: from with, its own value, or the input of its name.
+func (b *builder) source(s *slot) (expression, *fault) {
+	x, ok := b.feeds[s]
+	if !ok && s.own != nil && s.own.Kind != spec.Null {
+		own, f := b.dataValue(s.own, "")
+		if f != nil {
+			return x, f
+		}
+		x, ok = own, true
+	}
+	if !ok {
+		x = b.byName(s.in, s.name)
+	}
+	if x.kind == exprInput && s.in == "body" {
+		x.typ = s.typ
+	}
+	b.noteInputs(x, s)
+	return x, nil
+}
+
+// require makes a call without a value for the slot an error of the caller.
+func (b *builder) require(s *slot, x expression) {
+	if !s.required {
+		return
+	}
+	inputs := x.inputs()
+	if len(inputs) == 0 {
+		return
+	}
+	b.call.required = append(b.call.required, requirement{x, b.inputs[inputs[0]].name})
+}
+
+// placeSlots puts every slot but those of the body where it belongs.
+func (b *builder) placeSlots() *fault {
+	for _, k := range b.op.constants {
+		x, f := b.pieces(k.value)
+		if f != nil {
+			return f
+		}
+		if k.in == "query" {
+			b.call.query = append(b.call.query, queryPart{k.name, x})
+		} else {
+			b.call.headers = append(b.call.headers, headerPart{name: k.name, value: x})
+		}
+	}
+	sources := map[*slot]expression{}
+	for _, s := range b.slots {
+		if s.in == "body" {
+			continue
+		}
+		x, f := b.source(s)
+		if f != nil {
+			return f
+		}
+		b.require(s, x)
+		sources[s] = x
+		switch s.in {
+		case "query":
+			b.call.query = append(b.call.query, queryPart{s.name, x})
+		case "header":
+			if !isToken(s.name) {
+				return faultf(diag.CodeParameter, "S1", s.span(), "%q is no header name", s.name)
+			}
+			b.call.headers = append(b.call.headers, headerPart{name: s.name, value: x, secret: usesVariable(&x)})
+		case "cookie":
+			b.call.cookies = append(b.call.cookies, headerPart{name: s.name, value: x, secret: usesVariable(&x)})
+		}
+	}
+	b.call.query = append(b.call.query, b.pairs...)
+	b.placePath(sources)
+	return nil
+}
+
+func usesVariable(x *expression) bool {
+	found := false
+	x.walk(func(e *expression) { found = found || e.kind == exprVariable })
+	return found
+}
+
+// placePath compiles the path: escaped text and values.
+func (b *builder) placePath(sources map[*slot]expression) {
+	for _, p := range b.op.path {
+		switch {
+		case p.ref == nil:
+			b.literalPath(p.literal)
+		case p.slot != nil && p.slot.authFilled:
+			x, _ := b.authValue("path", p.slot.name)
+			b.call.path = append(b.call.path, pathPart{value: &x, name: p.slot.name})
+		case p.slot != nil:
+			x := sources[p.slot]
+			name := p.slot.name
+			if in := x.inputs(); len(in) > 0 {
+				name = b.inputs[in[0]].name
+			}
+			b.call.path = append(b.call.path, pathPart{value: &x, name: name, segment: true})
+		default:
+			x := expression{kind: exprVariable, variable: p.value}
+			b.call.path = append(b.call.path, pathPart{value: &x, name: p.value.Name})
+		}
+	}
+}
+
+func (b *builder) literalPath(text string) {
+	text = escapeLiteral(text)
+	if n := len(b.call.path); n > 0 && b.call.path[n-1].value == nil {
+		b.call.path[n-1].literal += text
+		return
+	}
+	b.call.path = append(b.call.path, pathPart{literal: text})
+}
+
+func (b *builder) authValue(in, name string) (expression, bool) {
+	for _, f := range b.op.auth.fields {
+		if f.in == in && f.name == name {
+			return f.value, true
+		}
+	}
+	return expression{}, false
+}
+
+// pieces compiles the value of a constant pair of the path.
+func (b *builder) pieces(ps []piece) (expression, *fault) {
+	x := expression{kind: exprText}
+	for _, p := range ps {
+		switch {
+		case p.ref == nil:
+			x.parts = append(x.parts, literalExpr(unescape(p.literal)))
+		case p.slot != nil && p.slot.authFilled:
+			v, _ := b.authValue("path", p.slot.name)
+			x.parts = append(x.parts, v)
+		case p.slot != nil:
+			v, f := b.source(p.slot)
+			if f != nil {
+				return x, f
+			}
+			b.require(p.slot, v)
+			x.parts = append(x.parts, v)
+		default:
+			x.parts = append(x.parts, expression{kind: exprVariable, variable: p.value})
+		}
+	}
+	if len(x.parts) == 0 {
+		return literalExpr(""), nil
+	}
+	return mergeLiterals(x), nil
+}
+
+// placeAuth adds what authentication provides.
+func (b *builder) placeAuth() *fault {
+	b.call.basic = b.op.auth.basic
+	for _, f := range b.op.auth.fields {
+		switch f.in {
+		case "header":
+			b.call.headers = append(b.call.headers, headerPart{name: f.name, prefix: f.prefix, value: f.value, secret: true})
+		case "query":
+			b.call.query = append(b.call.query, queryPart{f.name, f.value})
+		case "cookie":
+			b.call.cookies = append(b.call.cookies, headerPart{name: f.name, value: f.value, secret: true})
+		case "body":
+			b.call.body.auth = append(b.call.body.auth, member{f.name, f.value})
+			if b.call.body.format == 0 {
+				b.call.body.format, b.call.body.contentType = formatJSON, "application/json"
+			}
+			if b.out.usesInbound {
+				b.out.mergesInbound = true
+			}
+		}
+	}
+	return nil
+}
+
+// checkInputs refuses inputs that would be dropped on the way (contract I5).
+func (b *builder) checkInputs() *fault {
+	if b.x.kind == REST {
+		for i, name := range b.x.params {
+			if !b.paths[i] && !b.reached[name] && !b.excused[expr.Fold(name)] {
+				return faultf(diag.CodeUnusedPathInput, "I5", b.x.decl.Span, "{%s} of %s is not passed to %s %s", name, b.x.title(), b.op.method, b.op.wire).
+					hintf("pass it: with: {parameter: rest.%s}", name)
+			}
+		}
+	}
+	for i := range b.x.declared {
+		d := &b.x.declared[i]
+		if b.isReached(d.name) || b.excused[expr.Fold(d.name)] || b.x.kind == REST && d.in == "body" {
+			continue
+		}
+		if b.x.kind != REST && b.isImplicit() {
+			continue // it became a member of the body
+		}
+		f := faultf(diag.CodeUnboundInput, "I5", d.param.Span, "input %q of %s is not a parameter of %s", d.name, b.x.title(), b.op.label())
+		if near, ok := diag.Nearest(d.name, b.slotNames()); ok {
+			return f.hintf("did you mean %s?", near)
+		}
+		return f.hintf("pass it: with: {parameter: %s.%s}", map[Kind]string{REST: "rest", MCP: "tools"}[b.x.kind], d.name)
+	}
+	return nil
+}
+
+func (b *builder) isReached(name string) bool {
+	if b.reached[name] {
+		return true
+	}
+	fold := expr.Fold(name)
+	for n := range b.reached {
+		if expr.Fold(n) == fold {
+			return true
+		}
+		// tools.filter.x reads a part of the declared input filter.
+		if head, _, ok := strings.Cut(n, "."); ok && head == name {
+			return true
+		}
+	}
+	return false
+}
+
+// expressions visits every expression of an operation.
+func (op *Operation) expressions(visit func(*expression)) {
+	if op.output != nil {
+		op.output.expressions(visit)
+	}
+	c := op.call
+	if c == nil {
+		return
+	}
+	for i := range c.path {
+		if c.path[i].value != nil {
+			c.path[i].value.walk(visit)
+		}
+	}
+	for i := range c.query {
+		c.query[i].value.walk(visit)
+	}
+	for _, list := range [][]headerPart{c.headers, c.cookies} {
+		for i := range list {
+			list[i].value.walk(visit)
+		}
+	}
+	if c.basic != nil {
+		c.basic.username.walk(visit)
+		c.basic.password.walk(visit)
+	}
+	for _, x := range []*expression{c.body.template, c.body.whole} {
+		if x != nil {
+			x.walk(visit)
+		}
+	}
+	for _, list := range [][]member{c.body.members, c.body.auth} {
+		for i := range list {
+			list[i].value.walk(visit)
+		}
+	}
+}

@@ -1,0 +1,247 @@
+package plan
+
+import (
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// placeBody decides what the body is made of (contract B).
+func (b *builder) placeBody() *fault {
+	body := &b.call.body
+	decl := &b.op.body
+	var params []*slot
+	for _, s := range b.slots {
+		if s.in == "body" {
+			params = append(params, s)
+		}
+	}
+	if decl.data == nil && len(params) == 0 && !b.isImplicit() {
+		return nil
+	}
+	var f *fault
+	if body.format, body.contentType, f = decl.format(); f != nil {
+		return f
+	}
+	switch {
+	case decl.data != nil:
+		return b.templateBody(params)
+	case len(params) > 0:
+		return b.paramBody(params)
+	}
+	b.implicitBody()
+	return nil
+}
+
+// templateBody: data decides the body (B1, B2, B2b).
+func (b *builder) templateBody(params []*slot) *fault {
+	body, data := &b.call.body, b.op.body.data
+	if body.format == formatText && data.Kind == spec.Map && len(data.Members) == 1 {
+		data = data.Members[0].Value
+	}
+	x, f := b.dataValue(data, b.op.body.typ.Value)
+	if f != nil {
+		return f
+	}
+	body.template = &x
+	if body.format == formatJSON {
+		switch x.kind {
+		case exprObject:
+			body.empty = "{}"
+		case exprList:
+			body.empty = "[]"
+		}
+	}
+	for _, s := range params {
+		if b.isVar(s.name) {
+			b.require(s, b.varSource(s.name))
+			continue
+		}
+		if data.Kind == spec.Map && data.Get(s.name) != nil {
+			continue
+		}
+		v, f := b.source(s)
+		if f != nil {
+			return f
+		}
+		b.require(s, v)
+		body.members = append(body.members, member{s.name, v})
+	}
+	return nil
+}
+
+// paramBody: the body is made of in:body parameters (B3).
+func (b *builder) paramBody(params []*slot) *fault {
+	body := &b.call.body
+	if len(params) == 1 {
+		s := params[0]
+		if x, ok := b.wholeBody(s); ok {
+			if x.kind == exprInput {
+				x.typ = s.typ
+			}
+			b.noteInputs(x, s)
+			b.require(s, x)
+			body.whole = &x
+			return nil
+		}
+	}
+	for _, s := range params {
+		x, f := b.source(s)
+		if f != nil {
+			return f
+		}
+		b.require(s, x)
+		body.members = append(body.members, member{s.name, x})
+	}
+	return nil
+}
+
+// wholeBody gives the value of a sole in:body parameter that is the body itself.
+func (b *builder) wholeBody(s *slot) (expression, bool) {
+	fed, isFed := b.feeds[s]
+	if isFed {
+		if s.name == "body" || b.isBodyInput(&fed) {
+			return fed, true
+		}
+		return expression{}, false
+	}
+	if s.name != "body" || s.own != nil {
+		return expression{}, false
+	}
+	if b.x.kind == REST {
+		return b.inputExpr("body", []lookup{{kind: lookBody, name: "body"}}), true
+	}
+	return b.byName("body", "body"), true
+}
+
+// isBodyInput reports whether a with value is exactly rest.body or tools.body.
+func (b *builder) isBodyInput(x *expression) bool {
+	return x.kind == exprInput && b.inputs[x.index].name == "body"
+}
+
+// implicitBody: nothing says what the body is, so the caller does (B4, B5).
+func (b *builder) implicitBody() {
+	body := &b.call.body
+	body.fallback = b.op.body.fallback
+	body.members = b.extra
+	for _, m := range b.extra {
+		b.noteInputs(m.value, nil)
+	}
+	switch {
+	case b.whole != nil:
+		b.noteInputs(*b.whole, nil)
+		body.whole = b.whole
+	case b.x.kind == REST:
+		body.inbound = true
+		b.out.usesInbound = true
+		b.out.mergesInbound = len(b.extra) > 0
+		return
+	default:
+		x := b.inputExpr("body", b.arguments("body"))
+		b.implicit = &property{name: "body", typ: "object", description: "The request body (JSON)."}
+		body.whole = &x
+	}
+	if b.x.kind != REST {
+		b.inputsAsMembers()
+	}
+}
+
+// inputsAsMembers sends declared inputs of a tool that fit nowhere else as members of an
+// implicit body (B4).
+func (b *builder) inputsAsMembers() {
+	for i := range b.x.declared {
+		d := &b.x.declared[i]
+		if b.isReached(d.name) || b.excused[expr.Fold(d.name)] {
+			continue
+		}
+		x := b.inputExpr(d.name, b.arguments(d.name))
+		x.typ = d.typ
+		b.call.body.members = append(b.call.body.members, member{d.name, x})
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "B4", d.param.Span, "input %s of %s is no parameter of %s; it is sent as a member of the JSON body", d.name, b.x.title(), b.op.label()).
+			hintf("declare it: inputParameters: [{name: %s, in: body}]", d.name))
+	}
+}
+
+// varSource gives the value of a template variable: from with, else the input of its name
+// (B2). A declared in:body parameter of the name gives its type.
+func (b *builder) varSource(name string) expression {
+	x, ok := b.varFeeds[name]
+	if !ok {
+		if name == "body" && b.x.kind == REST && !b.bodyIsOneOfSeveral() {
+			x = b.inputExpr(name, []lookup{{kind: lookMember, name: name}, {kind: lookBody, name: name}})
+		} else {
+			x = b.byName("body", name)
+		}
+	}
+	for _, s := range b.slots {
+		if s.in == "body" && s.name == name {
+			if x.kind == exprInput {
+				x.typ = s.typ
+			}
+			b.noteInputs(x, s)
+			return x
+		}
+	}
+	b.noteInputs(x, nil)
+	return x
+}
+
+// dataValue compiles a piece of a body template, or a parameter's own value.
+func (b *builder) dataValue(v *spec.Value, format string) (expression, *fault) {
+	switch v.Kind {
+	case spec.String:
+		return b.dataString(v.AsText(), format)
+	case spec.List:
+		x := expression{kind: exprList}
+		for _, item := range v.Items {
+			e, f := b.dataValue(item, "")
+			if f != nil {
+				return x, f
+			}
+			x.parts = append(x.parts, e)
+		}
+		return x, nil
+	case spec.Map:
+		x := expression{kind: exprObject}
+		for _, m := range v.Members {
+			e, f := b.dataValue(m.Value, "")
+			if f != nil {
+				return x, f
+			}
+			x.names = append(x.names, m.Key.Value)
+			x.parts = append(x.parts, e)
+		}
+		return x, nil
+	}
+	return literalExpr(scalar(v)), nil
+}
+
+// dataString compiles a string of a body. When the whole body is one string, its values are
+// encoded for the format it is written in.
+func (b *builder) dataString(t spec.Text, format string) (expression, *fault) {
+	tpl := expr.ParseTemplate(t.Value)
+	parts, f := b.templateParts(t, tpl, b.varSource)
+	switch {
+	case f != nil:
+		return expression{}, f
+	case len(parts) == 0:
+		return literalExpr(""), nil
+	case len(parts) == 1 && parts[0].kind != exprLiteral:
+		return parts[0], nil
+	}
+	if b.call.body.format == formatJSON && isWholeBody(t, b.op.body) {
+		if quoted, ok := jsonParts(tpl); ok {
+			return expression{kind: exprJSON, parts: parts, quoted: quoted}, nil
+		}
+	}
+	kind := exprText
+	if format == "xml" {
+		kind = exprXML
+	}
+	return mergeLiterals(expression{kind: kind, parts: parts}), nil
+}
+
+// isWholeBody reports whether the string is all there is of the body.
+func isWholeBody(t spec.Text, body bodyDecl) bool {
+	return body.data != nil && body.data.Kind == spec.String && t.Span() == body.data.Span()
+}

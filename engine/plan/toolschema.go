@@ -1,0 +1,200 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// property is what a tool's input schema says of one input.
+type property struct {
+	name        string
+	typ         string
+	description string
+	required    bool
+	items       []byte // JSON Schema of a list's elements
+	enum        []byte // JSON list
+}
+
+// noteInputs keeps what a slot says of the inputs that feed it. s is nil for a template
+// variable without a declaration.
+func (b *builder) noteInputs(x expression, s *slot) {
+	for _, i := range x.inputs() {
+		p := b.props[i]
+		if p == nil {
+			p = &property{name: b.inputs[i].name}
+			b.props[i] = p
+		}
+		if s == nil {
+			continue
+		}
+		p.required = p.required || s.required
+		if x.kind == exprInput && p.typ == "" {
+			p.typ = s.typ
+			p.fill(s.description, s.items, s.enum)
+		}
+	}
+}
+
+func (p *property) fill(description string, items *spec.Value, enum []*spec.Value) {
+	if p.description == "" {
+		p.description = strings.TrimSpace(description)
+	}
+	if p.items == nil && items != nil && items.Kind == spec.Map {
+		if t := jsonType(items.Get("type").AsText().Value); t != "" {
+			p.items = []byte(`{"type":"` + t + `"}`)
+		}
+	}
+	if p.enum == nil && len(enum) > 0 {
+		list := make([]any, len(enum))
+		for i, v := range enum {
+			list[i] = scalar(v)
+		}
+		p.enum = appendJSON(nil, list)
+	}
+}
+
+// inputSchema gives the JSON Schema of a tool's arguments (contract M1, M2): what is
+// declared, what required slots and with need besides, and where nothing is declared all
+// that the operation can take.
+func (b *builder) inputSchema() []byte {
+	if b.x.kind != MCP {
+		return nil
+	}
+	var props []*property
+	for i := range b.x.declared {
+		props = append(props, b.declaredProperty(&b.x.declared[i]))
+	}
+	for i := range b.inputs {
+		p := b.props[i]
+		if p == nil {
+			continue // only the body of an implicit body
+		}
+		name := b.propertyName(p.name)
+		if k := indexProperty(props, name); k >= 0 {
+			if len(b.x.declared) == 0 {
+				props[k].required = props[k].required || p.required
+			}
+			continue
+		}
+		if len(b.x.declared) > 0 {
+			if !p.required && !b.fed[p.name] {
+				continue
+			}
+			b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "M1", b.x.decl.Span, "%s does not declare the input %s, which %s needs; it is added", b.x.title(), name, b.op.label()).
+				hintf("add it to inputParameters"))
+		}
+		q := *p
+		q.name = name
+		if name != p.name {
+			q.typ, q.description, q.items, q.enum = "object", "", nil, nil
+		}
+		props = append(props, &q)
+	}
+	if b.implicit != nil && indexProperty(props, "body") < 0 {
+		props = append(props, b.implicit)
+	}
+	return appendSchema(nil, props)
+}
+
+// propertyName is the argument that an input's name belongs to: body.x means body.
+func (b *builder) propertyName(name string) string {
+	for i := range b.x.declared {
+		if b.x.declared[i].name == name {
+			return name
+		}
+	}
+	head, _, dotted := strings.Cut(name, ".")
+	if dotted && (head == "body" || slices.Contains(b.declaredNames(), head)) {
+		return head
+	}
+	return name
+}
+
+// indexProperty finds a property by rule N1.
+func indexProperty(props []*property, name string) int {
+	names := make([]string, len(props))
+	for i, p := range props {
+		names[i] = p.name
+	}
+	if i, ok := matchName(name, names); ok {
+		return i
+	}
+	return -1
+}
+
+func (b *builder) declaredProperty(d *declaredInput) *property {
+	p := &property{name: d.name, typ: d.typ, required: d.required == spec.True}
+	p.fill(d.param.Description.Value, d.param.Items, d.param.Enum)
+	for i := range b.inputs {
+		known := b.props[i]
+		if known == nil || expr.Fold(b.inputs[i].name) != expr.Fold(d.name) {
+			continue
+		}
+		if d.required == spec.Unset {
+			p.required = p.required || known.required
+		}
+		if p.typ == "" {
+			p.typ = known.typ
+		}
+		if p.description == "" {
+			p.description = known.description
+		}
+		if p.items == nil && p.typ == known.typ {
+			p.items = known.items
+		}
+		if p.enum == nil && p.typ == known.typ {
+			p.enum = known.enum
+		}
+	}
+	return p
+}
+
+func appendSchema(dst []byte, props []*property) []byte {
+	dst = append(dst, `{"type":"object","properties":{`...)
+	var required []any
+	for i, p := range props {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendString(dst, p.name), ':')
+		dst = p.appendTo(dst)
+		if p.required {
+			required = append(required, p.name)
+		}
+	}
+	dst = append(dst, '}')
+	if len(required) > 0 {
+		dst = append(dst, `,"required":`...)
+		dst = appendJSON(dst, required)
+	}
+	return append(dst, '}')
+}
+
+func (p *property) appendTo(dst []byte) []byte {
+	dst = append(dst, '{')
+	sep := ""
+	if p.typ != "" {
+		dst = append(dst, `"type":"`+p.typ+`"`...)
+		sep = ","
+	}
+	if p.description != "" {
+		dst = appendString(append(dst, sep+`"description":`...), p.description)
+		sep = ","
+	}
+	if p.typ == "array" {
+		items := p.items
+		if items == nil {
+			items = []byte("{}")
+		}
+		dst = append(append(dst, sep+`"items":`...), items...)
+		sep = ","
+	}
+	if p.enum != nil {
+		dst = append(append(dst, sep+`"enum":`...), p.enum...)
+	}
+	return append(dst, '}')
+}

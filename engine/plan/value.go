@@ -1,0 +1,231 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"capd/engine/expr"
+)
+
+// A value of a call is one of: string, bool, json.Number, nil (an explicit null), rawJSON
+// (an object or a list, as text), []any (a list made here, of such values), or absent.
+
+// rawJSON is the text of a JSON object or list, kept as it came so that no digit is lost.
+type rawJSON []byte
+
+// absent stands for "no value was given", which is not null.
+type absent struct{}
+
+func isAbsent(v any) bool { _, ok := v.(absent); return ok }
+
+// isMissing is true for what counts as no value outside JSON bodies (contract E4).
+func isMissing(v any) bool { return v == nil || isAbsent(v) }
+
+// parseValue reads a valid JSON text without decoding what is inside objects and lists.
+func parseValue(raw []byte) any {
+	raw = bytes.TrimSpace(raw)
+	switch expr.Kind(raw) {
+	case '{', '[':
+		return rawJSON(raw)
+	case '"':
+		var s string
+		if json.Unmarshal(raw, &s) != nil {
+			return absent{}
+		}
+		return s
+	case 't':
+		return true
+	case 'f':
+		return false
+	case 'n':
+		return nil
+	case 0:
+		return absent{}
+	}
+	return json.Number(raw)
+}
+
+// textOf is the text form of a value (contract U3): strings as they are, numbers shortest,
+// objects and lists as compact JSON, null and absent as nothing.
+func textOf(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case json.Number:
+		return shortest(v)
+	case rawJSON, []any:
+		return string(appendJSON(nil, v))
+	}
+	return ""
+}
+
+// joinedText is the text form where a list has no form of its own: in a path, a header or a
+// cookie its elements are joined with commas.
+func joinedText(v any) string {
+	list, ok := listOf(v)
+	if !ok {
+		return textOf(v)
+	}
+	texts := make([]string, len(list))
+	for i, e := range list {
+		texts[i] = textOf(e)
+	}
+	return strings.Join(texts, ",")
+}
+
+// listOf gives the elements of a list.
+func listOf(v any) ([]any, bool) {
+	switch v := v.(type) {
+	case []any:
+		return v, true
+	case rawJSON:
+		raw, ok := expr.Elements(v)
+		if !ok {
+			return nil, false
+		}
+		out := make([]any, len(raw))
+		for i, r := range raw {
+			out[i] = parseValue(r)
+		}
+		return out, true
+	}
+	return nil, false
+}
+
+// shortest writes a number without exponent or trailing zeros where that is exact. Integers
+// keep all their digits.
+func shortest(n json.Number) string {
+	s := string(n)
+	if !strings.ContainsAny(s, ".eE") {
+		return s
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.Abs(f) >= 1e21 {
+		return s
+	}
+	return strconv.FormatFloat(f, 'f', -1, 64)
+}
+
+// appendJSON appends the compact JSON form of v; absent becomes null.
+func appendJSON(dst []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		return appendString(dst, v)
+	case bool:
+		return strconv.AppendBool(dst, v)
+	case json.Number:
+		return append(dst, v...)
+	case rawJSON:
+		return appendCompact(dst, v)
+	case []any:
+		dst = append(dst, '[')
+		for i, e := range v {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = appendJSON(dst, e)
+		}
+		return append(dst, ']')
+	}
+	return append(dst, "null"...)
+}
+
+func appendCompact(dst, raw []byte) []byte {
+	buf := bytes.NewBuffer(dst)
+	if err := json.Compact(buf, raw); err != nil {
+		return append(dst, raw...)
+	}
+	return buf.Bytes()
+}
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends s as a JSON string. Bytes that are no UTF-8 become U+FFFD.
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	return append(appendEscaped(dst, s), '"')
+}
+
+// appendEscaped appends s as it stands between the quotes of a JSON string.
+func appendEscaped(dst []byte, s string) []byte {
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r == '\n':
+			dst = append(dst, `\n`...)
+		case r == '\r':
+			dst = append(dst, `\r`...)
+		case r == '\t':
+			dst = append(dst, `\t`...)
+		case r < 0x20:
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&15])
+		default:
+			dst = append(dst, string(r)...)
+		}
+	}
+	return dst
+}
+
+// convertText gives a text input the declared type of the parameter it is for, if it spells
+// a value of that type (contract B3). Anything else is left as it is.
+func convertText(v any, typ string) any {
+	s, ok := v.(string)
+	if !ok || typ == "" || typ == "string" {
+		return v
+	}
+	t := strings.TrimSpace(s)
+	if t == "" || !json.Valid([]byte(t)) {
+		return v
+	}
+	parsed := parseValue([]byte(t))
+	switch p := parsed.(type) {
+	case json.Number:
+		if typ == "number" || typ == "integer" && !strings.ContainsAny(string(p), ".eE") {
+			return p
+		}
+	case bool:
+		if typ == "boolean" {
+			return p
+		}
+	case rawJSON:
+		if typ == "object" && p[0] == '{' || typ == "array" && p[0] == '[' {
+			return p
+		}
+	}
+	return v
+}
+
+// field is a member of an object as it came.
+type field struct {
+	name  string
+	value expression // a literal
+}
+
+// objectFields gives the members of a JSON object in order; of several with one name only
+// the last.
+func objectFields(raw rawJSON) []field {
+	var out []field
+	seen := map[string]int{}
+	expr.Members(raw, func(name string, value []byte) {
+		f := field{name, literalExpr(parseValue(value))}
+		if i, ok := seen[name]; ok {
+			out[i] = f
+			return
+		}
+		seen[name] = len(out)
+		out = append(out, f)
+	})
+	return out
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}

@@ -1,0 +1,222 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// variables is what a document calls by name and does not get from its callers.
+type variables struct {
+	c          *compiler
+	namespaces map[string]bool
+	keys       map[string]*bindKey            // by key, of any namespace: the first wins
+	qualified  map[string]map[string]*bindKey // by namespace, then key
+	used       map[string]*Variable           // by environment variable
+}
+
+type bindKey struct {
+	key, source spec.Text
+	namespace   string
+	located     bool // its values come from a place other than the environment
+}
+
+// usage says where a variable stands, which decides what undeclared names mean (V2) and
+// whether its value may be printed (D7).
+type usage uint8
+
+const (
+	inBase usage = iota + 1
+	inAuth
+	elsewhere
+)
+
+func (v *variables) init(c *compiler) {
+	*v = variables{c: c, namespaces: map[string]bool{}, keys: map[string]*bindKey{}, qualified: map[string]map[string]*bindKey{}, used: map[string]*Variable{}}
+	for i := range c.doc.Binds {
+		b := &c.doc.Binds[i]
+		ns := b.Namespace.Value
+		v.namespaces[ns] = true
+		if v.qualified[ns] == nil {
+			v.qualified[ns] = map[string]*bindKey{}
+		}
+		for _, k := range b.Keys {
+			key := &bindKey{key: k.Key, source: k.Source, namespace: ns, located: b.Location.Value != ""}
+			if v.qualified[ns][k.Key.Value] == nil {
+				v.qualified[ns][k.Key.Value] = key
+			}
+			if v.keys[k.Key.Value] == nil {
+				v.keys[k.Key.Value] = key
+			}
+		}
+	}
+}
+
+// isKey reports whether name is a declared bind key.
+func (v *variables) isKey(name string) bool { return v.keys[name] != nil }
+
+// split takes "env.X" or "<bind namespace>.X" apart.
+func (v *variables) split(name string) (ns, key string, ok bool) {
+	for i := range len(name) {
+		if name[i] != '.' {
+			continue
+		}
+		if ns, key = name[:i], name[i+1:]; key != "" && (ns == "env" || v.namespaces[ns]) {
+			return ns, key, true
+		}
+	}
+	return "", "", false
+}
+
+// isVariable reports whether a template's word is a variable (contract E2).
+func (v *variables) isVariable(name string) bool {
+	if _, _, ok := v.split(name); ok {
+		return true
+	}
+	return v.isKey(name) || expr.IsScreaming(name)
+}
+
+// isReference leaves <<x>> and ${x} alone that are no reference but text (decision D6).
+func (v *variables) isReference(r *expr.Ref) bool {
+	_, _, qualified := v.split(r.Name)
+	switch r.Form {
+	case expr.Chevron:
+		return qualified
+	case expr.Dollar:
+		return qualified || expr.IsScreaming(r.Name)
+	}
+	return v.isVariable(r.Name)
+}
+
+// find gives the variable of a name that isVariable accepts.
+func (v *variables) find(name string, at diag.Span, where usage) (*Variable, *fault) {
+	ns, key, ok := v.split(name)
+	var b *bindKey
+	switch {
+	case !ok:
+		key = name
+		b = v.keys[key]
+	case v.qualified[ns] != nil:
+		b = v.qualified[ns][key]
+	}
+	if b == nil && ns == "env" {
+		b = v.keys[key]
+	}
+	if b == nil {
+		return v.undeclared(key, at, where)
+	}
+	if b.located {
+		return nil, faultf(diag.CodeUnsupportedFeature, "V1", at, "variable %s is bound to a location other than the environment, which is not supported yet", key)
+	}
+	source := b.source.Value
+	if source == "" {
+		source = key
+	}
+	return v.use(source, &Variable{Name: source, Namespace: b.namespace, Key: key, Declared: true, Span: b.key.Span()}, at, where)
+}
+
+// undeclared reads a SCREAMING_SNAKE name from the environment where that is what authors
+// mean, and refuses it elsewhere (contract V2).
+func (v *variables) undeclared(name string, at diag.Span, where usage) (*Variable, *fault) {
+	if where == elsewhere || !expr.IsScreaming(name) {
+		f := faultf(diag.CodeUndeclaredVariable, "V2", at, "variable %s is not declared in binds", name)
+		if near, ok := diag.Nearest(name, sortedKeys(v.keys)); ok {
+			return nil, f.hintf("did you mean %s?", near)
+		}
+		return nil, f.hintf("declare it: binds: [{namespace: env, keys: {%s: %s}}]", name, name)
+	}
+	got, f := v.use(name, &Variable{Name: name, Key: name, Span: at}, at, where)
+	if f == nil {
+		v.c.note(diag.Warning, diag.Unit{}, faultf(diag.CodeUndeclaredVariable, "V2", got.Span,
+			"variable %s is not declared in binds; the environment variable of that name is used", name).
+			hintf("declare it: binds: [{namespace: env, keys: {%s: %s}}]", name, name))
+	}
+	return got, f
+}
+
+func (v *variables) use(source string, fresh *Variable, at diag.Span, where usage) (*Variable, *fault) {
+	if ReservedVariable(source) {
+		return nil, faultf(diag.CodeForbiddenVariable, "V2b", at, "variable %s belongs to the machine and is never read for a document", source).
+			hintf("bind another name")
+	}
+	got := v.used[source]
+	if got == nil {
+		got = fresh
+		got.Setting = true
+		v.used[source] = got
+		v.c.unit.Variables = append(v.c.unit.Variables, got)
+	}
+	if where != inBase {
+		got.Setting = false
+	}
+	return got, nil
+}
+
+// settle lists the variables and bases that served operations use, and numbers them.
+func (v *variables) settle() {
+	u := v.c.unit
+	variables, bases := map[*Variable]bool{}, map[*BaseURI]bool{}
+	for _, op := range u.operations() {
+		op.expressions(func(x *expression) {
+			if x.kind == exprVariable {
+				variables[x.variable] = true
+			}
+		})
+		if op.call == nil || bases[op.call.base] {
+			continue
+		}
+		bases[op.call.base] = true
+		for _, p := range op.call.base.parts {
+			if p.variable != nil {
+				variables[p.variable] = true
+			}
+		}
+	}
+	u.Variables = slices.DeleteFunc(u.Variables, func(x *Variable) bool { return !variables[x] })
+	slices.SortFunc(u.Variables, func(a, b *Variable) int { return strings.Compare(a.Name, b.Name) })
+	for i, x := range u.Variables {
+		x.index = i
+	}
+	u.Bases = slices.DeleteFunc(u.Bases, func(x *BaseURI) bool { return !bases[x] })
+	for i, x := range u.Bases {
+		x.index = i
+	}
+}
+
+// operations gives every operation that is served.
+func (u *Unit) operations() []*Operation {
+	var out []*Operation
+	for _, e := range u.Exposures {
+		for _, r := range e.Routes {
+			if r.Operation != nil {
+				out = append(out, r.Operation)
+			}
+		}
+		for _, t := range e.Tools {
+			if t.Operation != nil {
+				out = append(out, t.Operation)
+			}
+		}
+	}
+	return out
+}
+
+// cutInputPrefix takes off the first word of a name that says that the rest is an input
+// (contract E1). own is the namespace of the exposing adapter.
+func cutInputPrefix(name, own string) (prefix, rest string, ok bool) {
+	if r, found := strings.CutPrefix(name, "$this."); found {
+		if _, rest, ok = strings.Cut(r, "."); ok && rest != "" {
+			return "$this", rest, true
+		}
+		return "", "", false
+	}
+	for _, p := range []string{"rest", "tools", "tool", "input", "inputs", "args", "params", own} {
+		if rest, ok = strings.CutPrefix(name, p+"."); p != "" && ok && rest != "" {
+			return p, rest, true
+		}
+	}
+	return "", "", false
+}

@@ -1,0 +1,392 @@
+package plan
+
+import (
+	"encoding/json"
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// collectVars finds the inputs that the body template and the parameters' own values name.
+func (b *builder) collectVars() *fault {
+	var f *fault
+	collect := func(v *spec.Value) {
+		walkStrings(v, func(t spec.Text) {
+			for _, r := range expr.ParseTemplate(t.Value).Refs() {
+				name, ok := b.templateName(r)
+				if ok && !b.isVar(name) {
+					b.vars = append(b.vars, templateVar{name, t.Sub(r.Start, r.End)})
+				}
+			}
+		})
+	}
+	collect(b.op.body.data)
+	for _, s := range b.slots {
+		collect(s.own)
+	}
+	return f
+}
+
+// templateName gives the input that a template's reference names, if it names one
+// (contract E2).
+func (b *builder) templateName(r *expr.Ref) (string, bool) {
+	if r.Form != expr.Mustache {
+		return "", false
+	}
+	if _, rest, ok := cutInputPrefix(r.Name, b.x.own); ok {
+		return rest, true
+	}
+	return r.Name, !b.c.vars.isVariable(r.Name)
+}
+
+func (b *builder) isVar(name string) bool {
+	for _, v := range b.vars {
+		if v.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// walkStrings visits every string inside a value.
+func walkStrings(v *spec.Value, visit func(spec.Text)) {
+	if v == nil {
+		return
+	}
+	if v.Kind == spec.String {
+		visit(v.AsText())
+	}
+	for _, item := range v.Items {
+		walkStrings(item, visit)
+	}
+	for _, m := range v.Members {
+		walkStrings(m.Value, visit)
+	}
+}
+
+// readWith feeds slots and template variables from with (contract W).
+func (b *builder) readWith() *fault {
+	with := b.x.decl.With
+	switch {
+	case with == nil || with.Kind == spec.Null:
+		return nil
+	case with.Kind != spec.Map:
+		return faultf(diag.CodeWithNotAMapping, "W3", with.Span(), "with of %s is not a mapping", b.x.title()).
+			hintf("write with: {name: rest.name}")
+	}
+	for i := range with.Members {
+		m := &with.Members[i]
+		if m.Value == nil || m.Value.Kind == spec.Null {
+			continue
+		}
+		if f := b.withKey(m.Key, m.Value); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func (b *builder) withKey(key spec.Text, value *spec.Value) *fault {
+	name := key.Value
+	if b.fillsDropped(name) {
+		names := b.namesIn(value)
+		for _, n := range names {
+			b.excused[expr.Fold(n)] = true
+		}
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "A5", key.Span(), "with.%s is ignored, since %s fills that parameter itself", name, b.op.label()))
+		return nil
+	}
+	x, f := b.value(value, name == "body" && b.bodyIsOneOfSeveral())
+	if f != nil {
+		return f
+	}
+	if b.feed(name, x) {
+		return nil
+	}
+	if near, ok := b.onlyNear(name); ok {
+		b.feed(near, x)
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeApproximateName, "W4", key.Span(), "with.%s is read as %s, the input of %s with that spelling", name, near, b.op.label()).
+			hintf("write %s", near))
+		return nil
+	}
+	return b.unboundKey(key, value, x)
+}
+
+// fillsDropped reports whether the key names only a parameter that is no slot.
+func (b *builder) fillsDropped(name string) bool {
+	dropped := false
+	for _, s := range b.op.slots {
+		if s.name == name || s.in == "header" && strings.EqualFold(s.name, name) {
+			if !s.dropped && !s.authFilled {
+				return false
+			}
+			dropped = true
+		}
+	}
+	return dropped && !b.isVar(name)
+}
+
+// feed gives every slot and template variable of that name the value.
+func (b *builder) feed(name string, x expression) bool {
+	found := false
+	for _, s := range b.slots {
+		if s.name == name {
+			b.feeds[s] = x
+			found = true
+		}
+	}
+	if b.isVar(name) {
+		b.varFeeds[name] = x
+		found = true
+	}
+	return found
+}
+
+// onlyNear gives the one slot or template variable equal to name by letters and digits.
+func (b *builder) onlyNear(name string) (string, bool) {
+	var names []string
+	for _, s := range b.slots {
+		names = append(names, s.name)
+	}
+	for _, v := range b.vars {
+		names = append(names, v.name)
+	}
+	fold, found := expr.Fold(name), ""
+	for _, n := range names {
+		if fold != "" && expr.Fold(n) == fold && n != found {
+			if found != "" {
+				return "", false
+			}
+			found = n
+		}
+	}
+	return found, found != ""
+}
+
+// bodyIsOneOfSeveral reports whether a key named body stands beside other body slots or
+// template variables, so that it means the member of that name (contract W2).
+func (b *builder) bodyIsOneOfSeveral() bool {
+	n, named := len(b.vars), b.isVar("body")
+	for _, s := range b.slots {
+		if s.in == "body" && !b.isVar(s.name) {
+			n++
+			named = named || s.name == "body"
+		}
+	}
+	return named && n > 1
+}
+
+// unboundKey decides what a key means that names nothing (contract W5).
+func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fault {
+	name := key.Value
+	implicit := b.isImplicit()
+	inputs := x.inputs()
+	switch {
+	case name == "body" && implicit:
+		b.whole = &x
+		return nil
+	case len(inputs) > 0 && b.allVars(inputs):
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is ignored: the body of %s reads its input directly", name, b.op.label()))
+		return nil
+	case !b.op.sendsBody() && b.op.method != "OPTIONS" && b.op.body.data == nil && !b.hasBodySlots():
+		for _, i := range inputs {
+			if b.readsPlaceholder(i) {
+				return faultf(diag.CodeLostPathInput, "W5", key.Span(), "with.%s comes from the path, but %s %s has no such parameter", name, b.op.method, b.op.wire).
+					hintf("put {%s} where it belongs in the consumed path", name)
+			}
+		}
+		b.pairs = append(b.pairs, queryPart{name, x})
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a query parameter", name, b.op.label()).
+			hintf("declare it: inputParameters: [{name: %s, in: query}]", name))
+		return nil
+	case implicit:
+		b.extra = append(b.extra, member{name, x})
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a member of the JSON body", name, b.op.label()).
+			hintf("declare it: inputParameters: [{name: %s, in: body}]", name))
+		return nil
+	}
+	f := faultf(diag.CodeUnboundWithKey, "W5", key.Span(), "%q is not a parameter of %s", name, b.op.label())
+	if near, ok := diag.Nearest(name, b.slotNames()); ok {
+		return f.hintf("did you mean %s?", near)
+	}
+	if names := b.slotNames(); len(names) > 0 {
+		return f.hintf("it has %s", someOf(names))
+	}
+	return f.hintf("it has no parameters")
+}
+
+func (b *builder) slotNames() []string {
+	var out []string
+	for _, s := range b.slots {
+		out = append(out, s.name)
+	}
+	for _, v := range b.vars {
+		out = append(out, v.name)
+	}
+	return out
+}
+
+func (b *builder) readsPlaceholder(i int) bool {
+	for _, l := range b.inputs[i].lookups {
+		if l.kind == lookPath {
+			return true
+		}
+	}
+	return false
+}
+
+// allVars reports whether all those inputs are read by the body template by themselves.
+func (b *builder) allVars(inputs []int) bool {
+	for _, i := range inputs {
+		if !b.isVar(b.inputs[i].name) {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *builder) hasBodySlots() bool {
+	for _, s := range b.slots {
+		if s.in == "body" {
+			return true
+		}
+	}
+	return false
+}
+
+// isImplicit reports whether nothing says what the body is (contract B4).
+func (b *builder) isImplicit() bool {
+	return b.op.body.data == nil && !b.hasBodySlots() && b.op.sendsBody()
+}
+
+// value compiles what stands behind a key of with (contract E1, W3).
+func (b *builder) value(v *spec.Value, member bool) (expression, *fault) {
+	switch v.Kind {
+	case spec.String:
+		return b.withString(v.AsText(), member)
+	case spec.List:
+		x := expression{kind: exprList}
+		for _, item := range v.Items {
+			e, f := b.value(item, false)
+			if f != nil {
+				return x, f
+			}
+			x.parts = append(x.parts, e)
+		}
+		return x, nil
+	case spec.Map:
+		x := expression{kind: exprObject}
+		for _, m := range v.Members {
+			e, f := b.value(m.Value, false)
+			if f != nil {
+				return x, f
+			}
+			x.names = append(x.names, m.Key.Value)
+			x.parts = append(x.parts, e)
+		}
+		return x, nil
+	}
+	return literalExpr(scalar(v)), nil
+}
+
+// scalar gives a literal's JSON value.
+func scalar(v *spec.Value) any {
+	switch v.Kind {
+	case spec.String:
+		return v.Text
+	case spec.Null:
+		return nil
+	}
+	raw := v.JSON()
+	if !json.Valid(raw) {
+		return v.Text
+	}
+	return parseValue(raw)
+}
+
+func (b *builder) withString(t spec.Text, member bool) (expression, *fault) {
+	if _, name, ok := cutInputPrefix(t.Value, b.x.own); ok && !strings.ContainsAny(t.Value, "\n{}<>") {
+		return b.reference(name, member), nil
+	}
+	if _, _, ok := b.c.vars.split(t.Value); ok && !strings.ContainsAny(t.Value, " \n\t{}<>/") {
+		v, f := b.c.vars.find(t.Value, t.Span(), elsewhere)
+		return expression{kind: exprVariable, variable: v}, f
+	}
+	return b.template(t, func(name string) expression { return b.reference(name, false) })
+}
+
+// template compiles a string with references; inputs makes the expression of an input.
+func (b *builder) template(t spec.Text, inputs func(name string) expression) (expression, *fault) {
+	tpl := expr.ParseTemplate(t.Value)
+	parts, f := b.templateParts(t, tpl, inputs)
+	switch {
+	case f != nil:
+		return expression{}, f
+	case len(parts) == 0:
+		return literalExpr(""), nil
+	case len(parts) == 1:
+		return parts[0], nil
+	}
+	return mergeLiterals(expression{kind: exprText, parts: parts}), nil
+}
+
+func (b *builder) templateParts(t spec.Text, tpl expr.Template, inputs func(name string) expression) ([]expression, *fault) {
+	var parts []expression
+	for _, p := range tpl.Parts {
+		if p.Ref == nil {
+			parts = append(parts, literalExpr(p.Literal))
+			continue
+		}
+		if name, ok := b.templateName(p.Ref); ok {
+			parts = append(parts, inputs(name))
+			continue
+		}
+		if !b.c.vars.isReference(p.Ref) {
+			parts = append(parts, literalExpr(p.Literal))
+			continue
+		}
+		v, f := b.c.vars.find(p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End), elsewhere)
+		if f != nil {
+			return nil, f
+		}
+		parts = append(parts, expression{kind: exprVariable, variable: v})
+	}
+	return parts, nil
+}
+
+// mergeLiterals joins literals that stand next to each other, and gives a plain literal
+// when nothing else is left.
+func mergeLiterals(x expression) expression {
+	var parts []expression
+	for _, p := range x.parts {
+		if n := len(parts); n > 0 && p.kind == exprLiteral && parts[n-1].kind == exprLiteral {
+			parts[n-1] = literalExpr(textOf(parts[n-1].literal) + textOf(p.literal))
+			continue
+		}
+		parts = append(parts, p)
+	}
+	if len(parts) == 1 && parts[0].kind == exprLiteral {
+		return parts[0]
+	}
+	x.parts = parts
+	return x
+}
+
+// namesIn gives the input names that a with value refers to, without making inputs of them.
+func (b *builder) namesIn(v *spec.Value) []string {
+	var out []string
+	walkStrings(v, func(t spec.Text) {
+		if _, name, ok := cutInputPrefix(t.Value, b.x.own); ok {
+			out = append(out, name)
+			return
+		}
+		for _, r := range expr.ParseTemplate(t.Value).Refs() {
+			if name, ok := b.templateName(r); ok {
+				out = append(out, name)
+			}
+		}
+	})
+	return out
+}
