@@ -83,7 +83,7 @@ func TestBadDocuments(t *testing.T) {
 			t.Parallel()
 			doc := parse(t, file)
 			got := lines(v.Validate(doc.JSON(), doc.Locate))
-			golden := strings.TrimSuffix(file, ".yaml") + ".out"
+			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
