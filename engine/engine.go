@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"sync"
+	"sync/atomic"
 
 	"capd/engine/plan"
 )
@@ -30,38 +33,109 @@ type Drainer interface {
 	Drain(ctx context.Context) error
 }
 
+// The errors of a call at the wrong time.
+var (
+	ErrStarted    = errors.New("the engine was started already")
+	ErrNotStarted = errors.New("the engine was not started")
+	ErrStopped    = errors.New("the engine was stopped")
+)
+
 // Engine serves capability documents. Its methods are safe for concurrent use.
-type Engine struct{}
+type Engine struct {
+	// Fixed at creation.
+	opts      Options
+	allowance *allowance
+	loader    *loader
+	stopping  chan struct{} // closed when Stop begins
+	stopped   chan struct{} // closed when Stop has ended
+	broken    chan error    // holds the first server that ended by itself
+
+	// working is held by the one Start or Reload at work, and guards records.
+	working chan struct{}
+	records []*record
+
+	current atomic.Pointer[Snapshot]
+	running sync.WaitGroup // accept loops and leaving servers
+
+	// mu guards what follows. It is never held while anything can block.
+	mu      sync.Mutex
+	started bool
+	ending  bool
+	servers map[string]*server // by declared address
+	failed  map[string]error   // addresses of the plan nothing listens on
+	leaving map[*server]bool   // given up, with calls in flight
+	stopErr error
+}
 
 // New makes an engine of checked options. It touches neither files nor sockets.
-func New(o Options) (*Engine, error) { panic("later") }
+func New(o Options) (*Engine, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	allowed, err := newAllowance(o.AllowedHosts, o.AllowedOrigins)
+	if err != nil {
+		return nil, err
+	}
+	l, err := newLoader(o.loadOptions())
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		opts:      o,
+		allowance: allowed,
+		loader:    l,
+		stopping:  make(chan struct{}),
+		stopped:   make(chan struct{}),
+		broken:    make(chan error, 1),
+		working:   make(chan struct{}, 1),
+		servers:   make(map[string]*server),
+		leaving:   make(map[*server]bool),
+	}
+	e.current.Store(&Snapshot{Plan: &plan.Plan{}})
+	return e, nil
+}
 
-// Start loads the documents, binds the addresses and begins to serve. The context bounds
-// the start, not the life of what was started. It fails with a [*PathError] when a path does
-// not exist, a [*ListenError] when no address can be bound, and an [*InvalidError] under
-// [Fail]; then nothing is left behind and Start may be tried again.
-func (e *Engine) Start(ctx context.Context) error { panic("later") }
-
-// Reload loads everything again and serves it from one moment to the next. An unchanged
-// document keeps its unit, a document that is broken now keeps its last good one, a removed
-// one is gone. When Reload fails, everything is as it was. Reloads happen one after another.
-func (e *Engine) Reload(ctx context.Context) error { panic("later") }
-
-// Stop accepts no more connections, lets calls in flight finish, and cuts those that take
-// longer than the drain timeout or than ctx. It may be called at any time and any number of
-// times; every call returns when the engine has stopped, with the same error.
-func (e *Engine) Stop(ctx context.Context) error { panic("later") }
-
-// Run is Start, wait until ctx ends or a server breaks, and Stop.
-func (e *Engine) Run(ctx context.Context) error { panic("later") }
+// loadOptions gives the part of the options that loading needs.
+func (o *Options) loadOptions() LoadOptions {
+	return LoadOptions{
+		Paths:  o.Paths,
+		Limits: o.Limits,
+		Link:   plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
+		Bind: &plan.BindOptions{
+			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders,
+			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody,
+		},
+		Logger: o.Logger,
+	}
+}
 
 // Current gives what is served now. It is never nil; before the first start it is empty,
 // with serial 0.
-func (e *Engine) Current() *Snapshot { panic("later") }
+func (e *Engine) Current() *Snapshot { return e.current.Load() }
 
 // Addr gives the real address (host:port) behind a declared one, which differs for port 0.
 // It is empty while nothing listens there.
-func (e *Engine) Addr(declared string) string { panic("later") }
+func (e *Engine) Addr(declared string) string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if s := e.servers[declared]; s != nil {
+		return s.actual()
+	}
+	return ""
+}
 
 // Addrs gives every address of the plan served now, in the plan's order.
-func (e *Engine) Addrs() []Addr { panic("later") }
+func (e *Engine) Addrs() []Addr {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []Addr
+	for _, l := range e.current.Load().Plan.Listeners {
+		a := Addr{Declared: l.Addr, Err: e.failed[l.Addr]}
+		if s := e.servers[l.Addr]; s != nil {
+			a.Actual = s.actual()
+		}
+		out = append(out, a)
+	}
+	return out
+}

@@ -1,13 +1,17 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 
 	"capd/engine/diag"
 	"capd/engine/plan"
 	"capd/engine/spec"
+	"capd/schema"
 )
 
 // LoadOptions say what to load. Commands that serve nothing (validate, list, stub) and serve
@@ -43,4 +47,128 @@ type Loaded struct {
 // Load reads, parses, checks, compiles and links documents, and binds their variables if
 // asked to. Problems of documents are diagnostics; the error, a [*PathError] for a path that
 // is not there, says that the job could not be done.
-func Load(ctx context.Context, o LoadOptions) (*Loaded, error) { panic("later") }
+func Load(ctx context.Context, o LoadOptions) (*Loaded, error) {
+	l, err := newLoader(o)
+	if err != nil {
+		return nil, err
+	}
+	return l.load(ctx)
+}
+
+// phases are the steps of the core. Tests put their own in their place.
+type phases struct {
+	parse   func(file string, text []byte, lim spec.Limits) (*spec.Document, diag.List)
+	check   func(*spec.Document) diag.List
+	compile func(*spec.Document) (*plan.Unit, diag.List)
+	link    func(*plan.Plan, []*plan.Unit, plan.LinkOptions) (*plan.Plan, diag.List)
+	bind    func(*plan.Plan, plan.BindOptions) (*plan.Bound, diag.List)
+}
+
+// corePhases are the real ones. The error is a fault of the published schema.
+func corePhases() (phases, error) {
+	published, err := schema.New()
+	if err != nil {
+		return phases{}, err
+	}
+	check := func(doc *spec.Document) diag.List { return published.Validate(doc.JSON(), doc.Locate) }
+	return phases{parse: spec.Parse, check: check, compile: plan.Compile, link: plan.Link, bind: plan.Bind}, nil
+}
+
+// loader runs the phases over all documents.
+type loader struct {
+	LoadOptions
+	phases phases
+}
+
+func newLoader(o LoadOptions) (*loader, error) {
+	o.Limits = limits(o.Limits)
+	o.StdinName = cmp.Or(o.StdinName, "stdin.yaml")
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	core, err := corePhases()
+	if err != nil {
+		return nil, err
+	}
+	return &loader{LoadOptions: o, phases: core}, nil
+}
+
+func (l *loader) load(ctx context.Context) (*Loaded, error) {
+	records, err := l.documents(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.together(nil, records)
+	if err != nil {
+		return nil, err
+	}
+	return &Loaded{Plan: s.plan, Bound: s.bound, Docs: s.docs(), Diagnostics: s.diagnostics()}, nil
+}
+
+// state is what all documents together came to.
+type state struct {
+	records []*record
+	plan    *plan.Plan
+	bound   *plan.Bound
+	between diag.List // what link, bind and listening found
+}
+
+// together links the documents that are served and binds their variables.
+func (l *loader) together(prev *plan.Plan, records []*record) (s *state, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			logFault(l.Logger, "linking", v)
+			s, err = nil, fmt.Errorf("capd failed while linking the documents; this is a fault of capd, please report it")
+		}
+	}()
+	var units []*plan.Unit
+	for _, r := range records {
+		if u := r.served.unit; u != nil {
+			units = append(units, u)
+		}
+	}
+	s = &state{records: records}
+	p, problems := l.phases.link(prev, units, l.Link)
+	if p == nil {
+		return nil, fmt.Errorf("the documents cannot be linked: %v", problems)
+	}
+	s.plan, s.between = p, slices.Clone(problems)
+	if l.Bind != nil {
+		b, problems := l.phases.bind(p, *l.Bind)
+		if b == nil {
+			return nil, fmt.Errorf("the variables cannot be bound: %v", problems)
+		}
+		s.bound = b
+		s.between = append(s.between, problems...)
+	}
+	return s, nil
+}
+
+// docs gives the public state of every file, by ID and file.
+func (s *state) docs() []DocState {
+	byDoc := make(map[string]diag.List)
+	for _, d := range s.between {
+		byDoc[d.Unit.Doc] = append(byDoc[d.Unit.Doc], d)
+	}
+	out := make([]DocState, 0, len(s.records))
+	for _, r := range s.records {
+		d := r.docState()
+		if r.owner {
+			d.Diagnostics = append(d.Diagnostics, byDoc[r.id]...)
+		}
+		d.Diagnostics.Sort()
+		out = append(out, d)
+	}
+	return out
+}
+
+// diagnostics gives every problem once, sorted.
+func (s *state) diagnostics() diag.List {
+	var out diag.List
+	for _, r := range s.records {
+		out = append(out, r.diagnostics()...)
+	}
+	out = append(out, s.between...)
+	out.Sort()
+	return out
+}

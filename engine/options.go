@@ -146,7 +146,8 @@ func (o *Options) validate() error {
 		o.Limits.Bytes < 0 || o.Limits.Depth < 0 || o.Limits.Nodes < 0 {
 		fail("a limit is negative: limits and timeouts are zero, for the default, or more")
 	}
-	errs = append(errs, checkAddress(o.Listen, o.Address), checkAllowed(o.AllowedHosts, o.AllowedOrigins))
+	_, allowed := newAllowance(o.AllowedHosts, o.AllowedOrigins)
+	errs = append(errs, checkAddress(o.Listen, o.Address), allowed)
 	return errors.Join(errs...)
 }
 

@@ -1,0 +1,285 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"capd/engine/diag"
+	"capd/engine/plan"
+)
+
+// version is what one text of a document came to.
+type version struct {
+	file, hash string
+	named      bool
+	unit       *plan.Unit // nil when nothing of it can be served
+	problems   diag.List
+}
+
+// record is what is known of one file from one load to the next. A reload makes new records
+// and shares versions.
+type record struct {
+	id      string
+	current *version // of the text as it stands
+	// served is the version whose unit is served: the current one, or the last good one.
+	served *version
+	// owner: the file has its ID for itself. One of several files with one ID owns it.
+	owner bool
+	// ignored: no capability document, and nobody said it was one.
+	ignored bool
+	// extra says what is wrong with the file beside its text.
+	extra diag.List
+}
+
+// documents runs the phases of single documents over every file, in parallel, and gives the
+// records by ID and file. prev are the records of the last load.
+func (l *loader) documents(ctx context.Context, prev []*record) ([]*record, error) {
+	sources, err := scan(l.Paths, l.Stdin != nil, l.StdinName)
+	if err != nil {
+		return nil, err
+	}
+	last := make(map[string]*record, len(prev))
+	for _, r := range prev {
+		if r.owner {
+			last[r.id] = r
+		}
+	}
+	first := owners(sources)
+	records := make([]*record, len(sources))
+	group, running := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range sources {
+		src := &sources[i]
+		if src.folder {
+			records[i] = unreadableFolder(src)
+			continue
+		}
+		if f := first[src.id]; f != src {
+			records[i] = duplicate(src, f)
+			continue
+		}
+		group.Go(func() error {
+			if err := running.Err(); err != nil {
+				return err
+			}
+			records[i] = l.document(src, last[src.id])
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	records = append(records, outOfSight(sources, first, prev)...)
+	slices.SortStableFunc(records, func(a, b *record) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.current.file, b.current.file))
+	})
+	return records, nil
+}
+
+// owners gives the source that each ID belongs to: the first.
+func owners(sources []source) map[string]*source {
+	first := make(map[string]*source, len(sources))
+	for i := range sources {
+		if src := &sources[i]; !src.folder && first[src.id] == nil {
+			first[src.id] = src
+		}
+	}
+	return first
+}
+
+// unreadableFolder reports a folder that cannot be looked into.
+func unreadableFolder(src *source) *record {
+	v := &version{file: src.file, problems: diag.List{unread(src, src.err)}}
+	return &record{id: src.id, current: v, served: v}
+}
+
+// outOfSight gives the documents below folders that could be read at the last load and cannot
+// be now. Nobody removed them, so their last good state stays.
+func outOfSight(sources []source, first map[string]*source, prev []*record) []*record {
+	var out []*record
+	for i := range sources {
+		if !sources[i].folder {
+			continue
+		}
+		below := sources[i].file + string(filepath.Separator)
+		for _, r := range prev {
+			if r.owner && r.served.unit != nil && first[r.id] == nil && strings.HasPrefix(r.current.file, below) {
+				v := &version{file: r.current.file, named: r.current.named}
+				extra := diag.List{stale(r.id, r.current.file)}
+				out = append(out, &record{id: r.id, current: v, served: r.served, owner: true, extra: extra})
+			}
+		}
+	}
+	return out
+}
+
+// duplicate refuses a file whose ID belongs to another one.
+func duplicate(src, owner *source) *record {
+	v := &version{file: src.file, named: src.named}
+	v.problems.Add(diag.Diagnostic{
+		Code: diag.CodeDuplicateID, Severity: diag.Error,
+		Span: diag.Span{File: src.file}, Unit: diag.Unit{Doc: src.id},
+		Message: "the ID " + src.id + " belongs to " + owner.file + " already",
+		Hint:    "rename one of the two files, or serve the folder above both",
+		Related: []diag.Related{{Span: diag.Span{File: owner.file}, Message: "this file is served as " + src.id}},
+	})
+	return &record{id: src.id, current: v, served: v}
+}
+
+// document loads one file. Whatever goes wrong stays in it.
+func (l *loader) document(src *source, prev *record) *record {
+	r := &record{id: src.id, owner: true}
+	r.current = l.version(src, prev)
+	r.served = r.current
+	if r.current.unit != nil {
+		return r
+	}
+	if prev != nil && prev.served.unit != nil {
+		r.served = prev.served
+		r.extra.Add(stale(src.id, src.file))
+		return r
+	}
+	r.ignored = !src.named && onlyIgnorable(r.current.problems)
+	return r
+}
+
+// version reads a file and compiles it, unless its text is known.
+func (l *loader) version(src *source, prev *record) (v *version) {
+	v = &version{file: src.file, named: src.named}
+	defer func() {
+		if p := recover(); p != nil {
+			logFault(l.Logger, "compiling a document", p, "file", src.file)
+			v.unit, v.problems = nil, diag.List{internal(src)}
+		}
+	}()
+	text, err := src.read(l.Stdin, l.Limits.Bytes)
+	if err != nil {
+		v.problems = diag.List{unread(src, err)}
+		return v
+	}
+	sum := sha256.Sum256(text)
+	v.hash = hex.EncodeToString(sum[:])
+	if prev != nil {
+		for _, known := range []*version{prev.current, prev.served} {
+			if known.hash == v.hash && known.file == v.file && known.named == v.named {
+				return known
+			}
+		}
+	}
+	v.unit, v.problems = l.compile(src, text)
+	return v
+}
+
+// compile runs the phases from text to unit.
+func (l *loader) compile(src *source, text []byte) (*plan.Unit, diag.List) {
+	doc, problems := l.phases.parse(src.file, text, l.Limits)
+	if doc == nil {
+		return nil, l.finish(src, nil, problems)
+	}
+	doc.ID = src.id
+	shape := l.phases.check(doc)
+	unit, found := l.phases.compile(doc)
+	problems = append(problems, found...)
+	return unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))
+}
+
+// finish names the document in its problems and makes sure that a file without a unit says
+// why.
+func (l *loader) finish(src *source, unit *plan.Unit, problems diag.List) diag.List {
+	if unit == nil && !problems.HasErrors() {
+		problems.Add(internal(src))
+	}
+	for i := range problems {
+		if problems[i].Unit.Doc == "" {
+			problems[i].Unit.Doc = src.id
+		}
+	}
+	problems.Sort()
+	return problems
+}
+
+// unseen gives the findings of the schema at places where nothing better was reported.
+func unseen(shape, problems diag.List) diag.List {
+	if len(shape) == 0 {
+		return nil
+	}
+	// An empty path is the whole document: it says nothing about a place.
+	seen := make(map[string]bool, len(problems))
+	for _, d := range problems {
+		seen[d.Path] = true
+	}
+	return slices.DeleteFunc(shape, func(d diag.Diagnostic) bool { return d.Path != "" && seen[d.Path] })
+}
+
+// onlyIgnorable reports whether all that is wrong with a file is that it is no capability.
+func onlyIgnorable(problems diag.List) bool {
+	for _, d := range problems {
+		if d.Severity == diag.Error && d.Code != diag.CodeNotACapability && d.Code != diag.CodeSection {
+			return false
+		}
+	}
+	return true
+}
+
+// diagnostics gives the problems of the file. What makes a file of a folder no capability is
+// no error there: nobody said it was one.
+func (r *record) diagnostics() diag.List {
+	out := slices.Concat(r.current.problems, r.extra)
+	if !r.ignored {
+		return out
+	}
+	for i := range out {
+		switch {
+		case out[i].Severity != diag.Error:
+		case out[i].Code == diag.CodeSection:
+			out[i].Severity = diag.Info
+		default:
+			out[i].Severity = diag.Warning
+		}
+	}
+	return out
+}
+
+func (r *record) docState() DocState {
+	d := DocState{
+		ID: r.id, File: r.current.file, Hash: r.current.hash,
+		Unit: r.served.unit, Diagnostics: r.diagnostics(),
+	}
+	switch {
+	case r.ignored:
+		d.State = Ignored
+	case r.served.unit == nil:
+		d.State = Refused
+	case r.served != r.current:
+		d.State = Stale
+	default:
+		d.State = Served
+	}
+	return d
+}
+
+func stale(id, file string) diag.Diagnostic {
+	return diag.Diagnostic{
+		Code: diag.CodeStale, Severity: diag.Warning,
+		Span: diag.Span{File: file}, Unit: diag.Unit{Doc: id},
+		Message: "the last good state of this document is still served",
+		Hint:    "mend its errors and reload",
+	}
+}
+
+func internal(src *source) diag.Diagnostic {
+	return diag.Diagnostic{
+		Code: diag.CodeInternal, Severity: diag.Error,
+		Span: diag.Span{File: src.file}, Unit: diag.Unit{Doc: src.id},
+		Message: "capd failed while compiling this document; this is a fault of capd, not of the document",
+		Hint:    "please report it, with the document if it may be shown",
+	}
+}

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"capd/engine/plan"
+)
+
+// requestIDHeader carries the identifier that joins an answer with its log lines.
+const requestIDHeader = "X-Request-Id"
+
+// front stands before the adapters at one address, for one snapshot. It keeps out who may
+// not call, names the request, and sends it to the adapter its first path segment belongs to.
+type front struct {
+	door     *door
+	listener *plan.Listener
+	prefixed []prefixed
+	rest     http.Handler // everything under no prefix; may be nil
+	log      *slog.Logger
+}
+
+// prefixed is the handler of the kind with a prefix of its own.
+type prefixed struct {
+	prefix  string
+	handler http.Handler
+}
+
+// ServeHTTP serves one request. The header of the answer has its identifier.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	id := plan.NewRequestID()
+	w.Header().Set(requestIDHeader, id)
+	out := &answer{ResponseWriter: w}
+	if f.log.Enabled(r.Context(), slog.LevelDebug) {
+		defer f.record(out, r, id, time.Now())
+	}
+	defer f.recovered(out, id)
+	if reason := f.door.refuse(r); reason != "" {
+		writeProblem(out, http.StatusForbidden, plan.Errorf(plan.CodeForbidden, "%s", reason), id)
+		return
+	}
+	if h := f.handler(r.URL); h != nil {
+		h.ServeHTTP(out, r.WithContext(plan.WithRequestID(r.Context(), id)))
+		return
+	}
+	writeProblem(out, http.StatusNotFound, plan.Errorf(plan.CodeNotFound, "nothing is served under this address"), id)
+}
+
+// handler gives the adapter of a URL, or nil. The path is split before it is decoded, so that
+// an encoded slash stays inside its segment.
+func (f *front) handler(u *url.URL) http.Handler {
+	first := firstSegment(u)
+	if first == ".well-known" {
+		return nil
+	}
+	for _, p := range f.prefixed {
+		if p.prefix == first {
+			return p.handler
+		}
+	}
+	return f.rest
+}
+
+// firstSegment gives the first segment of the path, decoded.
+func firstSegment(u *url.URL) string {
+	if u.RawPath == "" {
+		first, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+		return first
+	}
+	first, _, _ := strings.Cut(strings.TrimPrefix(u.RawPath, "/"), "/")
+	if decoded, err := url.PathUnescape(first); err == nil {
+		return decoded
+	}
+	return first
+}
+
+// recovered turns a panic into an answer. An answer that has begun is broken off instead, so
+// that nobody takes half of it for the whole.
+func (f *front) recovered(out *answer, id string) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v != http.ErrAbortHandler {
+		logFault(f.log, "serving a request", v, "request_id", id)
+		if out.status == 0 {
+			writeProblem(out, http.StatusInternalServerError, plan.Errorf(plan.CodeInternal, "internal error"), id)
+			return
+		}
+	}
+	out.aborted = true
+	panic(http.ErrAbortHandler)
+}
+
+// record logs an answer. Paths and queries hold values of callers, so neither is in it.
+func (f *front) record(out *answer, r *http.Request, id string, begun time.Time) {
+	if !out.aborted {
+		out.begin() // an answer without a word is a 200
+	}
+	f.log.LogAttrs(r.Context(), slog.LevelDebug, "request",
+		slog.String("request_id", id),
+		slog.Int("status", out.status),
+		slog.Bool("aborted", out.aborted),
+		slog.Duration("duration", time.Since(begun)),
+		slog.String("document", f.document(r.URL)))
+}
+
+// document gives the ID of the document whose fixed address a URL is under, or "".
+func (f *front) document(u *url.URL) string {
+	path, id, longest := u.EscapedPath(), "", 0
+	for _, m := range f.listener.Mounts {
+		if rest, ok := strings.CutPrefix(path, m.Path); ok && (rest == "" || rest[0] == '/') && len(m.Path) > longest {
+			id, longest = m.Exposure.Unit.ID, len(m.Path)
+		}
+	}
+	return id
+}
+
+// problem is the body of an answer that capd itself gives (RFC 9457).
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code"`
+	RequestID string `json:"requestId"`
+}
+
+func writeProblem(w http.ResponseWriter, status int, e *plan.Error, id string) {
+	body, err := json.Marshal(problem{"about:blank", http.StatusText(status), status, e.Message, e.Code.String(), id})
+	if err != nil {
+		status, body = http.StatusInternalServerError, nil
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a caller that is gone does not read it
+}
+
+// answer knows whether an answer has begun, and keeps the shortcuts of the writer below.
+type answer struct {
+	http.ResponseWriter
+	status  int // 0 until the header is written
+	aborted bool
+}
+
+// WriteHeader keeps the first final status.
+func (a *answer) WriteHeader(status int) {
+	if a.status == 0 && status >= http.StatusOK {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write writes the header if nobody did.
+func (a *answer) Write(b []byte) (int, error) {
+	a.begin()
+	return a.ResponseWriter.Write(b)
+}
+
+// ReadFrom lets the server copy from socket to socket.
+func (a *answer) ReadFrom(r io.Reader) (int64, error) {
+	a.begin()
+	return io.Copy(a.ResponseWriter, r)
+}
+
+// Flush sends what was written so far.
+func (a *answer) Flush() {
+	a.begin()
+	_ = http.NewResponseController(a.ResponseWriter).Flush() // a server's writer can flush
+}
+
+// Unwrap is for [http.ResponseController].
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+func (a *answer) begin() {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+}

@@ -1,0 +1,118 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"capd/engine/diag"
+)
+
+// sizeError says that a text is over the limit. Its size is at least Size.
+type sizeError struct{ size, limit int64 }
+
+func (e *sizeError) Error() string {
+	return fmt.Sprintf("%d bytes are more than the limit of %d", e.size, e.limit)
+}
+
+// read gives the text of a source. A file over the limit is not read; what has no size
+// beforehand, or grows meanwhile, is read no further than the limit.
+func (s *source) read(stdin io.Reader, limit int64) ([]byte, error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	if s.stdin {
+		return readAll(stdin, 0, limit)
+	}
+	size := s.info.Size()
+	if s.info.Mode().IsRegular() && size > limit {
+		return nil, &sizeError{size, limit}
+	}
+	f, err := os.Open(s.file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // nothing was written
+	return readAll(f, size, limit)
+}
+
+// readAll reads up to limit bytes; size is a guess.
+func readAll(r io.Reader, size, limit int64) ([]byte, error) {
+	buf := make([]byte, 0, min(size, limit)+1)
+	r = io.LimitReader(r, limit+1)
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if int64(len(buf)) > limit {
+		return nil, &sizeError{int64(len(buf)), limit}
+	}
+	return buf, nil
+}
+
+// unread is the diagnostic for a source that could not be read.
+func unread(s *source, err error) diag.Diagnostic {
+	d := diag.Diagnostic{Severity: diag.Error, Span: diag.Span{File: s.file}, Unit: diag.Unit{Doc: s.id}}
+	var size *sizeError
+	if errors.As(err, &size) {
+		d.Code = diag.CodeTooLarge
+		d.Message = "the document has " + size.atLeast() + ", the limit is " + sizeText(size.limit)
+		d.Hint = "split it, or raise the limit with --max-document"
+		return d
+	}
+	d.Code = diag.CodeUnreadable
+	d.Message = "cannot be read: " + reason(err)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		d.Hint = "give the user who runs capd the right to read it"
+	case errors.Is(err, fs.ErrNotExist):
+		d.Hint = "the link leads nowhere: mend or remove it"
+	case errors.Is(err, syscall.ELOOP):
+		d.Hint = "the link leads back to itself: mend or remove it"
+	case errors.Is(err, errNotRegular):
+		d.Hint = "put a file there, or rename it so that it does not end in .yaml or .yml"
+	}
+	return d
+}
+
+// atLeast words the size of a text that may not have been read to its end.
+func (e *sizeError) atLeast() string {
+	if e.size == e.limit+1 {
+		return "more than " + sizeText(e.limit)
+	}
+	return sizeText(e.size)
+}
+
+// bytes words a size; whole mebibytes are what limits are given in.
+func sizeText(n int64) string {
+	if n >= 1<<20 && n%(1<<20) == 0 {
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
+// reason gives the innermost words of an error of the system, without the operation and the
+// path or address, which the message around it names.
+func reason(err error) string {
+	var path *fs.PathError
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.As(err, &path):
+		return path.Err.Error()
+	}
+	return err.Error()
+}
