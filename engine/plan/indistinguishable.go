@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"capd/engine/diag"
+	"capd/engine/expr"
 )
 
 // findIndistinguishable refuses operations of different names that would send the same
@@ -14,8 +15,8 @@ func (ns *namespace) findIndistinguishable() {
 	groups := map[string][]*consumed{}
 	var keys []string
 	for _, op := range ns.ops {
-		if op.name == "" && op.id == "" || op.wire == "" {
-			continue
+		if op.key() == "" || op.fault != nil {
+			continue // what is refused for itself stands in nobody's way
 		}
 		key := op.wireKey()
 		if groups[key] == nil {
@@ -31,7 +32,7 @@ func (ns *namespace) findIndistinguishable() {
 }
 
 // wireKey holds everything that tells the request of one operation from that of another.
-// Path parameters and the spelling of placeholders do not.
+// Path parameters beside their placeholders, and how a placeholder is spelled, do not.
 func (op *consumed) wireKey() string {
 	var params []string
 	for _, s := range op.slots {
@@ -59,7 +60,7 @@ func writePieces(b *strings.Builder, pieces []piece) {
 		case p.value != nil:
 			b.WriteString("{{" + p.value.Name + "}}")
 		case p.ref != nil:
-			b.WriteString("{}")
+			b.WriteString("{" + expr.Fold(p.ref.Name) + "}")
 		default:
 			b.WriteString(p.literal)
 		}

@@ -151,7 +151,10 @@ func (b *builder) placeSlots() *fault {
 			b.call.cookies = append(b.call.cookies, headerPart{name: s.name, value: x, secret: usesVariable(&x)})
 		}
 	}
-	b.call.query = append(b.call.query, b.pairs...)
+	for _, q := range b.pairs {
+		b.noteInputs(q.value, nil)
+		b.call.query = append(b.call.query, q)
+	}
 	b.placePath(sources)
 	return nil
 }

@@ -66,7 +66,9 @@ func (b *builder) inputSchema() []byte {
 	}
 	var props []*property
 	for i := range b.x.declared {
-		props = append(props, b.declaredProperty(&b.x.declared[i]))
+		if d := &b.x.declared[i]; b.isReached(d.name) || !b.excused[expr.Fold(d.name)] {
+			props = append(props, b.declaredProperty(d))
+		}
 	}
 	for i := range b.inputs {
 		p := b.props[i]
