@@ -27,7 +27,7 @@ func (s *server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 				return
 			}
 			if v == http.ErrAbortHandler {
-				panic(v)
+				cutConnection()
 			}
 			err = &plan.Error{Code: plan.CodeInternal, Message: "internal error", Cause: &panicError{text: panicText(v), stack: debug.Stack()}}
 		}()
@@ -56,7 +56,7 @@ func panicText(v any) string {
 // document if there is still somebody to answer and nothing was sent yet.
 func (s *server) fail(err error, c echo.Context) {
 	if errors.Is(err, errAbort) {
-		panic(http.ErrAbortHandler)
+		cutConnection()
 	}
 	e := asError(err)
 	if canceled(c.Request().Context()) {
@@ -64,10 +64,14 @@ func (s *server) fail(err error, c echo.Context) {
 	}
 	s.log(c, e)
 	if e.Code == plan.CodeCanceled || c.Response().Committed {
-		// Returning would end the answer as if it were complete.
-		panic(http.ErrAbortHandler)
+		cutConnection() // returning would end the answer as if it were complete
 	}
 	writeProblem(c.Response(), c.Request(), e)
+}
+
+// cutConnection ends a request without an end of its answer. It does not return.
+func cutConnection() {
+	panic(http.ErrAbortHandler) //nolint:forbidigo // the one way that net/http has for it
 }
 
 // asError gives any error as a failed call. Echo has errors of its own for requests that

@@ -11,8 +11,7 @@ import (
 // answer is how a code looks on the wire.
 type answer struct {
 	status int
-	title  string
-	// proxyError is the error type of Proxy-Status (RFC 9209 section 2.3): who failed, in
+	// proxyError is the error type of Proxy-Status (RFC 9209 section 2.3): what failed, in
 	// words that intermediaries know.
 	proxyError string
 }
@@ -24,42 +23,43 @@ const statusClientClosed = 499
 func answerOf(code plan.Code) answer {
 	switch code {
 	case plan.CodeInvalidInput:
-		return answer{http.StatusBadRequest, "Invalid input", "http_request_error"}
+		return answer{http.StatusBadRequest, "http_request_error"}
 	case plan.CodeBodyTooLarge:
-		return answer{http.StatusRequestEntityTooLarge, "Request body too large", "http_request_error"}
+		return answer{http.StatusRequestEntityTooLarge, "http_request_error"}
 	case plan.CodeNotFound:
-		return answer{http.StatusNotFound, "Nothing here", "http_request_error"}
+		return answer{http.StatusNotFound, "http_request_error"}
 	case plan.CodeMethodNotAllowed:
-		return answer{http.StatusMethodNotAllowed, "Method not allowed", "http_request_error"}
+		return answer{http.StatusMethodNotAllowed, "http_request_error"}
 	case plan.CodeForbidden:
-		return answer{http.StatusForbidden, "Forbidden", "http_request_denied"}
+		return answer{http.StatusForbidden, "http_request_denied"}
 	case plan.CodeRefused:
-		return answer{http.StatusNotImplemented, "Operation not served", "proxy_configuration_error"}
+		return answer{http.StatusNotImplemented, "proxy_configuration_error"}
 	case plan.CodeNotConfigured:
-		return answer{http.StatusServiceUnavailable, "Operation not configured", "proxy_configuration_error"}
+		return answer{http.StatusServiceUnavailable, "proxy_configuration_error"}
 	case plan.CodeUpstreamFailed:
-		return answer{http.StatusBadGateway, "Upstream failed", "destination_unavailable"}
+		return answer{http.StatusBadGateway, "destination_unavailable"}
 	case plan.CodeUpstreamTimeout:
-		return answer{http.StatusGatewayTimeout, "Upstream timeout", "http_response_timeout"}
+		return answer{http.StatusGatewayTimeout, "http_response_timeout"}
 	case plan.CodeUpstreamTooLarge:
-		return answer{http.StatusBadGateway, "Upstream answer too large", "http_response_body_size"}
+		return answer{http.StatusBadGateway, "http_response_body_size"}
 	case plan.CodeBadOutput:
-		return answer{http.StatusBadGateway, "Upstream answer cannot be mapped", "http_protocol_error"}
+		return answer{http.StatusBadGateway, "http_protocol_error"}
 	case plan.CodeCanceled:
-		return answer{statusClientClosed, "Client closed the request", "http_request_error"}
+		return answer{statusClientClosed, "http_request_error"}
 	}
-	return answer{http.StatusInternalServerError, "Internal error", "proxy_internal_error"}
+	return answer{http.StatusInternalServerError, "proxy_internal_error"}
 }
 
-// problem is a problem document (RFC 9457). Type and Code say the same: Type for clients
-// that know the RFC, Code for people. There is no instance: RequestID finds the log record.
+// problem is a problem document (RFC 9457). Its type is "about:blank": the status says
+// what kind of problem it is, and Code says it exactly. It has no instance: RequestID is
+// what finds the log record.
 type problem struct {
 	Type      string `json:"type"`
 	Title     string `json:"title"`
 	Status    int    `json:"status"`
 	Detail    string `json:"detail,omitempty"`
 	Code      string `json:"code"`
-	RequestID string `json:"request_id,omitempty"`
+	RequestID string `json:"requestId,omitempty"`
 }
 
 // writeProblem answers with a failure of capd's own. Headers that are set stay.
@@ -70,8 +70,8 @@ func writeProblem(w http.ResponseWriter, r *http.Request, e *plan.Error) {
 	enc.SetEscapeHTML(false)
 	// A struct of strings and a number always encodes.
 	_ = enc.Encode(problem{
-		Type:      "urn:capd:problem:" + e.Code.String(),
-		Title:     a.title,
+		Type:      "about:blank",
+		Title:     http.StatusText(a.status),
 		Status:    a.status,
 		Detail:    e.Message,
 		Code:      e.Code.String(),

@@ -34,20 +34,26 @@ func (s *server) catchAll(serve echo.HandlerFunc) http.Handler {
 	e := echo.New()
 	e.Logger.SetOutput(io.Discard) // echo's own logger has nothing to say that is not logged here
 	e.HTTPErrorHandler = s.fail
-	e.Use(s.recoverPanics)
+	e.Use(begin, s.recoverPanics)
 	e.RouteNotFound("/*", serve)
 	return e
+}
+
+// begin gives a request an ID, unless whoever took it in did, and an answer what every
+// answer has.
+func begin(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if ctx := c.Request().Context(); plan.RequestID(ctx) == "" {
+			c.SetRequest(c.Request().WithContext(plan.WithRequestID(ctx, plan.NewRequestID())))
+		}
+		c.Response().Header().Set("X-Content-Type-Options", "nosniff")
+		return next(c)
+	}
 }
 
 // serve answers one request.
 func (s *server) serve(c echo.Context, at *site) error {
 	r := c.Request()
-	if plan.RequestID(r.Context()) == "" {
-		r = r.WithContext(plan.WithRequestID(r.Context(), plan.NewRequestID()))
-		c.SetRequest(r)
-	}
-	c.Response().Header().Set("X-Content-Type-Options", "nosniff")
-
 	var buffer [16]string
 	segments, ok := pathSegments(r.URL, buffer[:0])
 	if !ok {

@@ -3,9 +3,9 @@ package rest
 import (
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/labstack/echo/v4"
@@ -130,6 +130,6 @@ func clientGone(err error) *plan.Error {
 }
 
 func isEventStream(mediaType string) bool {
-	base, _, _ := mime.ParseMediaType(mediaType)
-	return base == "text/event-stream"
+	base, _, _ := strings.Cut(mediaType, ";")
+	return strings.EqualFold(strings.TrimSpace(base), "text/event-stream")
 }

@@ -1,0 +1,236 @@
+package rest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"capd/engine/plan"
+)
+
+func TestHeadersThatPass(t *testing.T) {
+	t.Parallel()
+	upstream := []plan.Field{
+		{Name: "content-encoding", Value: "br"}, {Name: "Content-Language", Value: "de"},
+		{Name: "Content-Disposition", Value: `attachment; filename="a"`}, {Name: "Content-Range", Value: "bytes 0-1/2"},
+		{Name: "ACCEPT-RANGES", Value: "bytes"}, {Name: "ETag", Value: `"e"`}, {Name: "Last-Modified", Value: "Sat, 01 Jan 2000 00:00:00 GMT"},
+		{Name: "Cache-Control", Value: "max-age=1"}, {Name: "Vary", Value: "Accept"}, {Name: "Vary", Value: "Origin"},
+		{Name: "Link", Value: `</x>; rel="next"`}, {Name: "Retry-After", Value: "7"}, {Name: "RateLimit", Value: "limit=1"},
+		{Name: "RateLimit-Remaining", Value: "3"}, {Name: "x-ratelimit-reset", Value: "9"}, {Name: "Location", Value: "/v1/things/1?a=b"},
+
+		{Name: "Set-Cookie", Value: "session=1"}, {Name: "Server", Value: "nginx"}, {Name: "X-Powered-By", Value: "php"},
+		{Name: "Connection", Value: "keep-alive"}, {Name: "Transfer-Encoding", Value: "chunked"}, {Name: "Trailer", Value: "X"},
+		{Name: "WWW-Authenticate", Value: `Basic realm="upstream"`}, {Name: "Content-Type", Value: "text/evil"},
+		{Name: "Content-Length", Value: "999"}, {Name: "Access-Control-Allow-Origin", Value: "*"},
+		{Name: "Location", Value: "https://upstream.example/v1/things/1"}, {Name: "Location", Value: "//upstream.example/x"},
+		{Name: "Location", Value: `/\upstream.example`}, {Name: "ETag", Value: "hidden", Secret: true},
+	}
+	about := []string{"Content-Encoding", "Content-Language", "Content-Disposition", "Content-Range", "Accept-Ranges", "Etag", "Last-Modified"}
+	always := []string{"Cache-Control", "Vary", "Link", "Retry-After", "Ratelimit", "Ratelimit-Remaining", "X-Ratelimit-Reset", "Location"}
+	own := []string{"Content-Type", "Content-Length", "Date", "X-Content-Type-Options"}
+
+	for kind, want := range map[plan.ResultKind][]string{
+		plan.Passthrough: slices.Concat(about, always, own),
+		plan.Value:       slices.Concat(always, own),
+	} {
+		ts := resultServer(t, &records{}, func(*http.Request) (*plan.Result, error) {
+			return &plan.Result{Kind: kind, Status: 200, Header: upstream, Body: plan.BytesBody([]byte("{}")), MediaType: "application/json", FromUpstream: true, Method: "GET"}, nil
+		})
+		got := do(t, "GET", ts.URL, nil)
+		var names []string
+		for name := range got.Header {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		slices.Sort(want)
+		if !slices.Equal(names, want) {
+			t.Errorf("kind %d: headers\ngot  %q\nwant %q", kind, names, want)
+		}
+		for name, value := range map[string]string{
+			"Vary": "Accept,Origin", "Location": "/v1/things/1?a=b", "Content-Type": "application/json", "Content-Length": "2",
+		} {
+			if v := strings.Join(got.Header[name], ","); v != value {
+				t.Errorf("kind %d: %s is %q, want %q", kind, name, v, value)
+			}
+		}
+	}
+}
+
+func TestUpstreamErrorsPass(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{400, 401, 403, 404, 409, 429, 500, 503} {
+		ts := resultServer(t, &records{}, func(*http.Request) (*plan.Result, error) {
+			return &plan.Result{
+				Kind: plan.Passthrough, Status: status, FromUpstream: true, Method: "POST", MediaType: "application/json",
+				Header: []plan.Field{{Name: "Retry-After", Value: "3"}, {Name: "WWW-Authenticate", Value: "Bearer realm=upstream"}},
+				Body:   stream(strings.NewReader(`{"error":"theirs"}`)),
+			}, nil
+		})
+		got := do(t, "POST", ts.URL, nil)
+		if got.StatusCode != status || got.body != `{"error":"theirs"}` || got.Header.Get("Retry-After") != "3" {
+			t.Errorf("%d: got %d %s %v", status, got.StatusCode, got.body, got.Header)
+		}
+		if want := fmt.Sprintf("capd; received-status=%d", status); got.Header.Get("Proxy-Status") != want {
+			t.Errorf("%d: Proxy-Status %q, want %q", status, got.Header.Get("Proxy-Status"), want)
+		}
+		challenge := map[bool]string{true: "Upstream"}[status == 401]
+		if got.Header.Get("WWW-Authenticate") != challenge {
+			t.Errorf("%d: WWW-Authenticate %q, want %q", status, got.Header.Get("WWW-Authenticate"), challenge)
+		}
+	}
+}
+
+func TestContentAndLength(t *testing.T) {
+	t.Parallel()
+	text := func() plan.Body { return sized(strings.NewReader("hello"), 5) }
+	cases := []struct {
+		name   string
+		method string // of the request
+		result plan.Result
+		status int
+		length string
+		body   string
+	}{
+		{"known length", "GET", plan.Result{Status: 200, Body: text()}, 200, "5", "hello"},
+		{"unknown length", "GET", plan.Result{Status: 201, Body: stream(strings.NewReader("hello"))}, 201, "", "hello"},
+		{"bytes", "GET", plan.Result{Status: 200, Body: plan.BytesBody([]byte("hello"))}, 200, "5", "hello"},
+		{"nothing", "GET", plan.Result{Status: 200}, 200, "0", ""},
+		{"an empty stream", "GET", plan.Result{Status: 200, Body: stream(strings.NewReader(""))}, 200, "", ""},
+		{"HEAD of a known length", "HEAD", plan.Result{Status: 200, Body: text(), Method: "GET"}, 200, "5", ""},
+		{"HEAD of bytes", "HEAD", plan.Result{Status: 200, Body: plan.BytesBody([]byte("hello")), Method: "GET"}, 200, "5", ""},
+		{"HEAD of an unknown length", "HEAD", plan.Result{Status: 200, Body: stream(strings.NewReader("hello")), Method: "GET"}, 200, "", ""},
+		{"HEAD that the upstream answered", "HEAD", plan.Result{Status: 200, Body: plan.Body{Len: 5}, Method: "HEAD"}, 200, "5", ""},
+		{"HEAD without a length", "HEAD", plan.Result{Status: 200, Method: "HEAD"}, 200, "", ""},
+		{"GET of an operation that sends HEAD", "GET", plan.Result{Status: 200, Body: sized(strings.NewReader(""), 5), Method: "HEAD"}, 200, "0", ""},
+		{"204", "DELETE", plan.Result{Status: 204, Body: stream(strings.NewReader("x"))}, 204, "", ""},
+		{"205", "POST", plan.Result{Status: 205, Body: text()}, 205, "0", ""},
+		{"304", "GET", plan.Result{Status: 304, Body: text()}, 304, "", ""},
+		{"a redirect", "GET", plan.Result{Status: 302, Body: text()}, 302, "5", "hello"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.result.Kind = plan.Passthrough
+			ts := resultServer(t, &records{}, func(*http.Request) (*plan.Result, error) { return &c.result, nil })
+			got := do(t, c.method, ts.URL, nil)
+			if got.err != nil || got.StatusCode != c.status || got.body != c.body || got.Header.Get("Content-Length") != c.length {
+				t.Errorf("got %d, length %q, body %q, %v; want %d, %q, %q", got.StatusCode, got.Header.Get("Content-Length"), got.body, got.err, c.status, c.length, c.body)
+			}
+			if types, ok := got.Header["Content-Type"]; ok {
+				t.Errorf("a content type was guessed: %q", types)
+			}
+		})
+	}
+}
+
+func TestStatusThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{0, 99, 101, 103, 1000} {
+		ts := resultServer(t, &records{}, func(*http.Request) (*plan.Result, error) {
+			return &plan.Result{Kind: plan.Passthrough, Status: status, Body: plan.BytesBody([]byte("x"))}, nil
+		})
+		if got := do(t, "GET", ts.URL, nil); got.StatusCode != http.StatusBadGateway {
+			t.Errorf("%d: got %d %s, want 502", status, got.StatusCode, got.body)
+		}
+	}
+}
+
+func TestBrokenBodies(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("connection reset")
+	long := strings.Repeat("x", 100_000)
+	cases := []struct {
+		name string
+		body plan.Body
+		want int // status of a problem; 0: the connection is cut
+	}{
+		{"before the first byte", stream(&errReader{broken}), 502},
+		{"before the first byte, of known length", sized(&errReader{io.ErrUnexpectedEOF}, 5), 502},
+		{"out of time before the first byte", stream(&errReader{plan.Errorf(plan.CodeUpstreamTimeout, "too slow")}), 504},
+		{"empty and not as long as it said", sized(strings.NewReader(""), 5), 502},
+		{"midway", stream(failing("hello", broken)), 0},
+		{"far on", stream(failing(long, broken)), 0},
+		{"midway, of known length", sized(failing("hello", broken), 10), 0},
+		{"shorter than it said", sized(strings.NewReader("hello"), 10), 0},
+		{"longer than it said", sized(strings.NewReader(long), 10), 0},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			log := &records{}
+			ts := resultServer(t, log, func(*http.Request) (*plan.Result, error) {
+				return &plan.Result{Kind: plan.Passthrough, Status: 200, Body: c.body, MediaType: "text/plain", FromUpstream: true, Header: []plan.Field{{Name: "ETag", Value: "e"}}}, nil
+			})
+			got := do(t, "GET", ts.URL, nil)
+			if c.want == 0 {
+				if got.err == nil {
+					t.Errorf("the answer ended as if it were whole: %d, %d bytes", got.StatusCode, len(got.body))
+				}
+			} else if got.StatusCode != c.want || got.Header.Get("Content-Type") != "application/problem+json" || got.Header.Get("ETag") != "" {
+				t.Errorf("got %d %v %s; want a problem with status %d", got.StatusCode, got.Header, got.body, c.want)
+			}
+			if !strings.Contains(log.String(), `"level":"WARN"`) {
+				t.Errorf("nothing was logged about it: %s", log)
+			}
+		})
+	}
+}
+
+// A stream of unknown length arrives piece by piece: each piece is read by the client
+// before the next one is written.
+func TestStreamIsFlushed(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe()
+	ts := resultServer(t, &records{}, func(*http.Request) (*plan.Result, error) {
+		return &plan.Result{Kind: plan.Passthrough, Status: 200, Body: plan.Body{Stream: r, Len: -1}, MediaType: "text/event-stream; charset=utf-8"}, nil
+	})
+	// The head of an event stream comes before any event.
+	resp, err := http.Get(ts.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for i := range 3 {
+		event := fmt.Sprintf("data: %d\n\n", i)
+		go func() { _, _ = io.WriteString(w, event) }()
+		buf := make([]byte, len(event))
+		if _, err := io.ReadFull(resp.Body, buf); err != nil || string(buf) != event {
+			t.Fatalf("got %q, %v; want %q", buf, err, event)
+		}
+	}
+	_ = w.Close()
+	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) > 0 {
+		t.Errorf("after the end: %q, %v", rest, err)
+	}
+}
+
+func TestClientThatGoesAwayEndsTheUpstreamBody(t *testing.T) {
+	t.Parallel()
+	closed := make(chan struct{})
+	log := &records{}
+	ts := resultServer(t, log, func(*http.Request) (*plan.Result, error) {
+		return &plan.Result{Kind: plan.Passthrough, Status: 200, Body: plan.Body{Stream: &endless{closed: closed}, Len: -1}}, nil
+	})
+	resp, err := http.Get(ts.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(resp.Body, make([]byte, 10)); err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	<-closed
+	if text := log.String(); !strings.Contains(text, `"status":499`) || strings.Contains(text, "WARN") {
+		t.Errorf("a client that goes away is logged as 499 at debug level, got %s", text)
+	}
+}
+
+// endless gives zeros until it is closed.
+type endless struct{ closed chan struct{} }
+
+func (e *endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+func (e *endless) Close() error               { close(e.closed); return nil }
