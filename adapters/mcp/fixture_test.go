@@ -98,7 +98,7 @@ func response(status int, mediaType, body string) *plan.Response {
 // house is an adapter behind an HTTP server, with documents that can be replaced.
 type house struct {
 	*httptest.Server
-	t        *testing.T
+	t        testing.TB
 	adapter  *mcp.Adapter
 	upstream *upstream
 	log      *records
@@ -109,7 +109,7 @@ type house struct {
 const addr = "127.0.0.1:9090"
 
 // open serves documents by their IDs.
-func open(t *testing.T, docs map[string]string, o mcp.Options) *house {
+func open(t testing.TB, docs map[string]string, o mcp.Options) *house {
 	t.Helper()
 	h := &house{t: t, upstream: &upstream{}, log: &records{}}
 	h.upstream.set(echo)
@@ -143,7 +143,7 @@ func (h *house) load(docs map[string]string, up plan.Upstream) {
 	retire()
 }
 
-func bind(t *testing.T, docs map[string]string, up plan.Upstream) *plan.Bound {
+func bind(t testing.TB, docs map[string]string, up plan.Upstream) *plan.Bound {
 	t.Helper()
 	var units []*plan.Unit
 	for id, text := range docs {

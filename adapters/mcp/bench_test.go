@@ -1,0 +1,104 @@
+package mcp_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"capd/adapters/mcp"
+	"capd/engine/plan"
+)
+
+// BenchmarkToolsCall measures a tools/call over HTTP on loopback, through to an upstream,
+// next to httputil.ReverseProxy in front of the same upstream in the same run. "x-proxy" is
+// how many times the proxy's time it takes.
+func BenchmarkToolsCall(b *testing.B) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"7","name":"room"}`)
+	}))
+	b.Cleanup(up.Close)
+	target, err := url.Parse(up.URL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	transport := &http.Transport{MaxIdleConnsPerHost: 64}
+	b.Cleanup(transport.CloseIdleConnections)
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
+	})
+	b.Cleanup(proxy.Close)
+
+	h := open(b, map[string]string{"rooms": strings.ReplaceAll(rooms, "https://api.example.test", up.URL)}, mcp.Options{})
+	h.upstream.set(forward(transport))
+	session := h.session("/mcp/rooms")
+	header, body := modern("tools/call", "get-room", `{"name":"get-room","arguments":{"id":"7"}}`)
+	eras := map[string]func() *http.Request{
+		"modern": func() *http.Request { return h.request(http.MethodPost, "/mcp/rooms", header, body) },
+		"older": func() *http.Request {
+			return h.request(http.MethodPost, "/mcp/rooms", map[string]string{"Mcp-Session-Id": session},
+				`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get-room","arguments":{"id":"7"}}}`)
+		},
+	}
+	for name, request := range eras {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var ours, theirs time.Duration
+			for b.Loop() {
+				start := time.Now()
+				exchange(b, h.Client(), request())
+				ours += time.Since(start)
+				b.StopTimer()
+				start = time.Now()
+				r, err := http.NewRequest(http.MethodGet, proxy.URL+"/rooms/7", nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				exchange(b, proxy.Client(), r)
+				theirs += time.Since(start)
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(ours)/float64(theirs), "x-proxy")
+		})
+	}
+}
+
+func exchange(b *testing.B, c *http.Client, r *http.Request) {
+	resp, err := c.Do(r)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || !strings.Contains(string(body), "room") {
+		b.Fatalf("%d %s, %v", resp.StatusCode, body, err)
+	}
+}
+
+// forward is the least that sends a request over HTTP.
+func forward(t http.RoundTripper) plan.UpstreamFunc {
+	return func(ctx context.Context, r *plan.Request) (*plan.Response, error) {
+		req, err := http.NewRequestWithContext(ctx, r.Method, r.URL(), r.Body.Reader())
+		if err != nil {
+			return nil, err
+		}
+		if r.Body.IsEmpty() {
+			req.Body = nil
+		}
+		resp, err := t.RoundTrip(req)
+		if err != nil {
+			return nil, err
+		}
+		return &plan.Response{
+			Status: resp.StatusCode,
+			Header: []plan.Field{{Name: "Content-Type", Value: resp.Header.Get("Content-Type")}},
+			Body:   plan.Body{Stream: resp.Body, Len: resp.ContentLength},
+		}, nil
+	}
+}
