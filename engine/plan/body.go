@@ -80,7 +80,7 @@ func (p *bodyPlan) value(s *scope, args *Args) *any {
 	}
 	v = merge(v, p.members, s)
 	v = merge(v, p.auth, s)
-	if isAbsent(v) && p.inbound && p.fallback != "" {
+	if isAbsent(v) && p.fallback != "" {
 		v = rawJSON(p.fallback)
 	}
 	return &v

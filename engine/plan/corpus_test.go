@@ -23,10 +23,10 @@ const shared = "../../../shared"
 // expectation is a line of an expectation file, as far as this test reads it.
 type expectation struct {
 	File, Adapter, Namespace, Name, Method, Transport, Skip, Level string
-	Port                                                          int
-	PathTemplate                                                  string `json:"path_template"`
-	Schema                                                        *struct{ Properties, Required []string }
-	Inputs                                                        struct {
+	Port                                                           int
+	PathTemplate                                                   string `json:"path_template"`
+	Schema                                                         *struct{ Properties, Required []string }
+	Inputs                                                         struct {
 		Arguments json.RawMessage
 		Path      string
 		Query     [][2]string
