@@ -28,6 +28,7 @@ type builder struct {
 	fed      map[string]bool       // input names that with uses
 	props    map[int]*property     // what is known of each input
 	implicit *property             // the body of a tool whose body is implicit
+	readAt   []string              // where in the answer nested mappings read
 	out      *Operation
 	call     *Call
 }
@@ -112,6 +113,7 @@ func (b *builder) build() (*Operation, *fault) {
 	op := b.op
 	b.call = &Call{unit: b.c.unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, pattern: patternOf(op)}
 	b.out.call = b.call
+	b.out.steps = []step{&callStep{index: 0, call: b.call}}
 	for _, s := range op.slots {
 		if !s.dropped && !s.authFilled {
 			b.slots = append(b.slots, s)

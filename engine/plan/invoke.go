@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"runtime/debug"
 	"strings"
 )
@@ -16,14 +17,62 @@ type Operation struct {
 	name   string
 	unit   *Unit
 	inputs []input
-	call   *Call   // nil: constant output only
-	output *output // nil: the whole body is handed on
+	steps  []step  // in the order they are run; none: constant output only
+	call   *Call   // of an operation that is one call
+	output *output // nil: the last step's whole body is handed on
 
 	usesInbound   bool // the caller's body is sent on
 	mergesInbound bool // members are merged into it
 	passEncoding  bool // the caller's Accept-Encoding is sent on
 
 	tool []byte // JSON Schema of the inputs as a tool's arguments
+}
+
+// step is one compiled step. It writes what came of it into its own element of
+// run.results and nowhere else, so that independent steps may run at the same time.
+type step interface {
+	name() string
+	run(ctx context.Context, r *run) error
+}
+
+// run is the state of one invocation.
+type run struct {
+	in      *Invocation
+	scope   *scope
+	results []stepResult // by the index of the step
+}
+
+// stepResult is what came of one step.
+type stepResult struct {
+	request  *Request
+	response *Response
+}
+
+// callStep calls a consumed operation.
+type callStep struct {
+	index int
+	call  *Call
+}
+
+func (c *callStep) name() string { return c.call.name }
+
+func (c *callStep) run(ctx context.Context, r *run) error {
+	req, rerr := c.call.render(r.scope, &r.in.Args)
+	if rerr != nil {
+		return rerr
+	}
+	if r.in.Observe != nil {
+		r.in.Observe.Sent(ctx, req)
+	}
+	resp, err := r.in.Bound.opts.Upstream.Do(ctx, req)
+	if r.in.Observe != nil {
+		r.in.Observe.Received(ctx, req, resp, err)
+	}
+	if err != nil {
+		return AsError(err)
+	}
+	r.results[c.index] = stepResult{req, resp}
+	return nil
 }
 
 // Name gives "<document>/<adapter namespace>/<operation or tool>", for logs and metrics.
@@ -43,18 +92,20 @@ const errorScan = 64 << 10
 // *[Error]. The caller closes the result's body.
 func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
 	defer recovered(&err)
-	s := &scope{args: in.Args.values, vars: in.Bound.units[op.unit]}
-	if s.vars == nil {
+	r := &run{in: in, scope: &scope{args: in.Args.values, vars: in.Bound.units[op.unit]}, results: make([]stepResult, len(op.steps))}
+	if r.scope.vars == nil {
 		return nil, Errorf(CodeInternal, "internal error")
 	}
-	if op.call == nil {
-		return op.constant(s)
+	if len(op.steps) == 0 {
+		return op.constant(r.scope)
 	}
 	cancel := func() {}
 	if t := in.Bound.opts.CallTimeout; t > 0 {
 		ctx, cancel = context.WithTimeout(ctx, t)
 	}
-	res, err = op.exchange(ctx, in, s)
+	if err = op.runSteps(ctx, r); err == nil {
+		res, err = op.result(r)
+	}
 	if err != nil || res.Body.Stream == nil {
 		cancel()
 		return res, err
@@ -63,10 +114,30 @@ func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, e
 	return res, nil
 }
 
-// recovered turns a panic into an internal fault of this one call.
+func (op *Operation) runSteps(ctx context.Context, r *run) error {
+	for i, s := range op.steps {
+		stepCtx, done := ctx, func(error) {}
+		if r.in.Observe != nil {
+			stepCtx, done = r.in.Observe.Step(ctx, Step{Index: i, Name: s.name()})
+		}
+		err := s.run(stepCtx, r)
+		done(err)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recovered turns a panic into an internal fault of this one call. Of a panic value that is
+// not the run time's own only the type is kept: it could hold anything.
 func recovered(err *error) {
 	if r := recover(); r != nil {
-		*err = &Error{Code: CodeInternal, Message: "internal error", Cause: fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+		what := fmt.Sprintf("%T", r)
+		if e, ok := r.(runtime.Error); ok {
+			what = e.Error()
+		}
+		*err = &Error{Code: CodeInternal, Message: "internal error", Cause: fmt.Errorf("panic: %s\n%s", what, debug.Stack())}
 	}
 }
 
@@ -92,21 +163,10 @@ func (op *Operation) constant(s *scope) (*Result, error) {
 	return &Result{Kind: Value, Status: 200, Body: BytesBody(value), MediaType: "application/json"}, nil
 }
 
-func (op *Operation) exchange(ctx context.Context, in *Invocation, s *scope) (*Result, error) {
-	req, rerr := op.call.render(s, &in.Args)
-	if rerr != nil {
-		return nil, rerr
-	}
-	if in.Observe != nil {
-		in.Observe.Sent(ctx, req)
-	}
-	resp, err := in.Bound.opts.Upstream.Do(ctx, req)
-	if in.Observe != nil {
-		in.Observe.Received(ctx, req, resp, err)
-	}
-	if err != nil {
-		return nil, AsError(err)
-	}
+// result shapes the answer of the last step.
+func (op *Operation) result(r *run) (*Result, error) {
+	last := r.results[len(r.results)-1]
+	req, resp := last.request, last.response
 	res := &Result{
 		Kind: Passthrough, Status: resp.Status, Header: resp.Header, Body: resp.Body,
 		MediaType: resp.Get("Content-Type"), FromUpstream: true, Method: req.Method,
@@ -117,7 +177,7 @@ func (op *Operation) exchange(ctx context.Context, in *Invocation, s *scope) (*R
 	case op.output == nil || resp.Status < 200 || resp.Status > 299:
 		return res, nil
 	}
-	return op.shape(res, s, in.Bound.opts.MaxUpstreamBody)
+	return op.shape(res, r.scope, r.in.Bound.opts.MaxUpstreamBody)
 }
 
 // shape applies the output mappings to a body that is there.

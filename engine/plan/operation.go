@@ -48,8 +48,17 @@ type Invocation struct {
 	Observe Observer // nil: nobody looks
 }
 
+// Step names one step of an operation, for those who watch it.
+type Step struct {
+	Index int
+	Name  string
+}
+
 // Observer watches a call. The same code runs with and without one.
 type Observer interface {
+	// Step is told that a step begins; the context it gives is the step's, and done is told
+	// how the step ended.
+	Step(ctx context.Context, s Step) (_ context.Context, done func(error))
 	// Sent is told each request before it goes upstream.
 	Sent(ctx context.Context, req *Request)
 	// Received is told what came of it: an answer or an error.

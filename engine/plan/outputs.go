@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -118,10 +119,12 @@ func (b *builder) output(o *spec.Output, top bool) (*output, *fault) {
 	} else if o.HasMapping {
 		out.path = path
 	}
+	defer b.below(path.Names())()
 	switch {
 	case o.HasProps && len(o.Properties) > 0:
 		return out, b.objectOutput(out, o)
 	case o.Items != nil:
+		defer b.below([]string{""})()
 		items, f := b.output(o.Items, false)
 		if f != nil {
 			return nil, f
@@ -163,10 +166,19 @@ func (b *builder) objectOutput(out *output, o *spec.Output) *fault {
 	return nil
 }
 
+// below says that mappings compiled until the returned function is called read below that
+// place of the answer.
+func (b *builder) below(names []string) func() {
+	n := len(b.readAt)
+	b.readAt = append(b.readAt, names...)
+	return func() { b.readAt = b.readAt[:n] }
+}
+
 // sample notes a place that the mappings read.
 func (b *builder) sample(path *expr.JSONPath, typ string) {
 	if b.call != nil {
-		b.call.samples = append(b.call.samples, Sample{Path: path.Names(), Type: typ})
+		names := append(slices.Clone(b.readAt), path.Names()...)
+		b.call.samples = append(b.call.samples, Sample{Path: names, Type: typ})
 	}
 }
 

@@ -229,7 +229,7 @@ func (b *builder) dataString(t spec.Text, format string) (expression, *fault) {
 	case len(parts) == 1 && parts[0].kind != exprLiteral:
 		return parts[0], nil
 	}
-	if b.call.body.format == formatJSON && isWholeBody(t, b.op.body) {
+	if b.op != nil && b.call.body.format == formatJSON && isWholeBody(t, b.op.body) {
 		if quoted, ok := jsonParts(tpl); ok {
 			return expression{kind: exprJSON, parts: parts, quoted: quoted}, nil
 		}

@@ -1,10 +1,12 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
+	"html"
 	"log/slog"
 	"net/url"
-	"strconv"
+	"slices"
 )
 
 // Masked is what stands for a secret wherever it could be seen.
@@ -36,16 +38,19 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(Masked), nil }
 func (Secret) LogValue() slog.Value { return slog.StringValue(Masked) }
 
 // forms gives the spellings in which the value can stand in a text: as it is, in a query,
-// in a path, and in a JSON string. Values of fewer than four bytes are not looked for:
-// replacing them would tear the text apart and hide nothing.
+// in a path, in a JSON string of either habit, and in XML. Values of fewer than four bytes
+// are not looked for: replacing them would tear the text apart and hide nothing.
 func (s Secret) forms() []string {
 	if len(s.value) < 4 {
 		return nil
 	}
-	quoted := strconv.Quote(s.value)
+	plain := string(appendEscaped(nil, s.value))
+	escaped, _ := json.Marshal(s.value) // <, > and & as \u00XX
 	out := []string{s.value}
-	for _, f := range []string{url.QueryEscape(s.value), url.PathEscape(s.value), quoted[1 : len(quoted)-1]} {
-		if f != s.value {
+	for _, f := range []string{
+		url.QueryEscape(s.value), url.PathEscape(s.value), plain, string(escaped[1 : len(escaped)-1]), html.EscapeString(s.value),
+	} {
+		if !slices.Contains(out, f) {
 			out = append(out, f)
 		}
 	}
