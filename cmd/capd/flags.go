@@ -1,0 +1,105 @@
+package main
+
+import (
+	"github.com/spf13/pflag"
+
+	"capd/engine"
+	"capd/engine/spec"
+)
+
+// The words of --on-invalid.
+const (
+	onInvalidQuarantine = "quarantine"
+	onInvalidFail       = "fail"
+)
+
+// The limits that serve and stub share.
+const (
+	defaultMaxBody      size     = 10 << 20
+	defaultMaxHeader    size     = engine.DefaultMaxHeader
+	defaultDrainTimeout duration = duration(engine.DefaultDrainTimeout)
+)
+
+// documentFlags bound what is read of a document.
+type documentFlags struct {
+	maxDocument size
+	maxDepth    count
+	maxNodes    count
+}
+
+func (d *documentFlags) register(f *pflag.FlagSet) {
+	def := spec.DefaultLimits
+	d.maxDocument, d.maxDepth, d.maxNodes = size(def.Bytes), count(def.Depth), count(def.Nodes)
+	f.Var(&d.maxDocument, "max-document", "largest spec file that is read")
+	f.Var(&d.maxDepth, "max-depth", "deepest nesting in a spec")
+	f.Var(&d.maxNodes, "max-nodes", "most values in a spec, aliases expanded")
+}
+
+// variableFlags say where documents find their variables.
+type variableFlags struct{ envFile []string }
+
+func (v *variableFlags) register(f *pflag.FlagSet) {
+	f.StringSliceVar(&v.envFile, "env-file", nil, "read variables from `FILE` (NAME=VALUE lines); the process environment beats it; repeatable")
+}
+
+// logFlags shape what goes to standard error.
+type logFlags struct {
+	format string
+	level  string
+}
+
+func (l *logFlags) register(f *pflag.FlagSet) {
+	l.format, l.level = formatText, "info"
+	f.Var(choiceFlag(&l.format, formatText, formatJSON), "log-format", "log as text or json")
+	f.Var(choiceFlag(&l.level, "debug", "info", "warn", "error"), "log-level", "least important log `level`: debug, info, warn or error")
+}
+
+// serveFlags are the settings of serve.
+type serveFlags struct {
+	documents documentFlags
+	variables variableFlags
+	log       logFlags
+
+	listen           string
+	address          string
+	allowSpecAddress bool
+	allowedHosts     []string
+	allowedOrigins   []string
+	upstream         string
+	stub             bool
+	onInvalid        string
+	check            bool
+
+	drainTimeout    duration
+	callTimeout     duration
+	maxBody         size
+	maxUpstreamBody size
+	maxHeader       size
+}
+
+// register adds every flag of serve.
+func (s *serveFlags) register(f *pflag.FlagSet) {
+	s.documents.register(f)
+	s.variables.register(f)
+	s.log.register(f)
+
+	f.StringVar(&s.listen, "listen", "", "serve everything on `HOST:PORT` instead of the declared ports")
+	f.StringVar(&s.address, "address", "127.0.0.1", "`HOST` to listen on for declared ports")
+	f.BoolVar(&s.allowSpecAddress, "allow-spec-address", false, "listen on the addresses that specs declare")
+	f.StringSliceVar(&s.allowedHosts, "allowed-hosts", nil, "further `HOSTS` that a request may name, comma-separated; loopback names and the listening host always may")
+	f.StringSliceVar(&s.allowedOrigins, "allowed-origins", nil, "web `ORIGINS` that may call, comma-separated, such as https://app.example.com")
+
+	s.onInvalid = onInvalidQuarantine
+	f.Var(choiceFlag(&s.onInvalid, onInvalidQuarantine, onInvalidFail), "on-invalid", "what an error in a spec does: quarantine what it hits, or fail")
+	f.BoolVar(&s.check, "check", false, "do everything but listen, then exit")
+
+	s.drainTimeout, s.callTimeout = defaultDrainTimeout, duration(engine.DefaultCallTimeout)
+	s.maxBody, s.maxUpstreamBody, s.maxHeader = defaultMaxBody, engine.DefaultMaxUpstreamBody, defaultMaxHeader
+	f.Var(&s.drainTimeout, "drain-timeout", "how long a stop waits for calls in flight")
+	f.Var(&s.callTimeout, "call-timeout", "longest time for one call in total")
+	f.Var(&s.maxBody, "max-body", "largest request body")
+	f.Var(&s.maxUpstreamBody, "max-upstream-body", "largest upstream answer that is held in memory; streamed ones have no limit")
+	f.Var(&s.maxHeader, "max-header", "largest request header")
+	f.StringVar(&s.upstream, "upstream", "", "send every consumed base URI to `URL` instead, keeping its path")
+	f.BoolVar(&s.stub, "stub", false, "answer consumed operations here, without account, key or network")
+}

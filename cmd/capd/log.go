@@ -1,0 +1,27 @@
+package main
+
+import (
+	"io"
+	"log/slog"
+)
+
+// logger writes to w what is at least as important as the flags ask for.
+func (l *logFlags) logger(w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: l.slogLevel()}
+	if l.format == formatJSON {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+func (l *logFlags) slogLevel() slog.Level {
+	switch l.level {
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}

@@ -1,0 +1,315 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"capd/engine"
+	"capd/engine/diag"
+	"capd/engine/plan"
+)
+
+// report is what serve says once when it has started: what is served and where, what is
+// missing, and every problem.
+type report struct {
+	Documents   []reportDocument   `json:"documents"`
+	Addresses   []reportAddress    `json:"addresses"`
+	Diagnostics []reportDiagnostic `json:"diagnostics"`
+
+	list    diag.List
+	checked bool // nothing listens
+}
+
+// reportDocument is one file that was found.
+type reportDocument struct {
+	ID       string          `json:"id"`
+	File     string          `json:"file"`
+	Label    string          `json:"label,omitempty"`
+	State    engine.State    `json:"state"`
+	Adapters []reportAdapter `json:"adapters,omitempty"`
+	Needs    []string        `json:"needs,omitempty"`   // variables
+	Missing  []string        `json:"missing,omitempty"` // those without a value
+}
+
+// reportAdapter is one exposure at its main address.
+type reportAdapter struct {
+	Kind      plan.Kind `json:"kind"`
+	Namespace string    `json:"namespace,omitempty"`
+	URL       string    `json:"url"`
+	Routes    int       `json:"routes,omitempty"`
+	Tools     int       `json:"tools,omitempty"`
+	Refused   int       `json:"refused,omitempty"` // declared routes or tools that are not served
+}
+
+// reportAddress is one address of the plan.
+type reportAddress struct {
+	Declared string `json:"declared"`
+	Actual   string `json:"actual,omitempty"`
+	Error    string `json:"error,omitempty"`
+}
+
+// reportDiagnostic is a problem in a log event.
+type reportDiagnostic struct {
+	File     string        `json:"file,omitempty"`
+	Line     int           `json:"line,omitempty"`
+	Column   int           `json:"column,omitempty"`
+	Severity diag.Severity `json:"severity"`
+	Code     diag.Code     `json:"code"`
+	Message  string        `json:"message"`
+	Hint     string        `json:"hint,omitempty"`
+	Path     string        `json:"path,omitempty"`
+}
+
+// lookup gives the value of a document's variable, or [plan.ErrUnset].
+type lookup func(doc string, v *plan.Variable) (plan.Secret, error)
+
+// newReport describes a plan. addr gives the real address of a declared one, empty when
+// nothing listens there.
+func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, addr func(string) string, look lookup) *report {
+	r := &report{list: list}
+	exposures := exposuresByUnit(p, addr)
+	for _, d := range docs {
+		doc := reportDocument{ID: d.ID, File: d.File, State: d.State}
+		if d.Unit != nil {
+			doc.Label = d.Unit.Label
+			doc.Adapters = exposures[d.Unit]
+			doc.Needs, doc.Missing = variables(d.Unit, look)
+		}
+		r.Documents = append(r.Documents, doc)
+	}
+	for _, d := range list {
+		r.Diagnostics = append(r.Diagnostics, reportDiagnostic{
+			File: d.Span.File, Line: d.Span.Start.Line, Column: d.Span.Start.Col,
+			Severity: d.Severity, Code: d.Code, Message: d.Message, Hint: d.Hint, Path: d.Path,
+		})
+	}
+	return r
+}
+
+// exposuresByUnit gives each document's exposures in the order the document has them.
+func exposuresByUnit(p *plan.Plan, addr func(string) string) map[*plan.Unit][]reportAdapter {
+	type placed struct {
+		index int
+		reportAdapter
+	}
+	found := map[*plan.Unit][]placed{}
+	for _, l := range p.Listeners {
+		for _, m := range l.Mounts {
+			if !m.Main {
+				continue
+			}
+			e := m.Exposure
+			a := reportAdapter{Kind: e.Kind, Namespace: e.Namespace}
+			if at := addr(l.Addr); at != "" {
+				a.URL = "http://" + at + m.Path
+			}
+			for _, route := range e.Routes {
+				tally(route.Operation != nil, &a.Routes, &a.Refused)
+			}
+			for _, tool := range e.Tools {
+				tally(tool.Operation != nil, &a.Tools, &a.Refused)
+			}
+			found[e.Unit] = append(found[e.Unit], placed{e.Index, a})
+		}
+	}
+	out := make(map[*plan.Unit][]reportAdapter, len(found))
+	for u, list := range found {
+		slices.SortStableFunc(list, func(a, b placed) int { return a.index - b.index })
+		for _, a := range list {
+			out[u] = append(out[u], a.reportAdapter)
+		}
+	}
+	return out
+}
+
+// tally adds one to the counter that the condition picks.
+func tally(ok bool, yes, no *int) {
+	if ok {
+		*yes++
+	} else {
+		*no++
+	}
+}
+
+// variables gives the names a document needs and those that have no value.
+func variables(u *plan.Unit, look lookup) (needs, missing []string) {
+	for _, v := range u.Variables {
+		needs = append(needs, v.Name)
+		if _, err := look(u.ID, v); err != nil {
+			missing = append(missing, v.Name)
+		}
+	}
+	slices.Sort(needs)
+	slices.Sort(missing)
+	return slices.Compact(needs), slices.Compact(missing)
+}
+
+// report says what the engine serves now.
+func (s *server) report() {
+	now := s.engine.Current()
+	r := newReport(now.Plan, now.Docs, now.Diagnostics, s.engine.Addr, s.wiring.Look)
+	for _, a := range s.engine.Addrs() {
+		at := reportAddress{Declared: a.Declared, Actual: a.Actual}
+		if a.Err != nil {
+			at.Error = a.Err.Error()
+		}
+		r.Addresses = append(r.Addresses, at)
+	}
+	if err := r.write(s.stderr, s.flags.log.format, s.log); err != nil {
+		s.log.Warn("cannot write the report", "error", err)
+	}
+}
+
+// diagnostics prints problems that kept everything else from being said.
+func (s *server) diagnostics(list diag.List) {
+	r := newReport(&plan.Plan{}, nil, list, declaredAddr, s.wiring.Look)
+	if s.flags.log.format == formatJSON {
+		r.log(s.log, "refused")
+		return
+	}
+	_ = diag.WriteText(s.stderr, list, diag.TextOptions{})
+}
+
+// write prints the report as text, or as one event of the log.
+func (r *report) write(w io.Writer, format string, log *slog.Logger) error {
+	if format == formatJSON {
+		if r.checked {
+			r.log(log, "checked")
+		} else {
+			r.log(log, "serving")
+		}
+		return nil
+	}
+	return r.text(w)
+}
+
+// log writes one event. It is as important as the worst problem in it, so that a log that
+// only wants warnings still has them.
+func (r *report) log(log *slog.Logger, message string) {
+	level := slog.LevelInfo
+	switch {
+	case r.list.HasErrors():
+		level = slog.LevelError
+	case r.list.Count(diag.Warning) > 0:
+		level = slog.LevelWarn
+	}
+	log.LogAttrs(context.Background(), level, message,
+		slog.Any("documents", r.Documents), slog.Any("addresses", r.Addresses), slog.Any("diagnostics", r.Diagnostics))
+}
+
+// text writes the report for people.
+func (r *report) text(out io.Writer) error {
+	var b strings.Builder
+	if err := diag.WriteText(&b, r.list, diag.TextOptions{}); err != nil {
+		return err
+	}
+	if b.Len() > 0 {
+		b.WriteByte('\n')
+	}
+	b.WriteString(r.headline())
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, d := range r.Documents {
+		if d.State != engine.Ignored { // its finding says enough
+			d.text(w)
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, a := range r.Addresses {
+		if a.Error != "" {
+			fmt.Fprintf(&b, "capd: cannot listen on %s: %s\n", a.Declared, a.Error)
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// headline counts what is served.
+func (r *report) headline() string {
+	served := 0
+	for _, d := range r.Documents {
+		if d.State == engine.Served || d.State == engine.Stale {
+			served++
+		}
+	}
+	verb := "serves"
+	if r.checked {
+		verb = "would serve"
+	}
+	text := fmt.Sprintf("capd %s %d of %s", verb, served, plural(len(r.Documents), "file"))
+	var at []string
+	for _, a := range r.Addresses {
+		if a.Actual != "" {
+			at = append(at, a.Actual)
+		}
+	}
+	if len(at) > 0 {
+		text += " on " + strings.Join(at, ", ")
+	}
+	return text + "\n"
+}
+
+// text writes one document, columns separated by tabs.
+func (d *reportDocument) text(w io.Writer) {
+	title := d.ID // names come from files and may hold anything
+	if d.Label != "" {
+		title += ": " + d.Label
+	}
+	switch d.State {
+	case engine.Served:
+	case engine.Stale:
+		title += " (stale: " + d.File + " has errors now, its last good state is served)"
+	default:
+		title += " (" + d.State.String() + ": " + d.File + ")"
+	}
+	fmt.Fprintf(w, "\n%s\n", diag.Printable(title))
+	for _, a := range d.Adapters {
+		at := a.URL
+		if at == "" {
+			at = "(not listening)"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", a.Kind, diag.Printable(at), a.counts())
+	}
+	if len(d.Needs) > 0 {
+		fmt.Fprintf(w, "  needs\t%s\n", strings.Join(d.needs(), ", "))
+	}
+}
+
+// needs gives the variables with a remark on those without a value.
+func (d *reportDocument) needs() []string {
+	out := slices.Clone(d.Needs)
+	for i, name := range out {
+		if slices.Contains(d.Missing, name) {
+			out[i] += " (not set)"
+		}
+	}
+	return out
+}
+
+// counts says how much an exposure has.
+func (a *reportAdapter) counts() string {
+	var parts []string
+	if a.Kind == plan.MCP {
+		parts = append(parts, plural(a.Tools, "tool"))
+	} else {
+		parts = append(parts, plural(a.Routes, "route"))
+	}
+	if a.Refused > 0 {
+		parts = append(parts, fmt.Sprintf("%d refused", a.Refused))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// plural counts things whose name takes an s.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"capd/engine"
+	"capd/engine/plan"
+)
+
+func (c *command) serveCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve PATH...",
+		Short: "Serve capability specs",
+		Long: `Serve every capability spec in the given files and folders (recursive, .yaml and .yml).
+
+A spec that cannot be served is explained and left out; the others are served. SIGHUP reads the
+specs again. The first SIGINT or SIGTERM stops after the calls in flight, the second at once.`,
+		Example: "  capd serve capabilities/ --stub\n  capd serve team-a/ team-b/rooms.yaml --listen 127.0.0.1:8000",
+		Args:    pathArguments,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			return c.serve(cmd.Context(), paths, &f)
+		},
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+// pathArguments wants at least one path.
+func pathArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return failure("no PATH given: name a spec file or a folder of them; see '%s --help'", cmd.CommandPath())
+	}
+	return nil
+}
+
+// serve runs until a signal, or until it cannot start.
+func (c *command) serve(ctx context.Context, paths []string, f *serveFlags) error {
+	log := f.log.logger(c.stderr)
+	w, err := c.wire(paths, f, log)
+	if err != nil {
+		return err
+	}
+	eng, err := engine.New(w.Options)
+	if err != nil {
+		return failure("%w", err)
+	}
+	if f.check {
+		return c.check(ctx, w.Options, f, log)
+	}
+	sig, release := watchSignals(ctx)
+	defer release()
+
+	s := &server{command: c, engine: eng, wiring: w, flags: f, log: log}
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(sig) }()
+	select {
+	case err := <-ended:
+		return err
+	case n := <-sig.again:
+		return interrupted(n)
+	}
+}
+
+// server is one run of an engine and what is said about it.
+type server struct {
+	*command
+	engine *engine.Engine
+	wiring *wiring
+	flags  *serveFlags
+	log    *slog.Logger
+}
+
+// run starts the engine, says what it serves, and serves until it is told to stop.
+func (s *server) run(sig signals) error {
+	if err := s.engine.Start(sig.stop); err != nil {
+		if sig.stop.Err() != nil {
+			return s.stop()
+		}
+		return s.startFailure(err)
+	}
+	s.report()
+	for {
+		select {
+		case <-sig.stop.Done():
+			return s.stop()
+		case <-sig.reload:
+			s.reload(sig.stop)
+		}
+	}
+}
+
+// stop lets calls in flight finish. Calls that had to be cut are worth a log line; the stop
+// itself did what it was asked to.
+func (s *server) stop() error {
+	// The engine bounds the stop by its drain timeout; this is for the case that it does not.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.flags.drainTimeout)+5*time.Second)
+	defer cancel()
+	if err := s.engine.Stop(ctx); err != nil {
+		s.log.Warn("stopped with calls cut off", "error", err)
+		return nil
+	}
+	s.log.Info("stopped")
+	return nil
+}
+
+// reload reads everything again, env files first. A failed reload leaves everything as it
+// was.
+func (s *server) reload(ctx context.Context) {
+	if err := s.wiring.env.Reload(); err != nil {
+		s.log.Error("reload failed, serving what was served before", "error", err)
+		return
+	}
+	if err := s.engine.Reload(ctx); err != nil {
+		s.log.Error("reload failed, serving what was served before", "error", err)
+		if invalid, ok := errors.AsType[*engine.InvalidError](err); ok {
+			s.diagnostics(invalid.Diagnostics)
+		}
+		return
+	}
+	s.report()
+}
+
+// startFailure turns why nothing is served into an exit code.
+func (s *server) startFailure(err error) error {
+	if invalid, ok := errors.AsType[*engine.InvalidError](err); ok {
+		s.diagnostics(invalid.Diagnostics)
+		return &exitError{code: exitFindings, err: err}
+	}
+	return failure("%w", err)
+}
+
+// check does everything but listen.
+func (c *command) check(ctx context.Context, o engine.Options, f *serveFlags, log *slog.Logger) error {
+	loaded, err := engine.Load(ctx, engine.LoadOptions{
+		Paths:  o.Paths,
+		Limits: o.Limits,
+		Link:   plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
+		Bind: &plan.BindOptions{
+			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders,
+			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody,
+		},
+		Logger: log,
+	})
+	if err != nil {
+		return failure("%w", err)
+	}
+	for kind, a := range o.Adapters {
+		if _, err := a.Prepare(ctx, nil, loaded.Bound); err != nil {
+			return failure("cannot serve %s: %w", kind, err)
+		}
+	}
+	r := newReport(loaded.Plan, loaded.Docs, loaded.Diagnostics, declaredAddr, o.Look)
+	r.checked = true
+	if err := r.write(c.stderr, f.log.format, log); err != nil {
+		return failure("cannot write the report: %w", err)
+	}
+	if loaded.Diagnostics.HasErrors() {
+		return findings()
+	}
+	return nil
+}
+
+// declaredAddr stands for the real address of a listener that does not listen.
+func declaredAddr(addr string) string { return addr }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"capd/adapters/httpclient"
+	"capd/adapters/mcp"
+	"capd/adapters/rest"
+	"capd/adapters/secrets"
+	"capd/adapters/stub"
+	"capd/engine"
+	"capd/engine/plan"
+	"capd/engine/spec"
+)
+
+// wiring is an engine's options with the part that a reload must refresh.
+type wiring struct {
+	engine.Options
+	env *secrets.Environment
+}
+
+// wire makes an engine's options of flags. It is the only place that knows every adapter.
+func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring, error) {
+	env, err := c.variables(&f.variables)
+	if err != nil {
+		return nil, err
+	}
+	up, err := f.transport()
+	if err != nil {
+		return nil, err
+	}
+	onInvalid := engine.Quarantine
+	if f.onInvalid == onInvalidFail {
+		onInvalid = engine.Fail
+	}
+	return &wiring{env: env, Options: engine.Options{
+		Paths:            paths,
+		Listen:           f.listen,
+		Address:          f.address,
+		AllowSpecAddress: f.allowSpecAddress,
+		AllowedHosts:     f.allowedHosts,
+		AllowedOrigins:   f.allowedOrigins,
+		OnInvalid:        onInvalid,
+		Limits:           f.documents.limits(),
+		MaxHeader:        int(f.maxHeader),
+		CallTimeout:      time.Duration(f.callTimeout),
+		DrainTimeout:     time.Duration(f.drainTimeout),
+		MaxUpstreamBody:  int64(f.maxUpstreamBody),
+		Look:             env.Look,
+		Upstream:         up,
+		Placeholders:     f.stub,
+		Logger:           log,
+		Adapters: map[plan.Kind]engine.Adapter{
+			plan.REST: rest.New(rest.Options{Logger: log, MaxBody: int64(f.maxBody)}),
+			plan.MCP:  mcp.New(mcp.Options{Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody)}),
+		},
+	}}, nil
+}
+
+// transport gives what answers consumed operations: the network, another place in the
+// network, or the stub. Everything above it is the same for all three.
+func (f *serveFlags) transport() (plan.Upstream, error) {
+	if f.stub {
+		if f.upstream != "" {
+			return nil, failure("--upstream and --stub exclude each other: the stub calls nobody")
+		}
+		return stub.New(), nil
+	}
+	client, err := httpclient.New(httpclient.Options{})
+	if err != nil {
+		return nil, failure("%w", err)
+	}
+	if f.upstream == "" {
+		return client, nil
+	}
+	to, err := upstreamURL(f.upstream)
+	if err != nil {
+		return nil, failure("--upstream %w", err)
+	}
+	return httpclient.Rebase(client, to), nil
+}
+
+// upstreamURL wants an absolute http or https URL of a host and perhaps a path. The text is
+// not repeated, because what is wrong with it may be a password.
+func upstreamURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, fmt.Errorf("must be a URL such as https://staging.example.com")
+	case u.User != nil:
+		return nil, fmt.Errorf("must not hold a user name or password: specs declare the authentication")
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("must not have a query or a fragment")
+	}
+	return u, nil
+}
+
+// variables reads the env files and takes the process environment above them.
+func (c *command) variables(f *variableFlags) (*secrets.Environment, error) {
+	env, err := secrets.NewEnvironment(c.env, f.envFile...)
+	if err != nil {
+		return nil, failure("%w", err)
+	}
+	return env, nil
+}
+
+// limits gives the bounds of a document.
+func (d *documentFlags) limits() spec.Limits {
+	return spec.Limits{Bytes: int64(d.maxDocument), Depth: int(d.maxDepth), Nodes: int(d.maxNodes)}
+}
