@@ -284,6 +284,20 @@ func occupied(t *testing.T) string {
 	return l.Addr().String()
 }
 
+// freeAddress gives an address on which nobody listens, and on a host of its own, so that no
+// other test is given the port meanwhile.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.77.0.1:0")
+	if err != nil {
+		t.Skipf("this system has one loopback address only: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
 // codes gives "severity code" of each problem, sorted.
 func codes(l diag.List) string {
 	var out []string

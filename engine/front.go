@@ -102,12 +102,18 @@ func (f *front) record(out *answer, r *http.Request, id string, begun time.Time)
 	if !out.aborted {
 		out.begin() // an answer without a word is a 200
 	}
-	f.log.LogAttrs(r.Context(), slog.LevelDebug, "request",
+	attrs := []slog.Attr{
 		slog.String("request_id", id),
 		slog.Int("status", out.status),
-		slog.Bool("aborted", out.aborted),
 		slog.Duration("duration", time.Since(begun)),
-		slog.String("document", f.document(r.URL)))
+	}
+	if out.aborted {
+		attrs = append(attrs, slog.Bool("aborted", true))
+	}
+	if doc := f.document(r.URL); doc != "" {
+		attrs = append(attrs, slog.String("document", doc))
+	}
+	f.log.LogAttrs(r.Context(), slog.LevelDebug, "request", attrs...)
 }
 
 // document gives the ID of the document whose fixed address a URL is under, or "".

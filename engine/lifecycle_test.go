@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -174,10 +175,17 @@ func TestStopIsBounded(t *testing.T) {
 		o.Adapters = map[plan.Kind]Adapter{plan.REST: handlerAdapter{h}}
 	})
 	r.start()
-	addr := r.engine.Addr(loopback)
-	go func() { _, _, _ = get(addr, "/apis/a") }()
+	// While a body stands unread, net/http does not notice that the connection is gone.
+	conn, err := net.Dial("tcp", r.engine.Addr(loopback))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
 	<-entered
-	err := r.engine.Stop(context.Background())
+	err = r.engine.Stop(context.Background())
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.HasPrefix(err.Error(), loopback+": calls were cut off: ") {
 		t.Errorf("got %v", err)
 	}

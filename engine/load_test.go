@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -223,5 +224,67 @@ func TestLoadEnds(t *testing.T) {
 	l.phases = newFakeCore().phases()
 	if _, err := l.load(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want the end of the context", err)
+	}
+}
+
+// realDocument is a document of the language as it is published; %d makes it one of many.
+const realDocument = `naftiko: 1.0.0-alpha2
+info:
+  label: Rooms %[1]d
+capability:
+  consumes:
+    - type: http
+      namespace: rooms
+      baseUri: https://rooms.example/v%[1]d
+      resources:
+        - name: room
+          path: /rooms/{room_id}
+          inputParameters:
+            - { name: room_id, in: path, type: string, required: true }
+          operations:
+            - { name: get-room, method: GET }
+  exposes:
+    - type: rest
+      namespace: rooms-api
+      port: 8080
+      resources:
+        - name: room
+          path: /v%[1]d/rooms/{room_id}
+          operations:
+            - name: get-room
+              method: GET
+              call: rooms.get-room
+              with: { room_id: rest.room_id }
+`
+
+// TestLoadRealDocuments: the phases of the core, with a good document among bad ones.
+func TestLoadRealDocuments(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"good.yaml":    fmt.Sprintf(realDocument, 1),
+		"syntax.yaml":  "naftiko: [",
+		"empty.yaml":   "",
+		"section.yaml": "binds: []\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	loaded, err := Load(t.Context(), LoadOptions{Paths: []string{dir}, Bind: &plan.BindOptions{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]State{"good": Served, "syntax": Refused, "empty": Ignored, "section": Ignored}
+	for _, d := range loaded.Docs {
+		if d.State != want[d.ID] {
+			t.Errorf("%s is %s with %v, want %s", d.ID, d.State, d.Diagnostics, want[d.ID])
+		}
+	}
+	if len(loaded.Docs) != len(want) || len(loaded.Plan.Units) != 1 || loaded.Bound.Plan() != loaded.Plan {
+		t.Errorf("got %d documents and %d units", len(loaded.Docs), len(loaded.Plan.Units))
+	}
+	if n := loaded.Diagnostics.Count(diag.Error); n != 1 {
+		t.Errorf("got %d errors, want the one of syntax.yaml: %v", n, loaded.Diagnostics)
 	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -145,17 +146,21 @@ func TestReloadFailureLeavesEverythingAsItWas(t *testing.T) {
 		r := start(t, nil)
 		cause := errors.New("no room")
 		r.adapter.fail(cause)
-		r.write("b.yaml", "serve localhost:0 new") // its socket is bound before adapters prepare
+		free := freeAddress(t)
+		r.write("b.yaml", "serve "+free+" new") // its socket is bound before adapters prepare
 		if err := keepsOld(t, r); !errors.Is(err, cause) || err.Error() != "cannot serve rest: no room" {
 			t.Errorf("got %v", err)
 		}
-		if got := r.engine.Addr("localhost:0"); got != "" {
+		if got := r.engine.Addr(free); got != "" {
 			t.Errorf("an address of a failed reload is live: %s", got)
+		}
+		if _, err := net.Dial("tcp", free); err == nil {
+			t.Error("a failed reload left its socket open")
 		}
 		r.adapter.fail(nil)
 		r.reload()
 		r.wants(loopback, "a", "two")
-		r.wants("localhost:0", "b", "new")
+		r.wants(free, "b", "new")
 	})
 	t.Run("link", func(t *testing.T) {
 		t.Parallel()

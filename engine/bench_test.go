@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"capd/engine/plan"
+)
+
+func BenchmarkLoad(b *testing.B) {
+	for _, n := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("documents=%d", n), func(b *testing.B) {
+			dir := benchmarkFolder(b, n)
+			for b.Loop() {
+				loaded, err := Load(b.Context(), LoadOptions{Paths: []string{dir}})
+				if err != nil || len(loaded.Plan.Units) != n {
+					b.Fatal(err, loaded.Diagnostics)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkReloadUnchanged is what a reload costs when nothing has changed.
+func BenchmarkReloadUnchanged(b *testing.B) {
+	e, err := New(Options{
+		Paths: []string{benchmarkFolder(b, 1000)}, Listen: loopback,
+		Upstream: plan.UpstreamFunc(func(context.Context, *plan.Request) (*plan.Response, error) { return nil, nil }),
+		Adapters: map[plan.Kind]Adapter{plan.REST: handlerAdapter{http.NotFoundHandler()}},
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := e.Start(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = e.Stop(context.Background()) }()
+	for b.Loop() {
+		if err := e.Reload(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func benchmarkFolder(b *testing.B, n int) string {
+	b.Helper()
+	dir := b.TempDir()
+	for i := range n {
+		file := filepath.Join(dir, fmt.Sprintf("rooms-%d.yaml", i))
+		if err := os.WriteFile(file, fmt.Appendf(nil, realDocument, i), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// BenchmarkFront is what the front adds to a call.
+func BenchmarkFront(b *testing.B) {
+	a, err := newAllowance(nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f := &front{
+		door: newDoor(a, "127.0.0.1:8080"), log: slog.New(slog.DiscardHandler), listener: &plan.Listener{},
+		rest: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
+	}
+	r := httptest.NewRequest(http.MethodGet, "http://localhost:8080/apis/rooms", nil)
+	w := httptest.NewRecorder()
+	b.ReportAllocs()
+	for b.Loop() {
+		f.ServeHTTP(w, r)
+	}
+}
