@@ -181,7 +181,8 @@ func TestNearest(t *testing.T) {
 		{"nane", "name"},
 		{"descripción", "description"},
 		{"namespace", ""}, // itself is no near miss
-		{"por", ""},       // too short to guess
+		{"cal", "call"},
+		{"id", ""}, // too short to guess
 		{"part", "port"},
 		{"pame", "name"},
 		{"tools", ""},

@@ -1,20 +1,24 @@
 package diag
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // Nearest gives the candidate that name was most likely meant to be: the one with the
 // smallest edit distance, if that is small for the length of the name and no other
 // candidate is as close.
 func Nearest(name string, candidates []string) (string, bool) {
-	best, at, tie := "", allowedDistance(name)+1, false
+	best, at, tie := "", maxDistance+1, false
 	for _, c := range candidates {
 		if c == name {
 			continue
 		}
 		switch d := distance(name, c, at+1); {
+		case d > allowedDistance(name, c):
 		case d < at:
 			best, at, tie = c, d, false
-		case d == at && best != "" && c != best:
+		case d == at && c != best:
 			tie = true
 		}
 	}
@@ -24,10 +28,13 @@ func Nearest(name string, candidates []string) (string, bool) {
 	return best, best != ""
 }
 
+// maxDistance is the most that allowedDistance gives.
+const maxDistance = 3
+
 // allowedDistance gives how many edits still count as a slip: none in very short names,
 // where every word is close to every other.
-func allowedDistance(name string) int {
-	switch n := len([]rune(name)); {
+func allowedDistance(a, b string) int {
+	switch n := max(utf8.RuneCountInString(a), utf8.RuneCountInString(b)); {
 	case n <= 3:
 		return 0
 	case n <= 5:
@@ -35,7 +42,7 @@ func allowedDistance(name string) int {
 	case n <= 12:
 		return 2
 	}
-	return 3
+	return maxDistance
 }
 
 // distance is the edit distance of a and b (optimal string alignment: insert, delete,

@@ -17,7 +17,7 @@ func (p *parser) consumes(d *Document, part *Value) {
 		}
 		section = &inline
 	}
-	for _, e := range p.collection(section, "consumes", "consumes", diag.Warning) {
+	for _, e := range p.collection(section, "consumes", "consumed API", diag.Warning) {
 		if isImport(e.value, "baseUri", "targetUri", "resources") {
 			d.Imports = append(d.Imports, p.importEntry(e.value, "consumes"))
 			continue

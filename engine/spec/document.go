@@ -46,41 +46,74 @@ func (p *parser) document(root *Value) *Document {
 // the version keys, with a text or a number such as 0.5.
 func versionKey(root *Value) *Member {
 	for _, key := range [...]string{"ikanos", "naftiko"} {
-		if m := root.member(key); m != nil && m.Value.AsText().IsSet() && m.Value.Kind != Bool {
+		if m := root.member(key); m != nil && isVersion(m.Value) {
 			return m
 		}
 	}
 	return nil
 }
 
+func isVersion(v *Value) bool { return v.Kind == String || v.Kind == Number }
+
 func (p *parser) notACapability(root *Value, key *Member, capability *Value) {
-	if key != nil && capability == nil {
-		for i := range root.Members {
-			if k := root.Members[i].Key; listed(sections, k.Value) {
-				p.fatal = true
-				p.report(diag.CodeSection, diag.Error, k.node, "", "the file holds only %s for other documents, it serves nothing by itself", quote(k.Value))
-				return
-			}
-		}
+	if key != nil && capability == nil && p.section(root) {
+		return
 	}
-	span, hint := root.Span(), ""
+	span := root.Span()
 	span.End = diag.Pos{}
-	found := "found " + root.Kind.String()
-	if root.Kind == Map {
-		names := make([]string, 0, len(root.Members))
-		for i := range root.Members {
-			k := root.Members[i].Key.Value
-			names = append(names, k)
-			if near, ok := diag.Nearest(k, []string{"naftiko", "ikanos", "capability"}); ok && near != k && hint == "" {
-				hint = "did you mean " + quote(near) + " instead of " + quote(k) + "?"
-			}
-		}
-		found = "found root keys " + shortList(names)
+	message, hint := "no 'naftiko: <version>' with a 'capability:' mapping (found "+root.Kind.String()+")", ""
+	switch {
+	case key != nil && capability != nil:
+		span, message = capability.Span(), "capability is "+capability.Kind.String()+", expected a mapping"
+	case badVersion(root) != nil:
+		v := badVersion(root)
+		span, message = v.Span(), v.key+" is "+v.Kind.String()+", expected a version such as 1.0.0-alpha2"
+	case root.Kind == Map:
+		names, near := rootNames(root)
+		message = "no 'naftiko: <version>' with a 'capability:' mapping (found root keys " + shortList(names) + ")"
+		hint = near
 	}
 	if p.cut != nil {
 		hint = p.cut.fullText()
 	}
-	p.refuse(diag.CodeNotACapability, span, hint, "no 'naftiko: <version>' with a 'capability:' mapping (%s)", found)
+	p.fatal = true
+	p.add(diag.Diagnostic{
+		Code: diag.CodeNotACapability, Severity: diag.Error, Span: span, Rule: "L2", Message: message, Hint: hint,
+	})
+}
+
+// badVersion gives the value of a version key that is none.
+func badVersion(root *Value) *Value {
+	for _, key := range [...]string{"ikanos", "naftiko"} {
+		if v := root.Get(key); v != nil && !isVersion(v) {
+			return v
+		}
+	}
+	return nil
+}
+
+// section recognises a file of sections for other documents to import.
+func (p *parser) section(root *Value) bool {
+	for i := range root.Members {
+		if k := root.Members[i].Key; listed(sections, k.Value) {
+			p.fatal = true
+			p.report(diag.CodeSection, diag.Error, k.node, "", "the file holds only %s for other documents, it serves nothing by itself", quote(k.Value))
+			return true
+		}
+	}
+	return false
+}
+
+// rootNames gives the root keys, and a hint if one of them is almost one that is missing.
+func rootNames(root *Value) (names []string, hint string) {
+	for i := range root.Members {
+		k := root.Members[i].Key.Value
+		names = append(names, k)
+		if near, ok := diag.Nearest(k, []string{"naftiko", "ikanos", "capability"}); ok && hint == "" && root.Get(near) == nil {
+			hint = "did you mean " + quote(near) + " instead of " + quote(k) + "?"
+		}
+	}
+	return names, hint
 }
 
 // shortList joins names for a message, the first few of them.
@@ -134,7 +167,7 @@ func (p *parser) truncation(d *Document, root *Value) {
 }
 
 func (p *parser) binds(d *Document, part *Value) {
-	for _, e := range p.entries(part, "binds", "binds", diag.Warning) {
+	for _, e := range p.entries(part, "binds", "bind", diag.Warning) {
 		if isImport(e.value, "keys") {
 			d.Imports = append(d.Imports, p.importEntry(e.value, "binds"))
 			continue

@@ -87,14 +87,18 @@ func (p *parser) dropped(v *Value, what string, s diag.Severity) {
 	p.refuseEntry(s, v, "%s entry is %s, expected a mapping", what, v.Kind)
 }
 
-// refuseEntry reports that v is left out of the tree. An error refuses what stands there in
-// the current adapter, which has no name of its own.
+// refuseEntry reports that v is left out of the tree. An error refuses the adapter, or the
+// part of the current adapter, that stands there; it has no name but its path.
 func (p *parser) refuseEntry(s diag.Severity, v *Value, format string, args ...any) {
 	d := problem(diag.CodeWrongType, s, v, "", format, args...)
 	if v == p.last {
 		d.Code, d.Rule, d.Hint, d.Message = diag.CodeTruncated, "L3", p.cut.fullText(), "the text was cut off in this entry"
 	}
-	if s == diag.Error {
+	switch {
+	case s != diag.Error:
+	case p.adapter == "":
+		d.Unit.Adapter = v.Path()
+	default:
 		d.Unit = diag.Unit{Adapter: p.adapter, Name: v.Path()}
 	}
 	p.add(d)

@@ -1,13 +1,14 @@
 package spec
 
 import (
+	"cmp"
 	"strings"
 
 	"capd/engine/diag"
 )
 
 func (p *parser) exposes(d *Document, part *Value) {
-	for _, e := range p.entries(part, "exposes", "exposes", diag.Error) {
+	for _, e := range p.entries(part, "exposes", "adapter", diag.Error) {
 		if isImport(e.value, "type", "port", "resources", "tools") {
 			d.Imports = append(d.Imports, p.importEntry(e.value, "exposes"))
 			continue
@@ -28,7 +29,7 @@ func (p *parser) exposed(e entry) Exposed {
 	if !x.Namespace.IsSet() {
 		x.Namespace = e.name
 	}
-	p.adapter = x.Namespace.Value
+	p.adapter = cmp.Or(x.Namespace.Value, x.Path)
 	others := []string{"prompts", "skills", "management", "observability"}
 	if x.Type.Value == "mcp" {
 		others = append(others, "resources")

@@ -25,11 +25,33 @@ func (p *parser) bareTemplate(n *yaml.Node, v *Value) bool {
 		return false
 	}
 	v.Kind, v.Text = String, text[:end+2]
+	p.unquoted(v)
+	return true
+}
+
+// bareBraces recognises {name} without quotes where text is expected, which YAML reads as a
+// mapping, and gives the text that was meant; or nil.
+func (p *parser) bareBraces(v *Value) *Value {
+	if v.Kind != Map || len(v.Members) != 1 || v.Members[0].Value.Kind != Null {
+		return nil
+	}
+	text := v.src.text[v.start:]
+	end := strings.IndexByte(text, '}')
+	if !strings.HasPrefix(text, "{") || end < 0 || strings.TrimSpace(text[1:end]) != v.Members[0].Key.Value {
+		return nil
+	}
+	meant := *v
+	meant.Kind, meant.Members, meant.Text = String, nil, text[:end+1]
+	p.unquoted(&meant)
+	return &meant
+}
+
+// unquoted reports a text that only quotes would have kept one.
+func (p *parser) unquoted(v *Value) {
 	d := problem(diag.CodeWrongType, diag.Warning, v, "put it in quotes",
-		"a template without quotes is a mapping to YAML, it is read as the text %s", quote(v.Text))
+		"braces without quotes are a mapping to YAML, it is read as the text %s", quote(v.Text))
 	d.Fixes = []diag.Edit{{Span: d.Span, New: "'" + strings.ReplaceAll(v.Text, "'", "''") + "'"}}
 	p.add(d)
-	return true
 }
 
 // onlyKey gives the key of a flow mapping that holds one key without a value, or nil.

@@ -38,11 +38,7 @@ func (k Kind) String() string {
 
 // wrongType reports that v is not what was expected; a placeholder stands in its place.
 func (p *parser) wrongType(v *Value, what, expected string) {
-	hint := ""
-	if v.Kind == Map && expected == "text" && strings.HasPrefix(v.src.text[v.start:], "{") {
-		hint = "put it in quotes if the braces are meant as text"
-	}
-	p.report(diag.CodeWrongType, diag.Warning, v, hint, "%s is %s, expected %s", what, v.Kind, expected)
+	p.report(diag.CodeWrongType, diag.Warning, v, "", "%s is %s, expected %s", what, v.Kind, expected)
 }
 
 // text gives the text of a key: the zero Text when it is absent, null or no scalar.
@@ -50,6 +46,9 @@ func (p *parser) text(v *Value, key string) Text {
 	child := v.Get(key)
 	if !child.given() {
 		return Text{}
+	}
+	if bare := p.bareBraces(child); bare != nil {
+		child = bare
 	}
 	if child.Kind == List || child.Kind == Map {
 		p.wrongType(child, key, "text")

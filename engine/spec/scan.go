@@ -152,15 +152,29 @@ func (s *scalarScan) escape(i int) int {
 	if width := strings.IndexByte("x--u---U", c); width >= 0 && c != '-' {
 		return s.codePoint(i, i+2, []int{2, 0, 0, 4, 0, 0, 0, 8}[width])
 	}
-	plain := map[byte]string{
-		'0': "\x00", 'a': "\a", 'b': "\b", 't': "\t", '\t': "\t", 'n': "\n", 'v': "\v", 'f': "\f", 'r': "\r",
-		'e': "\x1b", ' ': " ", '"': `"`, '\'': "'", '/': "/", '\\': `\`, 'N': "\u0085", '_': "\u00a0",
-		'L': "\u2028", 'P': "\u2029",
-	}
-	text, ok := plain[c]
-	s.bad = s.bad || !ok
+	text := escaped(c)
+	s.bad = s.bad || text == ""
 	s.put(text, i, i+2)
 	return i + 2
+}
+
+// escaped gives the character that an escape of one letter stands for, or "".
+func escaped(c byte) string {
+	const letters, characters = "abtnvfre0\t \"'/\\", "\a\b\t\n\v\f\r\x1b\x00\t \"'/\\"
+	if i := strings.IndexByte(letters, c); i >= 0 {
+		return characters[i : i+1]
+	}
+	switch c {
+	case 'N':
+		return "\u0085"
+	case '_':
+		return "\u00a0"
+	case 'L':
+		return "\u2028"
+	case 'P':
+		return "\u2029"
+	}
+	return ""
 }
 
 // continued skips what an escaped line break swallows: the blanks at the start of the next

@@ -168,14 +168,13 @@ func (f *syntaxFault) tab() (string, string) {
 }
 
 func (f *syntaxFault) openQuote() (string, string) {
-	start := f.givenLine(0)
-	if start >= f.lastLine() {
-		start = 0 // yaml.v3 does not say that a construct begins in the first line
-	}
-	line := f.atLine(start)
-	if i := unclosedQuote(line); i >= 0 {
-		f.atBytes(start+i, 1)
-		return "a quote that is never closed", "close it; in single quotes, write a quote of the text twice"
+	// yaml.v3 names the line in which the value begins, but not when that is the first one.
+	for _, start := range []int{f.givenLine(0), 0} {
+		line := f.atLine(start)
+		if i := unclosedQuote(line); i >= 0 {
+			f.atBytes(start+i, 1)
+			return "a quote that is never closed", "close it; in single quotes, write a quote of the text twice"
+		}
 	}
 	return "the text ends in the middle of a value", ""
 }

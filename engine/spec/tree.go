@@ -24,7 +24,7 @@ func (p *parser) grow(n *yaml.Node) *Value {
 		return nil
 	case total.nodes > p.lim.Nodes:
 		p.refuse(diag.CodeTooLarge, p.src.whole(), "split the document, use fewer aliases, or raise the limit",
-			"the document has more than %d values once its aliases are expanded", p.lim.Nodes)
+			"the document has more than %d values, aliases expanded", p.lim.Nodes)
 		return nil
 	}
 	return p.value(n, nil, -1, "")
