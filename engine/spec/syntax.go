@@ -263,5 +263,5 @@ func (f *syntaxFault) badEscape() (string, string) {
 	if i := strings.LastIndexByte(f.src.text[:f.reached], '\\'); i >= 0 {
 		f.atBytes(i, 2)
 	}
-	return "an escape that YAML does not know", "write \\\\ for a backslash, or use single quotes"
+	return "an unknown escape", "write \\\\ for a backslash, or use single quotes"
 }

@@ -45,7 +45,7 @@ func TestSub(t *testing.T) {
 		{"single quotes over lines", "'a  \n    it''s HERE'", "a it's HERE", "4:11-4:15"},
 		{"double quotes", `"a HERE"`, "a HERE", "3:13-3:17"},
 		{"escapes", `"\u00e9\x41\U0001F600\t\"\\ HERE"`, "éA😀\t\"\\ HERE", "3:38-3:42"},
-		{"all escapes", `"\a\b\t\n\v\f\r\e\0\ \"\/\\\N\_\L\P HERE"`, "\a\b\t\n\v\f\r\x1b\x00 \"/\\\u0085\u00a0\u2028\u2029 HERE", "3:46-3:50"},
+		{"all escapes", `"\a\b\t\n\v\f\r\e\0\ \"\\\N\_\L\P HERE"`, "\a\b\t\n\v\f\r\x1b\x00 \"\\\u0085\u00a0\u2028\u2029 HERE", "3:44-3:48"},
 		{"an escape inside", `"H\u0045RE"`, "HERE", "3:11-3:20"},
 		{"escaped line break", "\"a \\\n     HERE\"", "a HERE", "4:6-4:10"},
 		{"escaped blanks", "\"a\\  \\\n   \\ HERE\"", "a   HERE", "4:6-4:10"},
