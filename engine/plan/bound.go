@@ -97,7 +97,7 @@ func (o BindOptions) lookUp(u *Unit, v *Variable, list *diag.List) boundValue {
 	}
 	list.Add(diag.Diagnostic{
 		Code: diag.CodeMissingVariable, Severity: diag.Warning, Rule: "V5", Span: v.Span,
-		Unit: diag.Unit{Doc: u.ID}, Message: message + "; operations that use it will fail",
+		Unit: diag.Unit{Doc: u.ID}, Message: message + ", so operations that use it fail",
 		Hint: fmt.Sprintf("set %s in the environment or in an --env-file", v.Name),
 	})
 	return boundValue{err: &Error{Code: CodeNotConfigured, Message: message, Cause: err}}

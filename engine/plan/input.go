@@ -76,6 +76,8 @@ func gzipOnly(header string) string {
 	return strings.Join(keep, ", ")
 }
 
+const formType = "application/x-www-form-urlencoded"
+
 // binder reads the parts of one request, each at most once.
 type binder struct {
 	src   *Source
@@ -234,8 +236,9 @@ func (b *binder) parsedBody() (*inboundBody, *Error) {
 	}
 	b.body = &inboundBody{raw: raw}
 	kind, _, _ := mime.ParseMediaType(b.src.ContentType)
+	first := expr.Kind(raw)
 	switch {
-	case kind == "application/x-www-form-urlencoded":
+	case kind == formType && !((first == '{' || first == '[') && json.Valid(raw)): // some clients call everything a form
 		form, ferr := url.ParseQuery(string(raw))
 		if ferr != nil {
 			return nil, Errorf(CodeInvalidInput, "the request body is not a form")
@@ -255,14 +258,18 @@ func readInbound(body *Body) ([]byte, *Error) {
 	raw, err := io.ReadAll(body.Stream)
 	_ = body.Stream.Close()
 	if err != nil {
-		var e *Error
-		if errors.As(err, &e) {
-			return nil, e
-		}
-		return nil, &Error{Code: CodeInvalidInput, Message: "the request body could not be read", Cause: err}
+		return nil, asInboundError(err)
 	}
 	*body = BytesBody(raw)
 	return raw, nil
+}
+
+func asInboundError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: CodeInvalidInput, Message: "the request body could not be read", Cause: err}
 }
 
 // whole gives the body as one value: JSON, a form as an object, or text.
@@ -320,7 +327,44 @@ func (b *binder) inbound(args *Args) *Error {
 			return err
 		}
 	}
-	args.body = b.src.Body
-	args.contentType = b.src.ContentType
+	if b.op.needsBody != "" {
+		if err := b.requireBody(); err != nil {
+			return err
+		}
+	}
+	args.body, args.contentType = b.src.Body, b.src.ContentType
+	if kind, _, _ := mime.ParseMediaType(args.contentType); b.op.formAsJSON && kind == formType {
+		return b.sendFormAsJSON(args)
+	}
+	return nil
+}
+
+// requireBody refuses a request without a body before anything is sent.
+func (b *binder) requireBody() *Error {
+	empty, err := b.src.Body.isEmpty()
+	if err != nil {
+		return asInboundError(err)
+	}
+	if empty {
+		return Errorf(CodeInvalidInput, "input %q is required: send it as the request body", b.op.needsBody)
+	}
+	return nil
+}
+
+// sendFormAsJSON sends on as a JSON object what came as a form.
+func (b *binder) sendFormAsJSON(args *Args) *Error {
+	body, err := b.parsedBody()
+	if err != nil {
+		return err
+	}
+	value, err := body.whole()
+	if err != nil {
+		return err
+	}
+	if isAbsent(value) {
+		args.body = Body{}
+		return nil
+	}
+	args.body, args.contentType = BytesBody(appendJSON(nil, value)), "application/json"
 	return nil
 }

@@ -21,9 +21,11 @@ type Operation struct {
 	call   *Call   // of an operation that is one call
 	output *output // nil: the last step's whole body is handed on
 
-	usesInbound   bool // the caller's body is sent on
-	mergesInbound bool // members are merged into it
-	passEncoding  bool // the caller's Accept-Encoding is sent on
+	usesInbound   bool   // the caller's body is sent on
+	mergesInbound bool   // members are merged into it
+	formAsJSON    bool   // a form is sent on as a JSON object
+	needsBody     string // name of the input that must not be missing: the body
+	passEncoding  bool   // the caller's Accept-Encoding is sent on
 
 	tool []byte // JSON Schema of the inputs as a tool's arguments
 }

@@ -76,6 +76,10 @@ func (b *builder) paramBody(params []*slot) *fault {
 	if len(params) == 1 {
 		s := params[0]
 		if x, ok := b.wholeBody(s); ok {
+			if b.isInbound(&x) {
+				b.passInbound(s)
+				return nil
+			}
 			if x.kind == exprInput {
 				x.typ = s.typ
 			}
@@ -112,6 +116,30 @@ func (b *builder) wholeBody(s *slot) (expression, bool) {
 		return b.inputExpr("body", []lookup{{kind: lookBody, name: "body"}}), true
 	}
 	return b.byName("body", "body"), true
+}
+
+// isInbound reports whether the value is the body of a REST request and nothing else.
+func (b *builder) isInbound(x *expression) bool {
+	if x.kind != exprInput {
+		return false
+	}
+	l := b.inputs[x.index].lookups
+	return len(l) == 1 && l[0].kind == lookBody
+}
+
+// passInbound sends the caller's body on as it comes, so that it need not be read here.
+func (b *builder) passInbound(s *slot) {
+	for i := range b.inputs { // the input was only made to be looked at
+		if l := b.inputs[i].lookups; len(l) == 1 && l[0].kind == lookBody {
+			b.inputs[i].lookups = nil
+		}
+	}
+	b.call.body.inbound = true
+	b.out.usesInbound = true
+	b.out.formAsJSON = b.call.body.format == formatJSON
+	if s.required {
+		b.out.needsBody = s.name
+	}
 }
 
 // isBodyInput reports whether a with value is exactly rest.body or tools.body.

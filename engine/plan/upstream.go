@@ -38,6 +38,24 @@ func BytesBody(b []byte) Body { return Body{Bytes: b, Len: int64(len(b))} }
 // IsEmpty reports whether there is certainly no content.
 func (b Body) IsEmpty() bool { return b.Stream == nil && len(b.Bytes) == 0 }
 
+// isEmpty looks whether there is any content. It reads at most the first byte of a stream of
+// unknown length, and puts it back.
+func (b *Body) isEmpty() (bool, error) {
+	if b.Stream == nil || b.Len >= 0 {
+		return b.Len == 0 && len(b.Bytes) == 0, nil
+	}
+	var first [1]byte
+	n, err := io.ReadFull(b.Stream, first[:])
+	if n == 0 {
+		if err == io.EOF {
+			err = nil
+		}
+		return true, err
+	}
+	b.Stream = &rejoined{io.MultiReader(bytes.NewReader(first[:]), b.Stream), b.Stream}
+	return false, nil
+}
+
 // Reader gives the content to read once. Closing it closes the stream.
 func (b Body) Reader() io.ReadCloser {
 	if b.Stream != nil {
