@@ -325,7 +325,7 @@ func (c *compiler) describeTool(x *exposed, t *Tool) {
 		switch {
 		case v == nil || v.Kind == spec.Null:
 		case v.Kind == spec.Bool:
-			*to = v.Text == "true"
+			*to = strings.EqualFold(v.Text, "true")
 		default:
 			c.note(diag.Warning, x.unit, faultf(diag.CodeHints, "M", v.Span(), "hint %s is not true or false; it is ignored", key))
 		}

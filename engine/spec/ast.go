@@ -53,7 +53,7 @@ type Truncation struct {
 // Bind is one entry of binds: variables and where they come from.
 type Bind struct {
 	Span      diag.Span
-	Path      string
+	Node      *Value // what it was read from
 	Namespace Text
 	Location  Text // absent: the process environment
 	Keys      []BindKey
@@ -65,7 +65,7 @@ type BindKey struct{ Key, Source Text }
 // Import refers to entries of another file.
 type Import struct {
 	Span      diag.Span
-	Path      string
+	Node      *Value // what it was read from
 	Section   string // consumes, binds, exposes, aggregates or "" when the form does not say
 	Location  Text
 	Namespace Text // the name under which the entry would be known
@@ -74,7 +74,7 @@ type Import struct {
 // Consumed is an HTTP API that the document calls.
 type Consumed struct {
 	Span        diag.Span
-	Path        string
+	Node        *Value // what it was read from
 	Type        Text
 	Namespace   Text
 	BaseURI     Text
@@ -98,8 +98,8 @@ type ConsumedResource struct {
 // ConsumedOperation is one HTTP call the document can make.
 type ConsumedOperation struct {
 	Span         diag.Span
-	Path         string
-	Name         Text // empty when the operation has only an id
+	Node         *Value // what it was read from
+	Name         Text   // empty when the operation has only an id
 	ID           Text
 	Method       Text
 	URI          Text // the key "path"
@@ -116,7 +116,7 @@ type ConsumedOperation struct {
 // Parameter is an input of a consumed or of an exposed operation.
 type Parameter struct {
 	Span        diag.Span
-	Path        string
+	Node        *Value // what it was read from
 	Name        Text
 	In          Text // path, query, header, cookie, body, or as written
 	Type        Text
@@ -133,8 +133,8 @@ type Parameter struct {
 // Exposed is one adapter of the document.
 type Exposed struct {
 	Span        diag.Span
-	Path        string
-	Type        Text // rest, mcp, skill, control, or as written ("api" reads as "rest")
+	Node        *Value // what it was read from
+	Type        Text   // rest, mcp, skill, control, or as written ("api" reads as "rest")
 	Namespace   Text
 	Address     Text
 	Port        int // 0 when absent
@@ -151,7 +151,7 @@ type Exposed struct {
 // ExposedResource groups REST operations under a path.
 type ExposedResource struct {
 	Span       diag.Span
-	Path       string
+	Node       *Value // what it was read from
 	Name       Text
 	URI        Text // the key "path"
 	Parameters []Parameter
@@ -162,7 +162,7 @@ type ExposedResource struct {
 // ExposedOperation is one REST operation or one MCP tool.
 type ExposedOperation struct {
 	Span        diag.Span
-	Path        string
+	Node        *Value // what it was read from
 	Name        Text
 	Label       Text
 	Description Text
@@ -182,7 +182,7 @@ type ExposedOperation struct {
 // Output is one outputParameters entry or a nested property of one.
 type Output struct {
 	Span       diag.Span
-	Path       string
+	Node       *Value // what it was read from
 	Name       Text
 	Type       Text
 	Mapping    Text

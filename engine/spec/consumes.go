@@ -29,7 +29,7 @@ func (p *parser) consumes(d *Document, part *Value) {
 func (p *parser) consumed(e entry) Consumed {
 	p.keys(e.value, consumedKeys, consumedSilent)
 	c := Consumed{
-		Span: e.span, Path: e.value.Path(),
+		Span: e.span, Node: e.value,
 		Type: p.text(e.value, "type"), Namespace: p.first(e.value, "namespace", "name"),
 		BaseURI: p.first(e.value, "baseUri", "targetUri"), Description: p.text(e.value, "description"),
 		Auth: p.authentication(e.value), Parameters: p.parameters(e.value, Unset),
@@ -59,7 +59,7 @@ func (p *parser) consumedResource(e entry) ConsumedResource {
 func (p *parser) consumedOperation(e entry) ConsumedOperation {
 	p.keys(e.value, consumedOperationKeys, consumedOperationSilent)
 	o := ConsumedOperation{
-		Span: e.span, Path: e.value.Path(), Name: e.name,
+		Span: e.span, Node: e.value, Name: e.name,
 		ID: p.text(e.value, "id"), Method: p.text(e.value, "method"), URI: p.text(e.value, "path"),
 		Description: p.first(e.value, "description", "summary"), RawFormat: p.text(e.value, "outputRawFormat"),
 		Parameters: p.parameters(e.value, Unset), Outputs: p.outputs(e.value),
@@ -81,7 +81,7 @@ func (p *parser) parameters(v *Value, absent Tristate) []Parameter {
 	for _, e := range p.entries(v, "inputParameters", "parameter", diag.Warning) {
 		p.keys(e.value, parameterKeys, parameterSilent)
 		out = append(out, Parameter{
-			Span: e.span, Path: e.value.Path(), Name: e.name,
+			Span: e.span, Node: e.value, Name: e.name,
 			In: p.text(e.value, "in"), Type: p.typeName(e.value), Description: p.text(e.value, "description"),
 			Pattern: p.text(e.value, "pattern"), Required: p.tristate(e.value, "required", absent),
 			Value: firstValue(e.value, "value", "template", "const"), Default: some(e.value, "default"),
@@ -124,7 +124,7 @@ func (p *parser) outputs(v *Value) []Output {
 func (p *parser) output(e entry) Output {
 	p.keys(e.value, outputKeys, outputSilent)
 	o := Output{
-		Span: e.span, Path: e.value.Path(), Name: e.name, Type: p.typeName(e.value), Mapping: p.text(e.value, "mapping"),
+		Span: e.span, Node: e.value, Name: e.name, Type: p.typeName(e.value), Mapping: p.text(e.value, "mapping"),
 		Value: some(e.value, "value"), Const: some(e.value, "const"), HasProps: some(e.value, "properties") != nil,
 		MaxLength: p.integer(e.value, "maxLength", 0, maxBytes),
 	}
@@ -145,7 +145,7 @@ func (p *parser) items(parent, items *Value) *Output {
 	case items.Kind == List && len(items.Items) == 1 && !p.text(items.Items[0], "name").IsSet():
 		items = items.Items[0]
 	case items.Kind == List || items.Kind == Map && len(items.Members) > 0 && allMaps(items):
-		o := &Output{Span: items.Span(), Path: items.Path(), HasProps: true}
+		o := &Output{Span: items.Span(), Node: items, HasProps: true}
 		for _, member := range p.entries(parent, "items", "item", diag.Warning) {
 			o.Properties = append(o.Properties, p.output(member))
 		}

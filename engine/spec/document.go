@@ -174,7 +174,7 @@ func (p *parser) binds(d *Document, part *Value) {
 		}
 		p.keys(e.value, bindKeys, bindSilent)
 		b := Bind{
-			Span: e.span, Path: e.value.Path(),
+			Span: e.span, Node: e.value,
 			Namespace: p.first(e.value, "namespace", "name"), Location: p.text(e.value, "location"),
 		}
 		if !b.Namespace.IsSet() {

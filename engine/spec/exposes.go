@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"cmp"
 	"strings"
 
 	"capd/engine/diag"
@@ -20,7 +19,7 @@ func (p *parser) exposes(d *Document, part *Value) {
 func (p *parser) exposed(e entry) Exposed {
 	p.keys(e.value, exposedKeys, exposedSilent)
 	x := Exposed{
-		Span: e.span, Path: e.value.Path(), Type: adapterType(p.text(e.value, "type")),
+		Span: e.span, Node: e.value, Type: adapterType(p.text(e.value, "type")),
 		Namespace: p.first(e.value, "namespace", "name"), Address: p.text(e.value, "address"),
 		Port: p.integer(e.value, "port", 0, 65535), PortSpan: some(e.value, "port").Span(),
 		Transport: p.text(e.value, "transport"), Description: p.text(e.value, "description"),
@@ -29,7 +28,9 @@ func (p *parser) exposed(e entry) Exposed {
 	if !x.Namespace.IsSet() {
 		x.Namespace = e.name
 	}
-	p.adapter = cmp.Or(x.Namespace.Value, x.Path)
+	if p.adapter = x.Namespace.Value; p.adapter == "" {
+		p.adapter = x.Node.Path()
+	}
 	others := []string{"prompts", "skills", "management", "observability"}
 	if x.Type.Value == "mcp" {
 		others = append(others, "resources")
@@ -73,7 +74,7 @@ func (p *parser) required() Tristate {
 func (p *parser) exposedResource(e entry) ExposedResource {
 	p.keys(e.value, exposedResourceKeys, exposedResourceSilent)
 	r := ExposedResource{
-		Span: e.span, Path: e.value.Path(), Name: e.name, URI: p.text(e.value, "path"),
+		Span: e.span, Node: e.value, Name: e.name, URI: p.text(e.value, "path"),
 		Parameters: p.parameters(e.value, p.required()), Forward: some(e.value, "forward"),
 	}
 	for _, o := range p.entries(e.value, "operations", "operation", diag.Error) {
@@ -85,7 +86,7 @@ func (p *parser) exposedResource(e entry) ExposedResource {
 func (p *parser) exposedOperation(e entry) ExposedOperation {
 	p.keys(e.value, exposedOperationKeys, exposedOperationSilent)
 	return ExposedOperation{
-		Span: e.span, Path: e.value.Path(), Name: e.name,
+		Span: e.span, Node: e.value, Name: e.name,
 		Label: p.first(e.value, "label", "display", "title"), Description: p.first(e.value, "description", "summary"),
 		Method: p.text(e.value, "method"), URI: p.text(e.value, "path"),
 		Call: some(e.value, "call"), CallForm: firstValue(e.value, "calls", "operation"),

@@ -43,7 +43,7 @@ func isImport(v *Value, content ...string) bool {
 }
 
 func (p *parser) importEntry(v *Value, section string) Import {
-	imp := Import{Span: v.Span(), Path: v.Path(), Section: section}
+	imp := Import{Span: v.Span(), Node: v, Section: section}
 	if v.Kind != Map {
 		imp.Location = v.AsText()
 		return imp

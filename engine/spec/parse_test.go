@@ -235,12 +235,12 @@ func TestPlacesOfTheTree(t *testing.T) {
 		{list.Exposes[0].Span.String(), "f.yaml:26:5"},
 		{list.Exposes[0].PortSpan.String(), "f.yaml:28:11"},
 		{list.Exposes[1].Tools[0].Span.String(), "f.yaml:39:7"},
-		{list.Exposes[1].Tools[0].Path, "capability.exposes[1].tools[0]"},
+		{list.Exposes[1].Tools[0].Node.Path(), "capability.exposes[1].tools[0]"},
 		{list.Exposes[1].Tools[0].Call.AsText().Sub(6, 14).String(), "f.yaml:41:19"},
 		{list.Consumes[0].Resources[0].Operations[0].Parameters[0].Path, "capability.consumes[0].resources[0].operations[0].inputParameters[0]"},
 		{list.Exposes[0].Type.Span().String(), "f.yaml:26:11"},
 		{maps.Exposes[1].Tools[0].Span.String(), "f.yaml:39:7"},
-		{maps.Exposes[1].Tools[0].Path, "capability.exposes[1].tools.get-room"},
+		{maps.Exposes[1].Tools[0].Node.Path(), "capability.exposes[1].tools.get-room"},
 		{maps.Exposes[1].Tools[0].Name.Span().String(), "f.yaml:39:7"},
 	} {
 		if tt.got != tt.want {
@@ -324,7 +324,7 @@ capability:
 func TestRootConsumesComeLast(t *testing.T) {
 	t.Parallel()
 	doc, _ := parse(t, "naftiko: 0.5\nconsumes: [{namespace: b, baseUri: x}]\ncapability: {consumes: [{namespace: a, baseUri: x}]}\n")
-	if len(doc.Consumes) != 2 || doc.Consumes[0].Namespace.Value != "a" || doc.Consumes[1].Path != "consumes[0]" {
+	if len(doc.Consumes) != 2 || doc.Consumes[0].Namespace.Value != "a" || doc.Consumes[1].Node.Path() != "consumes[0]" {
 		t.Errorf("got %v", doc.Consumes)
 	}
 	if doc.Version.Value != "0.5" || doc.Root.Value != "naftiko" {
