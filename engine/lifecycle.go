@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -19,7 +20,11 @@ func (e *Engine) Start(ctx context.Context) error {
 		if started {
 			return ErrStarted
 		}
-		return e.advance(ctx)
+		err := e.advance(ctx)
+		// Loading leaves several times as much garbage as the plans weigh, and the next
+		// collection may be hours away.
+		debug.FreeOSMemory()
+		return err
 	})
 }
 

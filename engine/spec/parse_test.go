@@ -237,7 +237,7 @@ func TestPlacesOfTheTree(t *testing.T) {
 		{list.Exposes[1].Tools[0].Span.String(), "f.yaml:39:7"},
 		{list.Exposes[1].Tools[0].Node.Path(), "capability.exposes[1].tools[0]"},
 		{list.Exposes[1].Tools[0].Call.AsText().Sub(6, 14).String(), "f.yaml:41:19"},
-		{list.Consumes[0].Resources[0].Operations[0].Parameters[0].Path, "capability.consumes[0].resources[0].operations[0].inputParameters[0]"},
+		{list.Consumes[0].Resources[0].Operations[0].Parameters[0].Node.Path(), "capability.consumes[0].resources[0].operations[0].inputParameters[0]"},
 		{list.Exposes[0].Type.Span().String(), "f.yaml:26:11"},
 		{maps.Exposes[1].Tools[0].Span.String(), "f.yaml:39:7"},
 		{maps.Exposes[1].Tools[0].Node.Path(), "capability.exposes[1].tools.get-room"},
