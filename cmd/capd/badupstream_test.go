@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -55,6 +56,7 @@ func TestBadUpstream(t *testing.T) {
 	tests := []struct {
 		name    string
 		handler http.HandlerFunc // nil: nothing listens
+		timeout string           // of a call
 		status  int
 		code    string
 		detail  string // HOST stands for the upstream
@@ -69,6 +71,7 @@ func TestBadUpstream(t *testing.T) {
 		},
 		{
 			name:    "slow",
+			timeout: "200ms",
 			handler: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 			status:  http.StatusGatewayTimeout,
 			code:    "upstream-timeout",
@@ -140,7 +143,7 @@ func TestBadUpstream(t *testing.T) {
 			if tt.handler == nil {
 				server.Close()
 			}
-			i := start(t, []string{"UPSTREAM=" + server.URL}, "--call-timeout", "500ms", specFile(t, "spec.yaml", mappedSpec))
+			i := start(t, []string{"UPSTREAM=" + server.URL}, "--call-timeout", cmp.Or(tt.timeout, "5m"), specFile(t, "spec.yaml", mappedSpec))
 			got := call(t, "GET", i.url+"/apis/spec/things", "")
 			result := callTool(t, i.url+"/mcp/spec", "get", "{}")
 			if tt.code == "" {

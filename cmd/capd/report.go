@@ -160,7 +160,7 @@ func (s *server) report() {
 		}
 		r.Addresses = append(r.Addresses, at)
 	}
-	if err := r.write(s.stderr, s.flags.log.format, s.log); err != nil {
+	if err := r.write(s.stderr, s.flags.log.format); err != nil {
 		s.log.Warn("cannot write the report", "error", err)
 	}
 }
@@ -169,28 +169,28 @@ func (s *server) report() {
 func (s *server) diagnostics(list diag.List) {
 	r := newReport(&plan.Plan{}, nil, list, declaredAddr, s.wiring.Look)
 	if s.flags.log.format == formatJSON {
-		r.log(s.log, "refused")
+		r.event(s.stderr, "refused")
 		return
 	}
 	_ = diag.WriteText(s.stderr, list, diag.TextOptions{})
 }
 
 // write prints the report as text, or as one event of the log.
-func (r *report) write(w io.Writer, format string, log *slog.Logger) error {
-	if format == formatJSON {
-		if r.checked {
-			r.log(log, "checked")
-		} else {
-			r.log(log, "serving")
-		}
-		return nil
+func (r *report) write(w io.Writer, format string) error {
+	if format != formatJSON {
+		return r.text(w)
 	}
-	return r.text(w)
+	if r.checked {
+		r.event(w, "checked")
+	} else {
+		r.event(w, "serving")
+	}
+	return nil
 }
 
-// log writes one event. It is as important as the worst problem in it, so that a log that
-// only wants warnings still has them.
-func (r *report) log(log *slog.Logger, message string) {
+// event writes one event in the form of the log. It is as important as the worst problem in
+// it, and is written whatever --log-level says, as the text is.
+func (r *report) event(w io.Writer, message string) {
 	level := slog.LevelInfo
 	switch {
 	case r.list.HasErrors():
@@ -198,7 +198,7 @@ func (r *report) log(log *slog.Logger, message string) {
 	case r.list.Count(diag.Warning) > 0:
 		level = slog.LevelWarn
 	}
-	log.LogAttrs(context.Background(), level, message,
+	slog.New(slog.NewJSONHandler(w, nil)).LogAttrs(context.Background(), level, message,
 		slog.Any("documents", r.Documents), slog.Any("addresses", r.Addresses), slog.Any("diagnostics", r.Diagnostics))
 }
 

@@ -157,7 +157,7 @@ func (c *command) check(ctx context.Context, o engine.Options, f *serveFlags, lo
 	}
 	r := newReport(loaded.Plan, loaded.Docs, loaded.Diagnostics, declaredAddr, o.Look)
 	r.checked = true
-	if err := r.write(c.stderr, f.log.format, log); err != nil {
+	if err := r.write(c.stderr, f.log.format); err != nil {
 		return failure("cannot write the report: %w", err)
 	}
 	if loaded.Diagnostics.HasErrors() {
