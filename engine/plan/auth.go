@@ -33,15 +33,14 @@ func (a *authPlan) fills(in, name string) bool {
 	return false
 }
 
-// readAuth compiles the authentication of an operation's API.
-func (c *compiler) readAuth(op *consumed) {
+// readAuth compiles the authentication of an operation's API, or says why it cannot.
+func (c *compiler) readAuth(op *consumed) *fault {
 	v := op.api.Auth
 	if v == nil {
-		return
+		return nil
 	}
 	if v.Kind != spec.Map {
-		op.fail(faultf(diag.CodeAuthUnsupported, "A", v.Span(), "authentication of %s is not a mapping", op.namespace))
-		return
+		return faultf(diag.CodeAuthUnsupported, "A", v.Span(), "authentication of %s is not a mapping", op.namespace)
 	}
 	a := authReader{c: c, op: op, v: v}
 	switch strings.ToLower(a.text("type").Value) {
@@ -60,17 +59,24 @@ func (c *compiler) readAuth(op *consumed) {
 	default:
 		a.fault(diag.CodeAuthUnsupported, "A4", a.text("type").Span(), "authentication type %q is not supported", a.text("type").Value)
 	}
-	a.fillPath()
+	return a.failed
 }
 
 type authReader struct {
-	c  *compiler
-	op *consumed
-	v  *spec.Value
+	c      *compiler
+	op     *consumed
+	v      *spec.Value
+	failed *fault // the first one
 }
 
 func (a *authReader) fault(code diag.Code, rule string, at diag.Span, format string, args ...any) {
-	a.op.fail(faultf(code, rule, at, format, args...))
+	a.fail(faultf(code, rule, at, format, args...))
+}
+
+func (a *authReader) fail(f *fault) {
+	if a.failed == nil {
+		a.failed = f
+	}
 }
 
 func (a *authReader) text(key string) spec.Text { return a.v.Get(key).AsText() }
@@ -92,7 +98,7 @@ func (a *authReader) add(in, name, prefix string, value spec.Text) {
 	}
 	x, f := a.secret(value)
 	if f != nil {
-		a.op.fail(f)
+		a.fail(f)
 		return
 	}
 	switch in {
@@ -127,7 +133,7 @@ func (a *authReader) basic() {
 			a.op.auth.basic = &basicAuth{username: user, password: pass}
 		}
 	}
-	a.op.fail(f)
+	a.fail(f)
 }
 
 // apiKey reads every spelling of rule A3.
@@ -224,17 +230,11 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return "", s, false
 }
 
-// fillPath lets a credential take the place of a placeholder (contract A3).
-func (a *authReader) fillPath() {
-	for i := range a.op.auth.fields {
-		f := &a.op.auth.fields[i]
-		if f.in != "path" {
-			continue
-		}
-		for _, s := range a.op.slots {
-			if s.in == "path" && s.name == f.name && s.placeholder {
-				s.authFilled = true
-			}
+// fillAuthPath lets a credential take the place of a placeholder (contract A3).
+func (op *consumed) fillAuthPath() {
+	for _, s := range op.slots {
+		if s.in == "path" && s.placeholder && op.auth.fills("path", s.name) {
+			s.authFilled = true
 		}
 	}
 }

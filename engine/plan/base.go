@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -19,40 +20,144 @@ func (c *compiler) readBase(op *consumed) {
 	if i := strings.IndexAny(text.Value, "?#"); i >= 0 {
 		c.readBaseTail(op, i)
 	}
-	tpl := expr.ParseBaseURI(strings.TrimSpace(cutAny(text.Value, "?#")))
-	base := &BaseURI{span: text.Span()}
-	var moved []piece
-	for _, p := range tpl.Parts {
-		switch {
-		case p.Ref == nil && moved == nil:
-			base.parts = append(base.parts, basePart{literal: p.Literal})
-			continue
-		case p.Ref == nil:
-			moved = append(moved, piece{literal: p.Literal})
+	r := baseReader{c: c, op: op, alternatives: []baseChoice{{base: &BaseURI{span: text.Span()}}}}
+	for _, p := range expr.ParseBaseURI(strings.TrimSpace(cutAny(text.Value, "?#"))).Parts {
+		if p.Ref == nil {
+			r.literal(p.Literal)
 			continue
 		}
-		at := text.Sub(p.Ref.Start, p.Ref.End)
-		got, f := c.baseRef(op, p.Ref, at, inAuthority(base))
-		if f != nil {
+		if f := r.reference(p.Ref, text.Sub(p.Ref.Start, p.Ref.End)); f != nil {
 			op.fail(f)
 			return
 		}
-		switch {
-		case got.slot != nil || moved != nil:
-			moved = append(moved, got)
-		default:
-			base.parts = append(base.parts, basePart{variable: got.value})
-		}
 	}
-	if moved != nil {
+	if r.moved != nil {
 		if len(op.path) == 0 {
-			op.path = moved
+			op.path = r.moved
 		} else {
-			op.path = joinPieces(moved, op.path)
+			op.path = joinPieces(r.moved, op.path)
 		}
 	}
-	op.base = c.shareBase(base)
-	c.judgeBase(op, base)
+	for i := range r.alternatives {
+		a := &r.alternatives[i]
+		a.base.hideMixed()
+		a.base = c.shareBase(a.base)
+		c.judgeBase(op, a.base)
+	}
+	op.base = r.alternatives[0].base
+	if len(r.choosers) > 0 {
+		op.hosts, op.hostSlots = r.alternatives, r.choosers
+	}
+}
+
+// maxHosts bounds the addresses that the enums of one base URI can spell.
+const maxHosts = 1000
+
+// baseChoice is the base URI for one value of each input that chooses the host.
+type baseChoice struct {
+	values []string
+	base   *BaseURI
+}
+
+// baseReader builds the base URI of an operation from left to right.
+type baseReader struct {
+	c            *compiler
+	op           *consumed
+	alternatives []baseChoice // one, unless an enum chooses the host
+	choosers     []*slot
+	moved        []piece // what belongs to the operation's path
+}
+
+func (r *baseReader) literal(text string) {
+	if r.moved != nil {
+		r.moved = append(r.moved, piece{literal: text})
+		return
+	}
+	r.add(basePart{literal: text})
+}
+
+func (r *baseReader) add(p basePart) {
+	for _, a := range r.alternatives {
+		a.base.parts = append(a.base.parts, p)
+	}
+}
+
+func (r *baseReader) reference(ref *expr.Ref, at diag.Span) *fault {
+	authority := inAuthority(r.alternatives[0].base)
+	got, f := r.c.baseRef(r.op, ref, at, authority)
+	switch {
+	case f != nil:
+		return f
+	case got.slot != nil && authority:
+		return r.choose(got.slot, at)
+	case got.slot != nil && r.moved == nil:
+		r.moved = append(r.cutSegment(), got)
+	case r.moved != nil:
+		r.moved = append(r.moved, got)
+	default:
+		r.add(basePart{variable: got.value})
+	}
+	return nil
+}
+
+// choose makes one alternative of each value of the enum, so that a caller can only name a
+// host that the document names.
+func (r *baseReader) choose(s *slot, at diag.Span) *fault {
+	if len(r.alternatives)*len(s.enum) > maxHosts {
+		return faultf(diag.CodeUnsupportedFeature, "V4", at, "the enums of the base URI spell more than %d addresses", maxHosts)
+	}
+	var all []baseChoice
+	for _, a := range r.alternatives {
+		for _, v := range s.enum {
+			base := &BaseURI{span: a.base.span, parts: append(slices.Clone(a.base.parts), basePart{literal: v.Text})}
+			all = append(all, baseChoice{append(slices.Clone(a.values), v.Text), base})
+		}
+	}
+	r.alternatives, r.choosers = all, append(r.choosers, s)
+	return nil
+}
+
+// cutSegment takes the beginning of the current path segment off the base URI, since an
+// input stands in the same segment.
+func (r *baseReader) cutSegment() []piece {
+	parts := r.alternatives[0].base.parts
+	var out []piece
+	n := len(parts)
+	for n > 0 {
+		n--
+		p := parts[n]
+		if p.variable != nil {
+			p.variable.Setting = false
+			out = append([]piece{{ref: &expr.Ref{Name: p.variable.Key, Form: expr.Mustache}, value: p.variable}}, out...)
+			continue
+		}
+		if i := strings.LastIndexByte(p.literal, '/'); i >= 0 {
+			out = append([]piece{{literal: p.literal[i:]}}, out...)
+			for _, a := range r.alternatives {
+				a.base.parts = append(a.base.parts[:n:n], basePart{literal: p.literal[:i]})
+			}
+			return out
+		}
+		out = append([]piece{{literal: p.literal}}, out...)
+	}
+	return out
+}
+
+// hideMixed marks variables that stand beside other text of a path segment as secrets
+// (decision D7): a token is often written so, a version or a tenant is not.
+func (b *BaseURI) hideMixed() {
+	for i, p := range b.parts {
+		if p.variable == nil || inAuthority(&BaseURI{parts: b.parts[:i]}) {
+			continue
+		}
+		alone := strings.HasSuffix(b.parts[i-1].literal, "/")
+		if i+1 < len(b.parts) {
+			alone = alone && strings.HasPrefix(b.parts[i+1].literal, "/")
+		}
+		if !alone {
+			p.variable.Setting = false
+		}
+	}
 }
 
 func cutAny(s, chars string) string {
@@ -121,16 +226,18 @@ func (c *compiler) baseRef(op *consumed, ref *expr.Ref, at diag.Span, authority 
 		p.value = v
 		return p, f
 	}
-	if s := op.pathSlot(ref.Name); s != nil {
-		if authority && len(s.enum) == 0 {
-			s.dropped = true
-		} else if authority {
-			return p, faultf(diag.CodeUnsupportedFeature, "V4", at, "an input cannot choose the host of the base URI")
-		} else {
+	if !authority && op.auth.fills("path", ref.Name) {
+		p.slot = &slot{in: "path", name: ref.Name, typ: "string", required: true, placeholder: true}
+		op.slots = append(op.slots, p.slot)
+		return p, nil
+	}
+	if s := op.pathSlot(ref.Name); s != nil && s.decl != nil {
+		if !authority || len(s.enum) > 0 {
 			s.placeholder = true
 			p.slot = s
 			return p, nil
 		}
+		s.dropped = !s.placeholder // it may have a place in the path as well
 	}
 	v, f := c.serverVariable(op, ref.Name, at)
 	p.value = v

@@ -156,9 +156,9 @@ func (p *bodyPlan) pairs(v any) ([]Pair, *Error) {
 	var out []Pair
 	for _, f := range objectFields(raw) {
 		value := f.value.literal
-		if list, ok := listOf(value); ok {
-			for _, e := range list {
-				out = append(out, Pair{f.name, textOf(e)})
+		if list, ok := textsOf(value); ok {
+			for _, text := range list {
+				out = append(out, Pair{f.name, text})
 			}
 			continue
 		}

@@ -14,6 +14,8 @@ type Call struct {
 	method      string
 	description string
 	base        *BaseURI
+	hosts       []baseChoice // base for each value of hostInputs; none when no input chooses it
+	hostInputs  []requirement
 	path        []pathPart
 	pattern     []Segment
 	query       []queryPart
@@ -89,7 +91,11 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	base, err := s.vars.base(c.base, s)
+	uri, err := c.chooseBase(s)
+	if err != nil {
+		return nil, err
+	}
+	base, err := s.vars.base(uri, s)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +120,35 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	return req, nil
 }
 
+// chooseBase gives the base URI, by the values of the inputs that choose the host (contract
+// V4): only a host that the document itself names.
+func (c *Call) chooseBase(s *scope) (*BaseURI, *Error) {
+	left := c.hosts
+	for i := range c.hostInputs {
+		in := &c.hostInputs[i]
+		value := textOf(in.value.eval(s))
+		left = slices.DeleteFunc(slices.Clone(left), func(h baseChoice) bool { return h.values[i] != value })
+		if len(left) == 0 {
+			return nil, Errorf(CodeInvalidInput, "input %q must be one of the values that the operation declares for it", in.input)
+		}
+	}
+	if len(left) == 0 {
+		return c.base, nil
+	}
+	return left[0].base, nil
+}
+
+// bases gives every base URI the call can use.
+func (c *Call) bases() []*BaseURI {
+	out := []*BaseURI{c.base}
+	for i := range c.hosts {
+		if c.hosts[i].base != c.base {
+			out = append(out, c.hosts[i].base)
+		}
+	}
+	return out
+}
+
 // target joins base path and path with one slash (contract C8) and appends the query.
 func (c *Call) target(base *Base, s *scope) ([]byte, *Error) {
 	path := make([]byte, 0, 128)
@@ -123,7 +158,7 @@ func (c *Call) target(base *Base, s *scope) ([]byte, *Error) {
 			path = append(path, p.literal...)
 			continue
 		}
-		v := joinedText(p.value.eval(s))
+		v, _ := joinedText(p.value.eval(s))
 		if s.err != nil {
 			return nil, s.err
 		}
@@ -167,9 +202,9 @@ func (c *Call) appendQuery(target []byte, s *scope) ([]byte, *Error) {
 		if isMissing(v) {
 			continue
 		}
-		if list, ok := listOf(v); ok {
-			for _, e := range list {
-				add(q.name, textOf(e))
+		if list, ok := textsOf(v); ok {
+			for _, text := range list {
+				add(q.name, text)
 			}
 			continue
 		}
@@ -182,11 +217,10 @@ func (c *Call) header(s *scope, contentType string, hasBody bool) ([]Field, *Err
 	out := make([]Field, 0, len(c.headers)+3)
 	for i := range c.headers {
 		h := &c.headers[i]
-		v := h.value.eval(s)
-		if isMissing(v) {
+		text, ok := joinedText(h.value.eval(s))
+		if !ok {
 			continue
 		}
-		text := joinedText(v)
 		if err := checkHeader(h.name, text, h.secret); err != nil {
 			return nil, err
 		}
@@ -223,11 +257,10 @@ func (c *Call) cookie(s *scope) (string, *Error) {
 	var b strings.Builder
 	for i := range c.cookies {
 		k := &c.cookies[i]
-		v := k.value.eval(s)
-		if isMissing(v) {
+		text, ok := joinedText(k.value.eval(s))
+		if !ok {
 			continue
 		}
-		text := joinedText(v)
 		if err := checkHeader(k.name, text, k.secret); err != nil {
 			return "", err
 		}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -29,6 +30,8 @@ type consumed struct {
 	slots     []*slot
 	auth      authPlan
 	base      *BaseURI
+	hosts     []baseChoice // base for each value of hostSlots; none when no input chooses it
+	hostSlots []*slot
 	body      bodyDecl
 	fault     *fault // it cannot be called at all
 	warnings  []*fault
@@ -127,9 +130,11 @@ func (c *compiler) readOperation(op *consumed, replacing bool) {
 	op.slots = declaredSlots(op)
 	text := op.joinPath(replacing)
 	op.wire = text.value
+	auth := c.readAuth(op)
 	c.readPath(op, text)
 	c.readBase(op)
-	c.readAuth(op)
+	op.fillAuthPath()
+	op.fail(auth)
 	op.placeParameters()
 }
 
@@ -262,7 +267,8 @@ func (c *compiler) pieces(op *consumed, text *joined, at int, s string) []piece 
 func (c *compiler) pathRef(op *consumed, ref *expr.Ref, span diag.Span) piece {
 	p := piece{ref: ref, span: span}
 	name := ref.Name
-	if _, rest, ok := cutInputPrefix(name, ""); ok {
+	_, rest, prefixed := cutInputPrefix(name, "")
+	if prefixed && op.pathSlot(name) == nil {
 		name = rest
 	}
 	if s := op.pathSlot(name); s != nil {
@@ -272,7 +278,7 @@ func (c *compiler) pathRef(op *consumed, ref *expr.Ref, span diag.Span) piece {
 	}
 	variable := c.vars.isKey(ref.Name)
 	if ref.Form != expr.Brace {
-		variable = c.vars.isVariable(ref.Name)
+		variable = c.vars.isVariable(ref.Name) && !prefixed
 	}
 	if variable {
 		v, f := c.vars.find(ref.Name, span, elsewhere)
@@ -351,19 +357,22 @@ func (op *consumed) likelyPath(param string) (string, bool) {
 	wire, _, _ := strings.Cut(op.wire, "?")
 	wire = strings.TrimSuffix(wire, "/")
 	last := expr.Fold(wire[strings.LastIndexByte(wire, '/')+1:])
-	name := strings.ToLower(op.name)
-	for _, sep := range []string{"-", "_"} {
-		verb, noun, ok := strings.Cut(name, sep)
-		if !ok || verb == "" {
-			continue
-		}
-		for _, plural := range plurals(expr.Fold(noun)) {
-			if plural == last {
-				return wire + "/{" + param + "}", true
-			}
+	noun := afterVerb(op.name)
+	if noun == "" || !slices.Contains(plurals(noun), last) {
+		return "", false
+	}
+	return wire + "/{" + param + "}", true
+}
+
+// afterVerb gives what follows the first word of a name, folded: of get-team_member and
+// getTeamMember it is teammember.
+func afterVerb(name string) string {
+	for i, r := range name {
+		if i > 0 && (r < 'a' || r > 'z') {
+			return expr.Fold(name[i:])
 		}
 	}
-	return "", false
+	return ""
 }
 
 func plurals(noun string) []string {

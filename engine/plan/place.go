@@ -118,7 +118,7 @@ func (b *builder) require(s *slot, x expression) {
 // placeSlots puts every slot but those of the body where it belongs.
 func (b *builder) placeSlots() *fault {
 	for _, k := range b.op.constants {
-		x, f := b.pieces(k.value)
+		x, f := b.constantValue(k)
 		if f != nil {
 			return f
 		}
@@ -155,6 +155,11 @@ func (b *builder) placeSlots() *fault {
 		b.noteInputs(q.value, nil)
 		b.call.query = append(b.call.query, q)
 	}
+	b.call.hosts = b.op.hosts
+	for _, s := range b.op.hostSlots {
+		x := sources[s]
+		b.call.hostInputs = append(b.call.hostInputs, requirement{value: x, input: b.inputName(s, &x)})
+	}
 	b.placePath(sources)
 	return nil
 }
@@ -176,16 +181,20 @@ func (b *builder) placePath(sources map[*slot]expression) {
 			b.call.path = append(b.call.path, pathPart{value: &x, name: p.slot.name})
 		case p.slot != nil:
 			x := sources[p.slot]
-			name := p.slot.name
-			if in := x.inputs(); len(in) > 0 {
-				name = b.inputs[in[0]].name
-			}
-			b.call.path = append(b.call.path, pathPart{value: &x, name: name, segment: true})
+			b.call.path = append(b.call.path, pathPart{value: &x, name: b.inputName(p.slot, &x), segment: true})
 		default:
 			x := expression{kind: exprVariable, variable: p.value}
 			b.call.path = append(b.call.path, pathPart{value: &x, name: p.value.Name})
 		}
 	}
+}
+
+// inputName is what the caller calls the slot whose value is x.
+func (b *builder) inputName(s *slot, x *expression) string {
+	if in := x.inputs(); len(in) > 0 {
+		return b.inputs[in[0]].name
+	}
+	return s.name
 }
 
 func (b *builder) literalPath(text string) {
@@ -206,13 +215,16 @@ func (b *builder) authValue(in, name string) (expression, bool) {
 	return expression{}, false
 }
 
-// pieces compiles the value of a constant pair of the path.
-func (b *builder) pieces(ps []piece) (expression, *fault) {
+// constantValue compiles the value of a constant of the path. A query pair is written
+// escaped, a header as it is.
+func (b *builder) constantValue(k constant) (expression, *fault) {
 	x := expression{kind: exprText}
-	for _, p := range ps {
+	for _, p := range k.value {
 		switch {
-		case p.ref == nil:
+		case p.ref == nil && k.in == "query":
 			x.parts = append(x.parts, literalExpr(unescape(p.literal)))
+		case p.ref == nil:
+			x.parts = append(x.parts, literalExpr(p.literal))
 		case p.slot != nil && p.slot.authFilled:
 			v, _ := b.authValue("path", p.slot.name)
 			x.parts = append(x.parts, v)

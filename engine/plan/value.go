@@ -67,34 +67,34 @@ func textOf(v any) string {
 }
 
 // joinedText is the text form where a list has no form of its own: in a path, a header or a
-// cookie its elements are joined with commas.
-func joinedText(v any) string {
-	list, ok := listOf(v)
+// cookie its elements are joined with commas. ok is false when there is no value.
+func joinedText(v any) (text string, ok bool) {
+	list, ok := textsOf(v)
 	if !ok {
-		return textOf(v)
+		return textOf(v), !isMissing(v)
 	}
-	texts := make([]string, len(list))
-	for i, e := range list {
-		texts[i] = textOf(e)
-	}
-	return strings.Join(texts, ",")
+	return strings.Join(list, ","), len(list) > 0
 }
 
-// listOf gives the elements of a list.
-func listOf(v any) ([]any, bool) {
+// textsOf gives the text forms of a list's elements. A null in it counts as absent, since
+// the list does not go into JSON (contract E4). ok is false when v is no list.
+func textsOf(v any) (texts []string, ok bool) {
 	switch v := v.(type) {
 	case []any:
-		return v, true
+		for _, e := range v {
+			if !isMissing(e) {
+				texts = append(texts, textOf(e))
+			}
+		}
+		return texts, true
 	case rawJSON:
 		raw, ok := expr.Elements(v)
-		if !ok {
-			return nil, false
+		for _, r := range raw {
+			if e := parseValue(r); !isMissing(e) {
+				texts = append(texts, textOf(e))
+			}
 		}
-		out := make([]any, len(raw))
-		for i, r := range raw {
-			out[i] = parseValue(r)
-		}
-		return out, true
+		return texts, ok
 	}
 	return nil, false
 }

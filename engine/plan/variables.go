@@ -165,13 +165,15 @@ func (v *variables) settle() {
 				variables[x.variable] = true
 			}
 		})
-		if op.call == nil || bases[op.call.base] {
+		if op.call == nil {
 			continue
 		}
-		bases[op.call.base] = true
-		for _, p := range op.call.base.parts {
-			if p.variable != nil {
-				variables[p.variable] = true
+		for _, base := range op.call.bases() {
+			bases[base] = true
+			for _, p := range base.parts {
+				if p.variable != nil {
+					variables[p.variable] = true
+				}
 			}
 		}
 	}
@@ -208,6 +210,9 @@ func (u *Unit) operations() []*Operation {
 // (contract E1). own is the namespace of the exposing adapter.
 func cutInputPrefix(name, own string) (prefix, rest string, ok bool) {
 	if r, found := strings.CutPrefix(name, "$this."); found {
+		if rest, ok = strings.CutPrefix(r, own+"."); ok && own != "" && rest != "" {
+			return "$this", rest, true // its name may hold dots
+		}
 		if _, rest, ok = strings.Cut(r, "."); ok && rest != "" {
 			return "$this", rest, true
 		}
