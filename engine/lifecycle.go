@@ -40,6 +40,10 @@ func (e *Engine) Reload(ctx context.Context) error {
 	})
 }
 
+// Broken gives the error of the first listener that ended by itself, for those who use Start
+// and Stop; Run looks at it by itself.
+func (e *Engine) Broken() <-chan error { return e.broken }
+
 // work runs f alone, with a context that a Stop ends.
 func (e *Engine) work(ctx context.Context, f func(ctx context.Context, started bool) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)

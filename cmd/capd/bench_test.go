@@ -87,7 +87,7 @@ func benchUpstream(b *testing.B) string {
 // hits both, and reports the ratio of their times. Client and upstream are part of both.
 func beside(b *testing.B, up string, viaCapd func(*http.Client) error) {
 	b.Helper()
-	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent)) // as main does, for both
+	defer debug.SetGCPercent(debug.SetGCPercent(collectorPercent(4 << 20))) // as main does, for both
 	target, err := url.Parse(up)
 	if err != nil {
 		b.Fatal(err)

@@ -8,14 +8,9 @@ import (
 	"runtime/debug"
 )
 
-// gcPercent is the garbage collector's target unless GOGC says otherwise. The MCP SDK
-// allocates a 32 KiB buffer for each part of a message it decodes; with a small heap and
-// the usual 100 the collector would run all the time and halve the calls per second.
-const gcPercent = 400
-
 func main() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+		debug.SetGCPercent(loadingPercent)
 	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }

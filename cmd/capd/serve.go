@@ -84,6 +84,7 @@ func (s *server) run(sig signals) error {
 		}
 		return s.startFailure(err)
 	}
+	s.tuneCollector()
 	s.report()
 	for {
 		select {
@@ -91,6 +92,9 @@ func (s *server) run(sig signals) error {
 			return s.stop()
 		case <-sig.reload:
 			s.reload(sig.stop)
+		case err := <-s.engine.Broken():
+			s.log.Error("a listener failed", "error", err)
+			return errors.Join(failure("a listener failed: %w", err), s.stop())
 		}
 	}
 }
@@ -123,6 +127,7 @@ func (s *server) reload(ctx context.Context) {
 		}
 		return
 	}
+	s.tuneCollector()
 	s.report()
 }
 
