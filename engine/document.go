@@ -187,8 +187,16 @@ func (l *loader) compile(src *source, text []byte) (*plan.Unit, diag.List) {
 	doc.ID = src.id
 	shape := l.phases.check(doc)
 	unit, found := l.phases.compile(doc)
-	problems = append(problems, found...)
+	problems = once(append(problems, found...))
 	return unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))
+}
+
+// once drops the remark that a text was cut off where that is why the file is refused.
+func once(problems diag.List) diag.List {
+	if !slices.ContainsFunc(problems, func(d diag.Diagnostic) bool { return d.Code == diag.CodeTruncatedBeforeExposes }) {
+		return problems
+	}
+	return slices.DeleteFunc(problems, func(d diag.Diagnostic) bool { return d.Code == diag.CodeTruncated })
 }
 
 // finish names the document in its problems and makes sure that a file without a unit says
@@ -212,11 +220,12 @@ func unseen(shape, problems diag.List) diag.List {
 		return nil
 	}
 	// An empty path is the whole document: it says nothing about a place.
-	seen := make(map[string]bool, len(problems))
+	seen, at := make(map[string]bool, len(problems)), make(map[diag.Span]bool, len(problems))
 	for _, d := range problems {
 		seen[d.Path] = true
+		at[d.Span] = d.Span.Start.IsValid()
 	}
-	return slices.DeleteFunc(shape, func(d diag.Diagnostic) bool { return d.Path != "" && seen[d.Path] })
+	return slices.DeleteFunc(shape, func(d diag.Diagnostic) bool { return d.Path != "" && (seen[d.Path] || at[d.Span]) })
 }
 
 // onlyIgnorable reports whether all that is wrong with a file is that it is no capability.

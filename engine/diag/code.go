@@ -31,7 +31,6 @@ const (
 	CodeDuplicateRoute     Code = "duplicate-route"     // the same method and path twice in one adapter
 	CodeDuplicateTool      Code = "duplicate-tool"      // the same tool name twice in one adapter
 	CodeToolName           Code = "tool-name"           // a name no MCP client accepts
-	CodeRoute              Code = "route"               // a path that cannot be a route
 	CodeHints              Code = "hints"               // hints that are no booleans, or contradict the method
 
 	// Calls.
@@ -64,7 +63,6 @@ const (
 	CodeLostPathInput        Code = "lost-path-input"
 	CodeWithNotAMapping      Code = "with-not-a-mapping"
 	CodeAssumed              Code = "assumed"
-	CodeTemplate             Code = "template"
 	CodeOutput               Code = "output"
 	CodeMissingVariable      Code = "missing-variable"
 	CodeUndeclaredVariable   Code = "undeclared-variable"

@@ -7,7 +7,8 @@ import (
 
 // Nearest gives the candidate that name was most likely meant to be: the one with the
 // smallest edit distance, if that is small for the length of the name and no other
-// candidate is as close.
+// candidate is as close; else the only one that has name as a part between hyphens, dots or
+// underscores.
 func Nearest(name string, candidates []string) (string, bool) {
 	best, at, tie := "", maxDistance+1, false
 	for _, c := range candidates {
@@ -22,11 +23,37 @@ func Nearest(name string, candidates []string) (string, bool) {
 			tie = true
 		}
 	}
-	if tie {
+	switch {
+	case tie:
 		return "", false
+	case best == "":
+		return onlyHolding(name, candidates)
 	}
-	return best, best != ""
+	return best, true
 }
+
+// onlyHolding gives the only candidate that has the name as one or several of its words:
+// what is called orders-api here is called shop-orders-api there.
+func onlyHolding(name string, candidates []string) (string, bool) {
+	const words = "-_."
+	found := ""
+	for _, c := range candidates {
+		before, after, ok := strings.Cut(strings.ToLower(c), strings.ToLower(name))
+		switch {
+		case !ok || len(name) < minHeld || before+after == "" || c == found:
+		case before != "" && !strings.ContainsAny(before[len(before)-1:], words):
+		case after != "" && !strings.ContainsAny(after[:1], words):
+		case found != "":
+			return "", false
+		default:
+			found = c
+		}
+	}
+	return found, found != ""
+}
+
+// minHeld is the shortest name, in bytes, that is looked for in others.
+const minHeld = 4
 
 // maxDistance is the most that allowedDistance gives.
 const maxDistance = 3

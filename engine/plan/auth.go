@@ -55,11 +55,22 @@ func (c *compiler) readAuth(op *consumed) *fault {
 	case "query":
 		a.query()
 	case "":
-		a.fault(diag.CodeAuthIncomplete, "A", v.Span(), "authentication of %s has no type", op.namespace)
+		op.fail(faultf(diag.CodeAuthIncomplete, "A", v.Span(), "authentication of %s has no type", op.namespace).hintf("write type: %s", authTypes))
 	default:
-		a.fault(diag.CodeAuthUnsupported, "A4", a.text("type").Span(), "authentication type %q is not supported", a.text("type").Value)
+		op.fail(unknownAuth(a.text("type")))
 	}
 	return a.failed
+}
+
+// authTypes are the types of authentication that are served.
+const authTypes = "bearer, basic, apikey, header or query"
+
+func unknownAuth(t spec.Text) *fault {
+	f := faultf(diag.CodeAuthUnsupported, "A4", t.Span(), "authentication type %q is not supported", t.Value)
+	if near, ok := diag.Nearest(t.Value, []string{"bearer", "basic", "apikey", "header", "query"}); ok {
+		return f.hintf("did you mean %s?", near)
+	}
+	return f.hintf("expected %s", authTypes)
 }
 
 type authReader struct {
@@ -93,7 +104,13 @@ func (a *authReader) first(keys ...string) spec.Text {
 
 func (a *authReader) add(in, name, prefix string, value spec.Text) {
 	if name == "" || value.Value == "" {
-		a.fault(diag.CodeAuthIncomplete, "A4", a.v.Span(), "authentication of %s has no %s", a.op.namespace, missing(name, "name", "value"))
+		f := faultf(diag.CodeAuthIncomplete, "A4", a.v.Span(), "authentication of %s has no %s", a.op.namespace, missing(name, "name", "value"))
+		if name == "" {
+			f.hintf("say under which name it is sent")
+		} else {
+			f.hintf("give it a value from a variable, such as token: '{{NAME}}'")
+		}
+		a.op.fail(f)
 		return
 	}
 	x, f := a.secret(value)
@@ -197,8 +214,11 @@ func (a *authReader) secret(t spec.Text) (expression, *fault) {
 		}
 		at := t.Sub(p.Ref.Start, p.Ref.End)
 		if !a.c.vars.isVariable(p.Ref.Name) {
-			return x, faultf(diag.CodeAuthUnresolved, "A4", at, "{{%s}} in the authentication of %s is not a variable", p.Ref.Name, a.op.namespace).
-				hintf("credentials come from variables: declare it in binds and write it in capitals")
+			f := faultf(diag.CodeAuthUnresolved, "A4", at, "{{%s}} in the authentication of %s is not a variable", p.Ref.Name, a.op.namespace)
+			if near, ok := diag.Nearest(p.Ref.Name, sortedKeys(a.c.vars.keys)); ok {
+				return x, f.hintf("did you mean {{%s}}?", near)
+			}
+			return x, f.hintf("credentials come from variables: declare it in binds and write it in capitals")
 		}
 		v, f := a.c.vars.find(p.Ref.Name, at, inAuth)
 		if f != nil {

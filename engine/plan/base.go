@@ -325,8 +325,11 @@ func (c *compiler) judgeBase(op *consumed, b *BaseURI) {
 		}
 	}
 	if _, code, problem := parseBase(text.String(), false); problem != "" {
-		op.fail(faultf(code, "V3", b.span, "the base URI of %s %s", op.namespace, problem).
-			hintf("write baseUri: https://host/path"))
+		f := faultf(code, "V3", b.span, "the base URI of %s %s", op.namespace, problem).hintf("write baseUri: https://host/path")
+		if code == diag.CodeBaseURIUserinfo {
+			f.hintf("write baseUri: https://host/path, and authentication: {type: basic, username: …, password: …}")
+		}
+		op.fail(f)
 	}
 }
 

@@ -24,12 +24,13 @@ func Compile(doc *spec.Document) (unit *Unit, list diag.List) {
 	c := &compiler{
 		doc:    doc,
 		unit:   &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value},
-		faults: map[string]int{},
+		faults: map[string]int{}, more: map[int]int{},
 	}
 	c.vars.init(c)
 	c.consume()
 	c.expose()
 	c.finish()
+	c.countMore()
 	c.list.Sort()
 	if !c.serves() {
 		return nil, c.list
@@ -54,6 +55,7 @@ type compiler struct {
 	unit       *Unit
 	list       diag.List
 	faults     map[string]int // faults already reported, by code, place and message: index in list
+	more       map[int]int    // units refused for a fault of list that it does not name
 	vars       variables
 	namespaces map[string]*namespace
 	order      []*namespace
@@ -86,7 +88,7 @@ func (c *compiler) refuse(u diag.Unit, at diag.Span, what string, f *fault) *Ref
 	u.Doc = c.doc.ID
 	key := string(f.code) + "\x00" + f.span.String() + "\x00" + f.message
 	if i, ok := c.faults[key]; ok {
-		c.list[i].Related = append(c.list[i].Related, diag.Related{Span: at, Message: what + " is refused for the same reason"})
+		c.alsoRefused(i, at, what)
 	} else {
 		d := diag.Diagnostic{
 			Code: f.code, Severity: diag.Error, Rule: f.rule, Span: f.span, Path: f.path, Unit: u,
@@ -99,6 +101,25 @@ func (c *compiler) refuse(u diag.Unit, at diag.Span, what string, f *fault) *Ref
 		c.list.Add(d)
 	}
 	return &Refusal{Code: f.code, Reason: f.message}
+}
+
+// maxRelated is how many places explain one problem before the rest is only counted.
+const maxRelated = 6
+
+// alsoRefused adds a unit to the fault that refuses it.
+func (c *compiler) alsoRefused(i int, at diag.Span, what string) {
+	if len(c.list[i].Related) < maxRelated {
+		c.list[i].Related = append(c.list[i].Related, diag.Related{Span: at, Message: what + " is refused for the same reason"})
+		return
+	}
+	c.more[i]++
+}
+
+// countMore says how many units a fault refuses beside those it names.
+func (c *compiler) countMore() {
+	for i, n := range c.more {
+		c.list[i].Related = append(c.list[i].Related, diag.Related{Span: c.list[i].Span, Message: fmt.Sprintf("and %d more, refused for the same reason", n)})
+	}
 }
 
 // note reports something that refuses nothing, once.
@@ -141,8 +162,9 @@ func (c *compiler) finish() {
 }
 
 func (c *compiler) nothingExposed() {
-	whole := diag.Span{File: c.doc.File}
-	f := faultf(diag.CodeNothingExposed, "L4", whole, "the document exposes no REST operation and no MCP tool").
+	at, _ := c.doc.Locate("/capability/exposes")
+	at.End = diag.Pos{}
+	f := faultf(diag.CodeNothingExposed, "L4", at, "the document exposes no REST operation and no MCP tool").
 		hintf("add an adapter of type rest or mcp to capability.exposes")
 	if t := c.doc.Truncation; t != nil {
 		f = faultf(diag.CodeTruncatedBeforeExposes, "L4", t.Span, "the text was cut off before anything is exposed")

@@ -124,7 +124,8 @@ func (c *compiler) readOperation(op *consumed, replacing bool) {
 		op.method = "GET"
 	}
 	if !isToken(op.method) {
-		op.fail(faultf(diag.CodeMethod, "C1", op.decl.Method.Span(), "%q is not an HTTP method", op.decl.Method.Value))
+		op.fail(faultf(diag.CodeMethod, "C1", op.decl.Method.Span(), "%q is not an HTTP method", op.decl.Method.Value).
+			hintf("write one word such as GET"))
 	}
 	op.body = readBody(op.decl.Body)
 	op.slots = declaredSlots(op)
@@ -342,6 +343,13 @@ func (op *consumed) placeParameters() {
 func (s *slot) span() diag.Span {
 	if s.decl != nil {
 		return s.decl.Span
+	}
+	return diag.Span{}
+}
+
+func (s *slot) nameSpan() diag.Span {
+	if s.decl != nil {
+		return placeOr(s.decl.Name.Span(), s.decl.Span)
 	}
 	return diag.Span{}
 }

@@ -18,8 +18,9 @@ type exposed struct {
 	kind       Kind
 	own        string // namespace of the adapter
 	method     string
-	path       string   // REST: without conditions
-	params     []string // REST: names of the placeholders
+	path       string    // REST: without conditions
+	resource   spec.Text // REST: path of the resource
+	params     []string  // REST: names of the placeholders
 	conditions []Pair
 	declared   []declaredInput
 	unit       diag.Unit
@@ -41,17 +42,29 @@ func (x *exposed) title() string {
 	return "tool " + x.unit.Name
 }
 
+// prefix is the word by which a document refers to the inputs of its callers.
+func (k Kind) prefix() string {
+	if k == REST {
+		return "rest"
+	}
+	return "tools"
+}
+
 // expose compiles every adapter of the document.
 func (c *compiler) expose() {
 	for i := range c.doc.Exposes {
 		e := &c.doc.Exposes[i]
 		out := &Exposure{
 			Unit: c.unit, Kind: Kind(strings.ToLower(e.Type.Value)), Namespace: e.Namespace.Value, Index: i,
-			Description: e.Description.Value, Address: e.Address.Value, Port: e.Port, Transport: strings.ToLower(e.Transport.Value), Span: e.Span,
+			Description: e.Description.Value, Address: e.Address.Value, AddressSpan: e.Address.Span(), Port: e.Port, Transport: strings.ToLower(e.Transport.Value), Span: e.Span,
 		}
 		unit := diag.Unit{Adapter: adapterName(out)}
 		if f := c.judgeExposure(e, out); f != nil {
 			c.refuse(unit, e.Span, "the adapter", f)
+			continue
+		}
+		if out.Kind != REST && out.Kind != MCP {
+			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", e.Type.Span(), "adapters of type %s are not served yet", out.Kind))
 			continue
 		}
 		for _, key := range e.Others {
@@ -62,9 +75,6 @@ func (c *compiler) expose() {
 			c.exposeREST(e, out, unit)
 		case MCP:
 			c.exposeMCP(e, out, unit)
-		default:
-			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", e.Span, "adapters of type %s are not served yet", out.Kind))
-			continue
 		}
 		c.unit.Exposures = append(c.unit.Exposures, out)
 	}
@@ -81,14 +91,24 @@ func (c *compiler) judgeExposure(e *spec.Exposed, out *Exposure) *fault {
 	switch out.Kind {
 	case REST, MCP, Skill, Control:
 	default:
-		return faultf(diag.CodeUnsupportedAdapter, "L4", e.Span, "adapter type %q is not defined", e.Type.Value).
-			hintf("expected rest, mcp, skill or control")
+		return unknownAdapter(e)
 	}
 	if e.Auth != nil && (out.Kind == REST || out.Kind == MCP) {
 		return faultf(diag.CodeUnsupportedFeature, "L4", e.Auth.Span(), "authentication of callers is not supported yet, so the adapter is not served").
 			hintf("serving it without would let everyone in")
 	}
 	return nil
+}
+
+func unknownAdapter(e *spec.Exposed) *fault {
+	if !e.Type.IsSet() {
+		return faultf(diag.CodeUnsupportedAdapter, "L4", e.Span, "the adapter has no type").hintf("write type: rest, mcp, skill or control")
+	}
+	f := faultf(diag.CodeUnsupportedAdapter, "L4", e.Type.Span(), "adapter type %q is not defined", e.Type.Value)
+	if near, ok := diag.Nearest(e.Type.Value, []string{string(REST), string(MCP), string(Skill), string(Control)}); ok {
+		return f.hintf("did you mean %s?", near)
+	}
+	return f.hintf("expected rest, mcp, skill or control")
 }
 
 func (c *compiler) exposeREST(e *spec.Exposed, out *Exposure, unit diag.Unit) {
@@ -106,7 +126,7 @@ func (c *compiler) exposeREST(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 
 // exposeRoute compiles one REST operation (contract X).
 func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *spec.ExposedOperation, out *Exposure, unit diag.Unit, seen map[string]*Route) {
-	x := &exposed{decl: decl, out: out, kind: REST, own: out.Namespace, unit: unit}
+	x := &exposed{decl: decl, out: out, kind: REST, own: out.Namespace, unit: unit, resource: r.URI}
 	x.method = strings.ToUpper(decl.Method.Value)
 	if x.method == "" {
 		x.method = "GET"
@@ -266,6 +286,14 @@ func matchName(name string, among []string) (int, bool) {
 	return found, count == 1
 }
 
+// placeOr gives a place, or another when it is not known.
+func placeOr(at, otherwise diag.Span) diag.Span {
+	if at.Start.IsValid() {
+		return at
+	}
+	return otherwise
+}
+
 var toolName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,128}$`)
 
 func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
@@ -288,7 +316,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		t := &Tool{Name: decl.Name.Value, Title: decl.Label.Value, Description: decl.Description.Value, Span: decl.Span}
 		seen[t.Name] = t
 		if !toolName.MatchString(t.Name) {
-			f := faultf(diag.CodeToolName, "M3", decl.Span, "%q is no tool name", t.Name).hintf("use 1 to 128 letters, digits, _, . and -")
+			f := faultf(diag.CodeToolName, "M3", placeOr(decl.Name.Span(), decl.Span), "%q is no tool name", t.Name).hintf("use 1 to 128 letters, digits, _, . and -")
 			t.Refusal = c.refuse(x.unit, decl.Span, x.title(), f)
 		} else {
 			t.Operation, t.Refusal = c.build(x)

@@ -78,7 +78,7 @@ func (l *linker) address(e *Exposure) (string, bool) {
 	if e.Address != "" && l.options.AllowSpecAddress && l.options.Address == "" {
 		host = e.Address
 	} else if e.Address != "" && !isLoopback(e.Address) && l.options.Address == "" {
-		l.note(diag.Warning, diag.CodeSpecAddress, e, e.Span, "serve with --allow-spec-address to honour it, or with --address",
+		l.note(diag.Warning, diag.CodeSpecAddress, e, placeOr(e.AddressSpan, e.Span), "serve with --allow-spec-address to honour it, or with --address",
 			"the address %s is not honoured; the adapter listens on %s", e.Address, host)
 	}
 	if strings.EqualFold(host, "localhost") {

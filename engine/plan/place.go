@@ -31,7 +31,7 @@ func (b *builder) pairLost() *fault {
 	b.feeds[open[0]] = b.inputExpr(lost[0], lookups)
 	b.fed[lost[0]] = true
 	b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "I6", b.x.decl.Span, "input %s of %s is taken for %s, the only path parameter of %s without a source", lost[0], b.x.title(), open[0].name, b.op.label()).
-		hintf("write with: {%s: %s.%s}", open[0].name, map[Kind]string{REST: "rest", MCP: "tools"}[b.x.kind], lost[0]))
+		hintf("write with: {%s: %s.%s}", open[0].name, b.x.kind.prefix(), lost[0]))
 	return nil
 }
 
@@ -144,7 +144,7 @@ func (b *builder) placeSlots() *fault {
 			b.call.query = append(b.call.query, queryPart{s.name, x})
 		case "header":
 			if !isToken(s.name) {
-				return faultf(diag.CodeParameter, "S1", s.span(), "%q is no header name", s.name)
+				return faultf(diag.CodeParameter, "S1", s.nameSpan(), "%q is no header name", s.name).hintf("use letters, digits and hyphens")
 			}
 			b.call.headers = append(b.call.headers, headerPart{name: s.name, value: x, secret: usesVariable(&x)})
 		case "cookie":
@@ -274,8 +274,7 @@ func (b *builder) checkInputs() *fault {
 	if b.x.kind == REST {
 		for i, name := range b.x.params {
 			if !b.paths[i] && !b.reached[name] && !b.excused[expr.Fold(name)] {
-				return faultf(diag.CodeUnusedPathInput, "I5", b.x.decl.Span, "{%s} of %s is not passed to %s %s", name, b.x.title(), b.op.method, b.op.wire).
-					hintf("pass it: with: {parameter: rest.%s}", name)
+				return b.lostInput(faultf(diag.CodeUnusedPathInput, "I5", b.placeholderSpan(name), "{%s} of %s is not passed to %s %s", name, b.x.title(), b.op.method, b.op.wire), name)
 			}
 		}
 	}
@@ -291,9 +290,33 @@ func (b *builder) checkInputs() *fault {
 		if near, ok := diag.Nearest(d.name, b.slotNames()); ok {
 			return f.hintf("did you mean %s?", near)
 		}
-		return f.hintf("pass it: with: {parameter: %s.%s}", map[Kind]string{REST: "rest", MCP: "tools"}[b.x.kind], d.name)
+		return b.lostInput(f, d.name)
 	}
 	return nil
+}
+
+// lostInput says how an input that nothing takes can be passed on.
+func (b *builder) lostInput(f *fault, name string) *fault {
+	prefix := b.x.kind.prefix()
+	if near, ok := diag.Nearest(name, sortedKeys(b.fed)); ok {
+		return f.hintf("with reads %s.%s, did you mean %s.%s?", prefix, near, prefix, name)
+	}
+	if len(b.slotNames()) == 0 {
+		return f.hintf("%s has no parameters: declare one, or put {%s} where it belongs in its path", b.op.label(), name)
+	}
+	return f.hintf("pass it: with: {parameter: %s.%s}", prefix, name)
+}
+
+// placeholderSpan gives the place of a placeholder in the exposed path.
+func (b *builder) placeholderSpan(name string) diag.Span {
+	for _, t := range []spec.Text{b.x.decl.URI, b.x.resource} {
+		for _, r := range expr.ParsePath(t.Value).Refs() {
+			if r.Name == name && t.IsSet() {
+				return t.Sub(r.Start, r.End)
+			}
+		}
+	}
+	return b.x.decl.Span
 }
 
 func (b *builder) isReached(name string) bool {

@@ -50,9 +50,10 @@ type Exposure struct {
 	Namespace   string
 	Index       int // position in the document's exposes
 	Description string
-	Address     string // as declared; empty when not
-	Port        int    // 0 when not declared
-	Transport   string // of MCP: http or stdio
+	Address     string    // as declared; empty when not
+	AddressSpan diag.Span // of Address
+	Port        int       // 0 when not declared
+	Transport   string    // of MCP: http or stdio
 	Routes      []*Route
 	Tools       []*Tool
 	Span        diag.Span

@@ -74,7 +74,7 @@ func (b *builder) readWith() *fault {
 		return nil
 	case with.Kind != spec.Map:
 		return faultf(diag.CodeWithNotAMapping, "W3", with.Span(), "with of %s is not a mapping", b.x.title()).
-			hintf("write with: {name: rest.name}")
+			hintf("write with: {parameter: %s.input}", b.x.kind.prefix())
 	}
 	for i := range with.Members {
 		m := &with.Members[i]

@@ -43,11 +43,18 @@ func Parse(file string, text []byte, lim Limits) (*Document, diag.List) {
 	if p.omitted > 0 {
 		p.found.Add(diag.Diagnostic{
 			Code: diag.CodeTooMany, Severity: diag.Info, Span: p.src.whole(),
-			Message: fmt.Sprintf("%d more problems of this file are not shown", p.omitted), Hint: "mend those that are first",
+			Message: omitted(p.omitted), Hint: "mend those that are first",
 		})
 	}
 	p.found.Sort()
 	return doc, p.found.Dedupe()
+}
+
+func omitted(n int) string {
+	if n == 1 {
+		return "1 more problem of this file is not shown"
+	}
+	return fmt.Sprintf("%d more problems of this file are not shown", n)
 }
 
 // parser holds what the phases of one Parse share.
