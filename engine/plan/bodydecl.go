@@ -50,6 +50,33 @@ func (b *bodyDecl) setData(v *spec.Value) {
 	}
 }
 
+// dropFilled takes out the top-level members that authentication replaces. What their
+// templates name is no input then (contract A5).
+func (c *compiler) dropFilled(op *consumed) {
+	data := op.body.data
+	if data == nil || data.Kind != spec.Map {
+		return
+	}
+	kept := *data
+	kept.Members = nil
+	for _, m := range data.Members {
+		if !op.auth.fills("body", m.Key.Value) {
+			kept.Members = append(kept.Members, m)
+			continue
+		}
+		walkStrings(m.Value, func(t spec.Text) {
+			for _, r := range expr.ParseTemplate(t.Value).Refs() {
+				name := r.Name
+				if _, rest, ok := cutInputPrefix(name, ""); ok {
+					name = rest
+				}
+				op.slots = append(op.slots, &slot{in: "body", name: name, dropped: true})
+			}
+		})
+	}
+	op.body.data = &kept
+}
+
 // format gives how the body is written, by its declared type (contract B6).
 func (b *bodyDecl) format() (bodyFormat, string, *fault) {
 	switch t := strings.ToLower(b.typ.Value); t {

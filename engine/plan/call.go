@@ -35,7 +35,7 @@ type pathPart struct {
 	literal string
 	value   *expression
 	name    string
-	segment bool // the value is a path value (contract U4), not a piece of one
+	input   bool // the caller gives the value, not the configuration
 }
 
 type queryPart struct {
@@ -162,13 +162,21 @@ func (c *Call) target(base *Base, s *scope) ([]byte, *Error) {
 		if s.err != nil {
 			return nil, s.err
 		}
-		if v == "" || p.segment && (v == "." || v == "..") {
-			return nil, Errorf(CodeInvalidInput, "input %q must not be empty, \".\" or \"..\", since it is part of a path", p.name)
+		if v == "" || v == "." || v == ".." {
+			return nil, p.refuse()
 		}
 		path = appendPathEscaped(path, v)
 	}
 	target := joinPath(base.Path, string(path))
 	return c.appendQuery(target, s)
+}
+
+// refuse says that a value cannot stand in a path (contract U4).
+func (p *pathPart) refuse() *Error {
+	if p.input {
+		return Errorf(CodeInvalidInput, "input %q must not be empty, \".\" or \"..\", since it is part of a path", p.name)
+	}
+	return Errorf(CodeNotConfigured, "the configured value for %q is empty, \".\" or \"..\", but it is part of a path", p.name)
 }
 
 // joinPath puts exactly one slash between base and path and normalises nothing else. A path

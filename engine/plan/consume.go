@@ -132,6 +132,7 @@ func (c *compiler) readOperation(op *consumed, replacing bool) {
 	text := op.joinPath(replacing)
 	op.wire = text.value
 	auth := c.readAuth(op)
+	c.dropFilled(op)
 	c.readPath(op, text)
 	c.readBase(op)
 	op.fillAuthPath()

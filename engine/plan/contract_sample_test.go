@@ -57,10 +57,10 @@ func (s sample) text() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// load compiles the sample. The place of the caret is kept for found.
+// load compiles the sample. The first caret is the place that found looks at.
 func (s sample) load(t *testing.T, env ...string) *document {
 	t.Helper()
-	return load(t, strings.Replace(s.text(), caret, "", 1), env...)
+	return load(t, strings.ReplaceAll(s.text(), caret, ""), env...)
 }
 
 // found checks that there is a diagnostic of that severity and code at the caret of text, and

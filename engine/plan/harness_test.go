@@ -61,17 +61,22 @@ func load(t *testing.T, text string, env ...string) *document {
 			}
 			return plan.NewSecret(value), nil
 		},
-		Upstream: plan.UpstreamFunc(func(_ context.Context, r *plan.Request) (*plan.Response, error) {
-			b, _ := io.ReadAll(r.Body.Reader())
-			d.sent, d.body = append(d.sent, r), string(b)
-			if d.answer != nil {
-				return d.answer(r)
-			}
-			return &plan.Response{Status: 200, Header: []plan.Field{{Name: "Content-Type", Value: "application/json"}}, Body: plan.BytesBody([]byte(`{"ok":true}`))}, nil
-		}),
+		Upstream: d.upstream(),
 	})
 	d.list = append(d.list, more...)
 	return d
+}
+
+// upstream keeps every request and answers it.
+func (d *document) upstream() plan.Upstream {
+	return plan.UpstreamFunc(func(_ context.Context, r *plan.Request) (*plan.Response, error) {
+		b, _ := io.ReadAll(r.Body.Reader())
+		d.sent, d.body = append(d.sent, r), string(b)
+		if d.answer != nil {
+			return d.answer(r)
+		}
+		return &plan.Response{Status: 200, Header: []plan.Field{{Name: "Content-Type", Value: "application/json"}}, Body: plan.BytesBody([]byte(`{"ok":true}`))}, nil
+	})
 }
 
 // wire writes the last upstream request: method and URL, headers sorted, an empty line and

@@ -181,7 +181,7 @@ func (b *builder) placePath(sources map[*slot]expression) {
 			b.call.path = append(b.call.path, pathPart{value: &x, name: p.slot.name})
 		case p.slot != nil:
 			x := sources[p.slot]
-			b.call.path = append(b.call.path, pathPart{value: &x, name: b.inputName(p.slot, &x), segment: true})
+			b.call.path = append(b.call.path, pathPart{value: &x, name: b.inputName(p.slot, &x), input: true})
 		default:
 			x := expression{kind: exprVariable, variable: p.value}
 			b.call.path = append(b.call.path, pathPart{value: &x, name: p.value.Name})
@@ -280,7 +280,14 @@ func (b *builder) checkInputs() *fault {
 	}
 	for i := range b.x.declared {
 		d := &b.x.declared[i]
-		if b.isReached(d.name) || b.excused[expr.Fold(d.name)] || b.x.kind == REST && d.in == "body" {
+		if b.isReached(d.name) {
+			continue
+		}
+		if b.excused[expr.Fold(d.name)] {
+			b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "A5", d.param.Span, "input %s of %s is ignored, since %s fills that parameter itself", d.name, b.x.title(), b.op.label()))
+			continue
+		}
+		if b.x.kind == REST && d.in == "body" {
 			continue
 		}
 		if b.x.kind != REST && b.isImplicit() {

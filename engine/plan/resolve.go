@@ -150,7 +150,7 @@ func (c *compiler) resolveElsewhere(x *exposed, at spec.Text) (*consumed, *fault
 			return c.assumeNamespace("K4", homes[0], name, at, x)
 		}
 	}
-	if ns, ok := c.onlyNamespace(); ok && len(ns.find(func(op *consumed) bool { return op.name == name })) > 0 {
+	if ns, ok := c.onlyNamespace(); ok && name != "" && len(ns.find(func(op *consumed) bool { return op.name == name })) > 0 {
 		return c.assumeNamespace("K5", ns, name, at, x)
 	}
 	if imp, ok := c.imports[written]; ok || len(c.imports) > 0 {

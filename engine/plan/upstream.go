@@ -79,6 +79,17 @@ type Field struct {
 	Secret      bool
 }
 
+// Format prints name and value, a secret value hidden.
+func (h Field) Format(f fmt.State, _ rune) {
+	if h.Secret {
+		h.Value = Masked
+	}
+	fmt.Fprintf(f, "%s=%q", h.Name, h.Value)
+}
+
+// MarshalText gives what [Field.Format] prints, in JSON and the like.
+func (h Field) MarshalText() ([]byte, error) { return fmt.Append(nil, h), nil }
+
 // Base is where a consumed API lives after its variables are known. Path is escaped, has
 // a leading slash and no trailing one, or is empty.
 type Base struct {
@@ -130,14 +141,11 @@ func (r *Request) Mask(s string) string {
 }
 
 // Format prints method, URL, headers and the size of the body, secrets hidden.
-func (r *Request) Format(f fmt.State, _ rune) {
+func (r Request) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "%s %s", r.Method, r.MaskedURL())
 	for _, h := range r.Header {
-		v := h.Value
-		if h.Secret {
-			v = Masked
-		}
-		fmt.Fprintf(f, " %s=%q", h.Name, r.Mask(v))
+		h.Value = r.Mask(h.Value)
+		fmt.Fprintf(f, " %v", h)
 	}
 	if r.Body.Stream != nil {
 		fmt.Fprintf(f, " body=stream")
@@ -145,6 +153,9 @@ func (r *Request) Format(f fmt.State, _ rune) {
 		fmt.Fprintf(f, " body=%d bytes", len(r.Body.Bytes))
 	}
 }
+
+// MarshalText gives what [Request.Format] prints, in JSON and the like.
+func (r Request) MarshalText() ([]byte, error) { return fmt.Append(nil, r), nil }
 
 // Response is an upstream's answer. Header holds what the upstream sent, hop-by-hop
 // fields left out. Attempts counts the requests that were sent for it.
