@@ -54,10 +54,12 @@ var homes = []struct {
 	{"golang.org/x/net", []string{"adapters/httpclient"}},
 }
 
-// testLibraries may be used by tests everywhere: the MCP client is how a tool is called.
+// testLibraries may be used by tests everywhere: the MCP client is how a tool is called, a
+// schema says whether what others read is well-formed.
 var testLibraries = []string{
 	"github.com/modelcontextprotocol/go-sdk",
 	"github.com/rogpeppe/go-internal",
+	"github.com/santhosh-tekuri/jsonschema/v5",
 	"golang.org/x/tools/txtar",
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"capd/engine/diag"
 	"capd/engine/plan"
+	"capd/engine/spec"
 )
 
 // version is what one text of a document came to.
@@ -22,6 +23,7 @@ type version struct {
 	named      bool
 	unit       *plan.Unit // nil when nothing of it can be served
 	problems   diag.List
+	ignores    []diag.Ignore // empty unless the options ask for them
 }
 
 // record is what is known of one file from one load to the next. A reload makes new records
@@ -55,7 +57,7 @@ func (l *loader) documents(ctx context.Context, prev []*record) ([]*record, erro
 	first := owners(sources)
 	records := make([]*record, len(sources))
 	group, running := errgroup.WithContext(ctx)
-	group.SetLimit(runtime.GOMAXPROCS(0))
+	group.SetLimit(cmp.Or(l.Jobs, runtime.GOMAXPROCS(0)))
 	for i := range sources {
 		src := &sources[i]
 		if src.folder {
@@ -174,21 +176,45 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 			}
 		}
 	}
-	v.unit, v.problems = l.compile(src, text)
+	l.compile(src, text, v)
 	return v
 }
 
-// compile runs the phases from text to unit.
-func (l *loader) compile(src *source, text []byte) (*plan.Unit, diag.List) {
+// compile runs the phases from text to unit, and fills v.
+func (l *loader) compile(src *source, text []byte, v *version) {
 	doc, problems := l.phases.parse(src.file, text, l.Limits)
+	if l.HideIgnored {
+		v.ignores = ignores(src, text, doc)
+	}
 	if doc == nil {
-		return nil, l.finish(src, nil, problems)
+		v.problems = l.finish(src, nil, problems)
+		return
 	}
 	doc.ID = src.id
 	shape := l.phases.check(doc)
 	unit, found := l.phases.compile(doc)
 	problems = once(append(problems, found...))
-	return unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))
+	locate(doc, problems)
+	v.unit, v.problems = unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))
+}
+
+// locate gives the problems that have a place the path of the value there.
+func locate(doc *spec.Document, problems diag.List) {
+	for i := range problems {
+		if problems[i].Path == "" {
+			problems[i].Path = doc.PathAt(problems[i].Span)
+		}
+	}
+}
+
+// ignores gives the comments that hide findings of a text.
+func ignores(src *source, text []byte, doc *spec.Document) []diag.Ignore {
+	var out []diag.Ignore
+	for _, c := range spec.Comments(src.file, text, doc, diag.IgnoreMark) {
+		codes, reason := diag.ParseIgnore(c.Text)
+		out = append(out, diag.Ignore{Span: c.Span, Doc: src.id, Line: c.Line, First: c.First, Codes: codes, Reason: reason})
+	}
+	return out
 }
 
 // once drops the remark that a text was cut off where that is why the file is refused.

@@ -29,6 +29,11 @@ type LoadOptions struct {
 	Link plan.LinkOptions
 	// Bind, if set, looks up the variables too.
 	Bind *plan.BindOptions
+	// Jobs is how many documents are worked on at once; zero means one per processor.
+	Jobs int
+	// HideIgnored leaves findings out of Loaded.Diagnostics that comments in the documents
+	// ignore, and adds what is wrong with those comments.
+	HideIgnored bool
 	// Logger is told of faults of capd, with a stack; nil means nobody is.
 	Logger *slog.Logger
 }
@@ -102,7 +107,15 @@ func (l *loader) load(ctx context.Context) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Loaded{Plan: s.plan, Bound: s.bound, Docs: s.docs(), Diagnostics: s.diagnostics()}, nil
+	found := s.diagnostics()
+	if l.HideIgnored {
+		var comments []diag.Ignore
+		for _, r := range records {
+			comments = append(comments, r.current.ignores...)
+		}
+		found = found.Ignoring(comments)
+	}
+	return &Loaded{Plan: s.plan, Bound: s.bound, Docs: s.docs(), Diagnostics: found}, nil
 }
 
 // state is what all documents together came to.

@@ -149,7 +149,7 @@ func example(t *testing.T, text string, set bool) diag.List {
 	for _, f := range archive.Files {
 		place(t, filepath.Join(dir, filepath.FromSlash(f.Name)), string(f.Data))
 	}
-	return loaded(t, dir, LoadOptions{Paths: paths}, set)
+	return loaded(t, dir, LoadOptions{Paths: paths, HideIgnored: true}, set)
 }
 
 func place(t *testing.T, file, text string) {

@@ -2,18 +2,14 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"capd/adapters/stub"
 	"capd/engine"
-	"capd/engine/diag"
 	"capd/engine/plan"
 )
 
@@ -22,22 +18,42 @@ type validateFlags struct {
 	documents documentFlags
 	variables variableFlags
 	log       logFlags
-	format    string
+	targets   targetsFlag
 	stdinName string
+	color     string
+	findings  findingFlags
+	jobs      count
+	summary   bool
+	quiet     bool
 }
 
+// The words of --color.
+const (
+	colorAuto   = "auto"
+	colorAlways = "always"
+	colorNever  = "never"
+)
+
 func (c *command) validateCommand() *cobra.Command {
-	f := validateFlags{format: formatText}
+	f := validateFlags{targets: targetsFlag{list: []target{{format: formatText}}}, color: colorAuto}
 	cmd := &cobra.Command{
 		Use:   "validate PATH...",
 		Short: "Check capability specs without serving them",
 		Long: `Check every capability spec in the given files and folders with the phases that serve runs.
 The path - reads one spec from standard input.
 
-Findings go to standard output as file:line:col: severity [code] message; hint. The exit code is
-0 without errors, 1 with errors, and 2 when the job could not be done.`,
-		Example: "  capd validate capabilities/\n  capd validate - --stdin-filename rooms.yaml < rooms.yaml",
-		Args:    pathArguments,
+Findings go to standard output as file:line:col: severity [code] message; hint, or as --format
+says. The exit code is 0 without findings that fail (see --fail-on), 1 with such findings, and 2
+when the job could not be done.
+
+A comment in a spec hides findings of its line, or of the next one when it stands alone:
+
+  # capd:ignore CODE reason`,
+		Example: `  capd validate capabilities/
+  capd validate - --stdin-filename rooms.yaml < rooms.yaml
+  capd validate capabilities/ --strict --format github --format sarif=capd.sarif
+  capd validate capabilities/ --baseline capd-baseline.json`,
+		Args: pathArguments,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			return c.validate(cmd.Context(), paths, &f)
 		},
@@ -46,14 +62,24 @@ Findings go to standard output as file:line:col: severity [code] message; hint. 
 	f.documents.register(flags)
 	f.variables.register(flags)
 	f.log.register(flags)
-	flags.Var(choiceFlag(&f.format, formatText, formatJSON), "format", "output `format`: text or json")
+	f.findings.register(flags)
+	flags.Var(&f.targets, "format", "output `FORMAT`: text, json, sarif, github or junit; sarif=FILE writes a file; repeatable")
 	flags.StringVar(&f.stdinName, "stdin-filename", "stdin.yaml", "`NAME` that findings in standard input carry")
+	flags.Var(choiceFlag(&f.color, colorAuto, colorAlways, colorNever), "color", "colour text: auto, always or never; auto wants a terminal and no NO_COLOR")
+	flags.Var(&f.jobs, "jobs", "most specs to work on at once (default one per processor)")
+	flags.Lookup("jobs").DefValue = ""
+	flags.BoolVar(&f.summary, "summary", false, "count findings by code, and files by what becomes of them, on standard error")
+	flags.BoolVar(&f.quiet, "quiet", false, "write nothing but findings, and the summary if asked for")
 	return cmd
 }
 
 // validate loads the paths and prints what was found.
 func (c *command) validate(ctx context.Context, paths []string, f *validateFlags) error {
 	env, err := c.variables(&f.variables)
+	if err != nil {
+		return err
+	}
+	s, err := f.findings.sieve()
 	if err != nil {
 		return err
 	}
@@ -64,8 +90,10 @@ func (c *command) validate(ctx context.Context, paths []string, f *validateFlags
 		StdinName: f.stdinName,
 		Limits:    f.documents.limits(),
 		// Nothing is called: the stub only stands where serve has a transport.
-		Bind:   &plan.BindOptions{Look: env.Look, Upstream: stub.New()},
-		Logger: f.log.logger(c.stderr),
+		Bind:        &plan.BindOptions{Look: env.Look, Upstream: stub.New()},
+		Jobs:        int(f.jobs),
+		HideIgnored: true,
+		Logger:      f.log.logger(c.stderr),
 	})
 	if err != nil {
 		return failure("%w", err)
@@ -73,62 +101,19 @@ func (c *command) validate(ctx context.Context, paths []string, f *validateFlags
 	if len(loaded.Docs) == 0 {
 		return failure("no .yaml or .yml file found in %s", strings.Join(paths, ", "))
 	}
-	if f.format == formatJSON {
-		err = diag.WriteJSON(c.stdout, loaded.Diagnostics)
-	} else {
-		err = diag.WriteText(c.stdout, loaded.Diagnostics, c.textOptions(f.stdinName, &piped))
-	}
-	err = cmp.Or(err, c.summary(loaded, env.Look))
+	shown, err := s.sift(loaded.Diagnostics)
 	if err != nil {
-		return failure("cannot write the findings: %w", err)
+		return err
 	}
-	if loaded.Diagnostics.HasErrors() {
+	w := findingsWriter{command: c, flags: f, filter: &s.filter, piped: &piped}
+	if err := w.write(shown, loaded.Docs); err != nil {
+		return err
+	}
+	if err := c.remarks(loaded, shown, s, env.Look, f); err != nil {
+		return failure("cannot write the summary: %w", err)
+	}
+	if shown.AtLeast(f.findings.threshold()) > 0 {
 		return findings()
 	}
 	return nil
-}
-
-// summary tells people, not programs, what was looked at and what it needs.
-func (c *command) summary(loaded *engine.Loaded, look lookup) error {
-	var b strings.Builder
-	for _, d := range newReport(loaded.Plan, loaded.Docs, nil, declaredAddr, look).Documents {
-		if len(d.Needs) > 0 {
-			fmt.Fprintf(&b, "%s needs %s\n", diag.Printable(d.ID), strings.Join(d.needs(), ", "))
-		}
-	}
-	fmt.Fprintf(&b, "capd: %s, %s, %s\n", plural(len(loaded.Docs), "file"),
-		plural(loaded.Diagnostics.Count(diag.Error), "error"), plural(loaded.Diagnostics.Count(diag.Warning), "warning"))
-	_, err := io.WriteString(c.stderr, b.String())
-	return err
-}
-
-// textOptions adds excerpts, and colours unless NO_COLOR is set, when somebody reads at a
-// terminal.
-func (c *command) textOptions(stdinName string, piped *bytes.Buffer) diag.TextOptions {
-	if !isTerminal(c.stdout) {
-		return diag.TextOptions{}
-	}
-	noColor, _ := c.env.lookup("NO_COLOR")
-	return diag.TextOptions{
-		Excerpt: true,
-		Color:   noColor == "",
-		Source: func(file string) []byte {
-			if file == stdinName && piped.Len() > 0 {
-				return piped.Bytes()
-			}
-			// A file that cannot be read any more has no excerpt; its finding stands without.
-			text, _ := os.ReadFile(file)
-			return text
-		},
-	}
-}
-
-// isTerminal reports whether w is a character device, as a terminal is.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

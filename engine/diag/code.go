@@ -68,6 +68,10 @@ const (
 	CodeUndeclaredVariable   Code = "undeclared-variable"
 	CodeForbiddenVariable    Code = "forbidden-variable"
 
+	// Comments that hide findings.
+	CodeIgnoreComment Code = "ignore-comment" // an ignore comment that hides nothing because it is not complete
+	CodeUnusedIgnore  Code = "unused-ignore"  // an ignore comment with nothing to hide
+
 	// Documents beside each other.
 	CodeDuplicateID     Code = "duplicate-id"     // two files with one ID
 	CodeShadowedAddress Code = "shadowed-address" // another document's longer ID hides an address

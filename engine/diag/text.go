@@ -21,8 +21,8 @@ type TextOptions struct {
 //
 //	file:line:col: severity [code] message; hint
 //
-// which editors and grep understand. Below it stand, indented, the excerpt and related
-// places. What comes from a document is written without control characters, so that it
+// which editors and grep understand. Below it stand, indented, the excerpt and the first
+// related places. What comes from a document is written without control characters, so that it
 // cannot drive a terminal. The error is the writer's.
 func WriteText(w io.Writer, l List, o TextOptions) error {
 	t := &textWriter{w: bufio.NewWriter(w), o: o}
@@ -76,7 +76,7 @@ func (t *textWriter) diagnostic(d *Diagnostic) {
 	}
 	t.w.WriteByte('\n')
 	t.excerpt(d.Span, severityColor(d.Severity))
-	for _, r := range d.Related {
+	for _, r := range notes(d.Related) {
 		t.related(d.Span, r)
 	}
 }

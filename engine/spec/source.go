@@ -116,9 +116,14 @@ func (s *source) span(i, j int) diag.Span {
 func (s *source) whole() diag.Span { return diag.Span{File: s.file} }
 
 // offset gives the byte offset of a line and column as yaml.v3 counts them, both 1-based.
-func (s *source) offset(line, col int) int {
-	line = max(1, min(line, len(s.marks)))
-	start := int(s.marks[line-1])
+func (s *source) offset(line, col int) int { return s.offsetIn(s.marks, line, col) }
+
+// offsetOf gives the byte offset of a position.
+func (s *source) offsetOf(p diag.Pos) int { return s.offsetIn(s.lines, p.Line, p.Col) }
+
+func (s *source) offsetIn(lines []int32, line, col int) int {
+	line = max(1, min(line, len(lines)))
+	start := int(lines[line-1])
 	if s.runes == nil {
 		return min(start+col-1, len(s.text))
 	}
