@@ -198,13 +198,11 @@ func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fa
 			}
 		}
 		b.pairs = append(b.pairs, queryPart{name, x})
-		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a query parameter", name, b.op.label()).
-			hintf("declare it: inputParameters: [{name: %s, in: query}]", name))
+		b.c.note(diag.Warning, b.x.unit, b.undeclared(faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a query parameter", name, b.op.label()), name, "query"))
 		return nil
 	case implicit:
 		b.extra = append(b.extra, member{name, x})
-		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a member of the JSON body", name, b.op.label()).
-			hintf("declare it: inputParameters: [{name: %s, in: body}]", name))
+		b.c.note(diag.Warning, b.x.unit, b.undeclared(faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a member of the JSON body", name, b.op.label()), name, "body"))
 		return nil
 	}
 	f := faultf(diag.CodeUnboundWithKey, "W5", key.Span(), "%q is not a parameter of %s", name, b.op.label())
@@ -215,6 +213,14 @@ func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fa
 		return f.hintf("it has %s", someOf(names))
 	}
 	return f.hintf("it has no parameters")
+}
+
+// undeclared says how to declare a parameter, or which one was probably meant.
+func (b *builder) undeclared(f *fault, name, in string) *fault {
+	if near, ok := diag.Nearest(name, b.slotNames()); ok {
+		return f.hintf("did you mean %s? if not, declare it: inputParameters: [{name: %s, in: %s}]", near, name, in)
+	}
+	return f.hintf("declare it: inputParameters: [{name: %s, in: %s}]", name, in)
 }
 
 func (b *builder) slotNames() []string {
