@@ -89,7 +89,7 @@ func (d *Document) inScalar(off int) bool {
 		return false
 	}
 	v := d.tree.holding(off, off)
-	if v.Kind == List || v.Kind == Map || off < int(v.start) || off >= v.endOffset() {
+	if v == nil || !v.isScalar() || off < int(v.start) || off >= v.endOffset() {
 		return false
 	}
 	if v.style == literal || v.style == folded {

@@ -9,7 +9,7 @@ import (
 // PathAt gives the YAML path of the value that stands at a span of the document: the
 // smallest one that holds all of it, or of several that begin where a span without an end
 // does, the widest. A span on a key gives the path of its value. The path is empty for a
-// span without a place and for the whole document.
+// span without a place, for a comment behind a value, and for the whole document.
 func (d *Document) PathAt(span diag.Span) string {
 	if d.tree == nil || !span.Start.IsValid() {
 		return ""
@@ -23,8 +23,8 @@ func (d *Document) PathAt(span diag.Span) string {
 	return d.tree.holding(from, to).Path()
 }
 
-// holding gives the value below v that holds the bytes from i to j. Blanks and comments
-// behind a value count as its own.
+// holding gives the value below v that holds the bytes from i to j; nil when they are a
+// comment behind a value.
 func (v *Value) holding(i, j int) *Value {
 	for bound := len(v.src.text); ; {
 		if i == int(v.start) && (i == j || j == v.endOffset()) {
@@ -37,6 +37,8 @@ func (v *Value) holding(i, j int) *Value {
 			return v
 		case int(child.start) < start: // it stands elsewhere, through an alias
 			return child
+		case child.isScalar() && i > int(child.start) && i > child.endOffset():
+			return nil
 		}
 		v = child
 	}
@@ -67,3 +69,5 @@ func (v *Value) childAt(off int) (child *Value, start, next int) {
 	}
 	return v.Members[i].Value, begin(i), next
 }
+
+func (v *Value) isScalar() bool { return v.Kind != List && v.Kind != Map }

@@ -67,7 +67,8 @@ func TestPathAt(t *testing.T) {
 		{"an odd key", span(15, 5, 15, 14), `capability.exposes[0]["odd key"]`},
 		{"a key with an alias", span(17, 5, 17, 10), "capability.exposes[0].again"},
 		{"a key without a value", span(19, 5, 19, 10), "capability.exposes[1].tools"},
-		{"behind the text", span(99, 1, 99, 4), "capability.exposes[1].tools"},
+		{"a comment behind a value", span(12, 42, 12, 55), ""},
+		{"behind the text", span(99, 1, 99, 4), ""},
 	}
 	for _, tt := range tests {
 		if got := doc.PathAt(tt.at); got != tt.want {
