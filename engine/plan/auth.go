@@ -10,8 +10,9 @@ import (
 
 // authPlan is the compiled authentication of a consumed API (contract A).
 type authPlan struct {
-	basic  *basicAuth
-	fields []authField
+	basic    *basicAuth
+	fields   []authField
+	literals []Secret // credentials that are written into the document
 }
 
 type authField struct {
@@ -227,6 +228,7 @@ func (a *authReader) secret(t spec.Text) (expression, *fault) {
 		x.parts = append(x.parts, expression{kind: exprVariable, variable: v})
 	}
 	if text, ok := tpl.Literal(); ok && text != "" && isKeyLike(t) {
+		a.op.auth.literals = append(a.op.auth.literals, NewSecret(text))
 		a.c.note(diag.Info, diag.Unit{}, faultf(diag.CodeAuthLiteral, "A", t.Span(), "a credential is written into the document").
 			hintf("take it from a variable: {{NAME}}"))
 	}

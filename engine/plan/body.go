@@ -86,7 +86,8 @@ func (p *bodyPlan) value(s *scope, args *Args) *any {
 	return &v
 }
 
-// merge sets members over an object; they win. Nothing and members make an object.
+// merge sets members over an object; they win. Nothing and members make an object; anything
+// else has no members, which only the caller can have caused.
 func merge(v any, members []member, s *scope) any {
 	var set []member
 	for _, m := range members {
@@ -98,13 +99,17 @@ func merge(v any, members []member, s *scope) any {
 		return v
 	}
 	x := expression{kind: exprObject}
-	if have, ok := v.(rawJSON); ok {
+	have, ok := v.(rawJSON)
+	switch {
+	case ok && have[0] == '{':
 		for _, f := range objectFields(have) {
 			if !hasMember(set, f.name) {
 				x.names = append(x.names, f.name)
 				x.parts = append(x.parts, f.value)
 			}
 		}
+	case !isMissing(v) && s.err == nil:
+		s.err = Errorf(CodeInvalidInput, "the body must be a JSON object, since member %q is added to it", set[0].name)
 	}
 	for _, m := range set {
 		x.names = append(x.names, m.name)

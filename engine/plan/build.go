@@ -251,8 +251,8 @@ func (b *builder) arguments(name string) []lookup {
 	return []lookup{{kind: lookArg, name: name, fold: expr.Fold(name)}}
 }
 
-// reference is the input that a name with an input prefix means (contract W2). one says
-// that it stands alone as the value of a key named body that is one of several.
+// reference is the input that a name with an input prefix means (contract W2). member
+// says that it stands alone as the value of a key named body that is one of several.
 func (b *builder) reference(name string, member bool) expression {
 	b.fed[name] = true
 	if b.x.kind != REST {
@@ -264,7 +264,10 @@ func (b *builder) reference(name string, member bool) expression {
 		}
 		return x
 	}
-	if name == "body" && !member {
+	switch {
+	case name == "body" && member:
+		return b.inputExpr(name, b.places("B", name))
+	case name == "body":
 		return b.inputExpr(name, []lookup{{kind: lookBody, name: "body"}})
 	}
 	scope, rest, ok := cutScope(name)

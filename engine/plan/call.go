@@ -22,6 +22,7 @@ type Call struct {
 	headers     []headerPart
 	cookies     []headerPart
 	basic       *basicAuth
+	literals    []Secret // credentials that are written into the document
 	body        bodyPlan
 	mapped      bool // the answer is mapped, so it must be held and decoded
 	samples     []Sample
@@ -53,9 +54,16 @@ type headerPart struct {
 type basicAuth struct{ username, password expression }
 
 // requirement is a slot that needs a value; input is its name as the caller knows it.
+// nullable: an explicit null is a value (contract E4).
 type requirement struct {
-	value expression
-	input string
+	value    expression
+	input    string
+	nullable bool
+}
+
+func (r *requirement) isUnmet(s *scope) bool {
+	v := r.value.eval(s)
+	return isAbsent(v) || v == nil && !r.nullable
 }
 
 // Name gives "<consumed namespace>.<operation>".
@@ -84,7 +92,7 @@ func (c *Call) Samples() []Sample { return c.samples }
 // render makes the upstream request of one call.
 func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	for i := range c.required {
-		if r := &c.required[i]; isMissing(r.value.eval(s)) && s.err == nil {
+		if r := &c.required[i]; r.isUnmet(s) && s.err == nil {
 			return nil, Errorf(CodeInvalidInput, "input %q is required", r.input)
 		}
 	}
@@ -116,6 +124,9 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 		return nil, s.err
 	}
 	req.Accept = Accept{Stream: !c.mapped, Encoding: args.encoding}
+	for _, v := range c.literals {
+		s.use(v)
+	}
 	req.Secrets = s.secrets
 	return req, nil
 }

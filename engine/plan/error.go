@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 )
@@ -94,12 +95,17 @@ func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// AsError gives err as an *Error; what is none becomes an internal fault whose text the
-// caller does not see.
+// AsError gives err as an *Error. What is none is the end of the call's time or of its
+// caller, or else an internal fault whose text the caller does not see.
 func AsError(err error) *Error {
 	var e *Error
-	if errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
 		return e
+	case errors.Is(err, context.DeadlineExceeded):
+		return &Error{Code: CodeUpstreamTimeout, Message: "the call took too long", Cause: err}
+	case errors.Is(err, context.Canceled):
+		return &Error{Code: CodeCanceled, Message: "the caller went away", Cause: err}
 	}
 	return &Error{Code: CodeInternal, Message: "internal error", Cause: err}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -218,14 +219,16 @@ func routeKey(r *Route) string {
 			if p.Param >= 0 {
 				b.WriteString("\x00")
 			} else {
-				b.WriteString(p.Literal)
+				b.WriteString(url.PathEscape(p.Literal)) // a slash inside a segment separates nothing
 			}
 		}
 	}
-	for _, q := range r.Conditions {
-		b.WriteString("?" + q.Name + "=" + q.Value)
+	pairs := make([]string, len(r.Conditions))
+	for i, q := range r.Conditions {
+		pairs[i] = "?" + url.QueryEscape(q.Name) + "=" + url.QueryEscape(q.Value)
 	}
-	return b.String()
+	slices.Sort(pairs)
+	return b.String() + strings.Join(pairs, "")
 }
 
 // declare adds declared inputs; the inner declaration of a name wins.

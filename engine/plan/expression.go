@@ -34,7 +34,7 @@ type scope struct {
 	args    []any
 	vars    *boundUnit
 	secrets []Secret // values of variables that were used, to mask them
-	err     *Error   // the first variable that had no value
+	err     *Error   // the first reason why the call cannot be made
 }
 
 func (s *scope) variable(x *Variable) string {
@@ -149,6 +149,18 @@ func (x *expression) xmlText(s *scope) string {
 		b.WriteString(t)
 	}
 	return b.String()
+}
+
+// canBeObject reports whether the value can be a JSON object.
+func (x *expression) canBeObject() bool {
+	switch x.kind {
+	case exprText, exprXML, exprList:
+		return false
+	case exprLiteral:
+		raw, ok := x.literal.(rawJSON)
+		return ok && raw[0] == '{'
+	}
+	return true
 }
 
 // walk visits the expression and everything inside it.

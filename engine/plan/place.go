@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -37,11 +38,7 @@ func (b *builder) pairLost() *fault {
 
 // hasSource reports whether something the exposed operation offers has the slot's name.
 func (b *builder) hasSource(s *slot) bool {
-	names := b.x.params
-	if b.x.kind != REST {
-		names = b.declaredNames()
-	}
-	_, ok := matchName(s.name, names)
+	_, ok := matchName(s.name, slices.Concat(b.x.params, b.declaredNames()))
 	return ok
 }
 
@@ -112,7 +109,8 @@ func (b *builder) require(s *slot, x expression) {
 	if len(inputs) == 0 {
 		return
 	}
-	b.call.required = append(b.call.required, requirement{x, b.inputs[inputs[0]].name})
+	nullable := s.in == "body" && b.call.body.format == formatJSON
+	b.call.required = append(b.call.required, requirement{x, b.inputs[inputs[0]].name, nullable})
 }
 
 // placeSlots puts every slot but those of the body where it belongs.
@@ -247,7 +245,7 @@ func (b *builder) constantValue(k constant) (expression, *fault) {
 
 // placeAuth adds what authentication provides.
 func (b *builder) placeAuth() *fault {
-	b.call.basic = b.op.auth.basic
+	b.call.basic, b.call.literals = b.op.auth.basic, b.op.auth.literals
 	for _, f := range b.op.auth.fields {
 		switch f.in {
 		case "header":

@@ -57,8 +57,12 @@ func (b *builder) templateBody(params []*slot) *fault {
 			b.require(s, b.varSource(s.name))
 			continue
 		}
-		if data.Kind == spec.Map && data.Get(s.name) != nil {
+		if whole := b.op.body.data; whole.Kind == spec.Map && whole.Get(s.name) != nil {
 			continue
+		}
+		if !x.canBeObject() || body.format == formatText {
+			return faultf(diag.CodeParameter, "B2b", s.span(), "body parameter %s has no place in the body of %s, which is no mapping", s.name, b.op.label()).
+				hintf("use it in the body's data: {{%s}}", s.name)
 		}
 		v, f := b.source(s)
 		if f != nil {
@@ -95,6 +99,10 @@ func (b *builder) paramBody(params []*slot) *fault {
 			return f
 		}
 		b.require(s, x)
+		if body.format == formatText && len(params) == 1 {
+			body.whole = &x // a one-member mapping stands for its value (B6)
+			return nil
+		}
 		body.members = append(body.members, member{s.name, x})
 	}
 	return nil
@@ -109,7 +117,7 @@ func (b *builder) wholeBody(s *slot) (expression, bool) {
 		}
 		return expression{}, false
 	}
-	if s.name != "body" || s.own != nil {
+	if s.name != "body" || s.own != nil && s.own.Kind != spec.Null {
 		return expression{}, false
 	}
 	if b.x.kind == REST {
@@ -129,11 +137,7 @@ func (b *builder) isInbound(x *expression) bool {
 
 // passInbound sends the caller's body on as it comes, so that it need not be read here.
 func (b *builder) passInbound(s *slot) {
-	for i := range b.inputs { // the input was only made to be looked at
-		if l := b.inputs[i].lookups; len(l) == 1 && l[0].kind == lookBody {
-			b.inputs[i].lookups = nil
-		}
-	}
+	b.leaveUnread()
 	b.call.body.inbound = true
 	b.out.usesInbound = true
 	b.out.formAsJSON = b.call.body.format == formatJSON
@@ -142,8 +146,27 @@ func (b *builder) passInbound(s *slot) {
 	}
 }
 
+// leaveUnread drops the input that only says that the body is the caller's own, so that the
+// body is not read for it. An input that something placed before uses as well is kept.
+func (b *builder) leaveUnread() {
+	used := map[int]bool{}
+	b.out.expressions(func(x *expression) {
+		if x.kind == exprInput {
+			used[x.index] = true
+		}
+	})
+	for i := range b.inputs {
+		if l := b.inputs[i].lookups; len(l) == 1 && l[0].kind == lookBody && !used[i] {
+			b.inputs[i].lookups = nil
+		}
+	}
+}
+
 // isBodyInput reports whether a with value is exactly rest.body or tools.body.
 func (b *builder) isBodyInput(x *expression) bool {
+	if b.x.kind == REST {
+		return b.isInbound(x)
+	}
 	return x.kind == exprInput && b.inputs[x.index].name == "body"
 }
 
@@ -156,10 +179,11 @@ func (b *builder) implicitBody() {
 		b.noteInputs(m.value, nil)
 	}
 	switch {
-	case b.whole != nil:
+	case b.whole != nil && !b.isInbound(b.whole):
 		b.noteInputs(*b.whole, nil)
 		body.whole = b.whole
 	case b.x.kind == REST:
+		b.leaveUnread()
 		body.inbound = true
 		b.out.usesInbound = true
 		b.out.mergesInbound = len(b.extra) > 0

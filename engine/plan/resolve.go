@@ -156,7 +156,7 @@ func (c *compiler) resolveElsewhere(x *exposed, at spec.Text) (*consumed, *fault
 	if imp, ok := c.imports[written]; ok || len(c.imports) > 0 {
 		f := faultf(diag.CodeUnresolvedImport, "K5", at.Span(), "namespace %q is imported, and imports are not read yet", written)
 		if ok && imp.Location.Value != "" {
-			f.message = "namespace \"" + written + "\" is imported from " + imp.Location.Value + ", and imports are not read yet"
+			return nil, f.hintf("write the consumed operations of %s into this document", imp.Location.Value) // a caller does not see hints
 		}
 		return nil, f.hintf("write the consumed operations into this document")
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // Masked is what stands for a secret wherever it could be seen.
@@ -38,7 +39,7 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(Masked), nil }
 func (Secret) LogValue() slog.Value { return slog.StringValue(Masked) }
 
 // forms gives the spellings in which the value can stand in a text: as it is, in a query,
-// in a path, in a JSON string of either habit, and in XML. Values of fewer than four bytes
+// in a path, in a JSON string of any habit, and in XML. Values of fewer than four bytes
 // are not looked for: replacing them would tear the text apart and hide nothing.
 func (s Secret) forms() []string {
 	if len(s.value) < 4 {
@@ -48,7 +49,8 @@ func (s Secret) forms() []string {
 	escaped, _ := json.Marshal(s.value) // <, > and & as \u00XX
 	out := []string{s.value}
 	for _, f := range []string{
-		url.QueryEscape(s.value), url.PathEscape(s.value), plain, string(escaped[1 : len(escaped)-1]), html.EscapeString(s.value),
+		url.QueryEscape(s.value), url.PathEscape(s.value), string(appendPathEscaped(nil, s.value)),
+		plain, string(escaped[1 : len(escaped)-1]), strings.ReplaceAll(plain, "/", `\/`), html.EscapeString(s.value),
 	} {
 		if !slices.Contains(out, f) {
 			out = append(out, f)

@@ -99,11 +99,14 @@ func textsOf(v any) (texts []string, ok bool) {
 	return nil, false
 }
 
-// shortest writes a number without exponent or trailing zeros where that is exact. Integers
-// keep all their digits.
+// shortest writes a number without trailing zeros, and without an exponent where that is
+// short. Without one it keeps all its digits.
 func shortest(n json.Number) string {
 	s := string(n)
-	if !strings.ContainsAny(s, ".eE") {
+	if !strings.ContainsAny(s, "eE") {
+		if strings.Contains(s, ".") {
+			return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
+		}
 		return s
 	}
 	f, err := strconv.ParseFloat(s, 64)
