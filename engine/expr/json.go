@@ -3,6 +3,7 @@ package expr
 import (
 	"encoding/json"
 	"strconv"
+	"unicode/utf8"
 )
 
 // The functions of this file find parts of a JSON text without decoding it, so that
@@ -42,7 +43,10 @@ func members(raw []byte, yield func(key, value []byte)) {
 		k := i
 		i = skipString(raw, i)
 		key := raw[k:i]
-		i = skipSpace(raw, i)   // before the colon
+		i = skipSpace(raw, i) // before the colon
+		if i >= len(raw) {
+			return // cut off: no JSON
+		}
 		i = skipSpace(raw, i+1) // after it
 		v := i
 		i = skipValue(raw, i)
@@ -79,7 +83,9 @@ func Elements(raw []byte) (all [][]byte, ok bool) {
 	i = skipSpace(raw, i+1)
 	for i < len(raw) && raw[i] != ']' {
 		v := i
-		i = skipValue(raw, i)
+		if i = skipValue(raw, i); i == v {
+			break // no JSON
+		}
 		all = append(all, raw[v:i])
 		i = skipSpace(raw, i)
 		if i < len(raw) && raw[i] == ',' {
@@ -104,7 +110,7 @@ func sameKey(quoted []byte, name string) bool {
 		return true
 	}
 	for _, c := range inner {
-		if c == '\\' {
+		if c == '\\' || c >= utf8.RuneSelf { // an escape, or bytes that are no UTF-8
 			var s string
 			return json.Unmarshal(quoted, &s) == nil && s == name
 		}

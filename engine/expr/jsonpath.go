@@ -1,19 +1,19 @@
 package expr
 
 import (
-	"encoding/json"
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/ohler55/ojg"
 	"github.com/ohler55/ojg/jp"
-	"github.com/ohler55/ojg/oj"
 )
 
 // JSONPath is a compiled mapping: the whole value, a chain of members and indices, or any
 // other JSONPath (RFC 9535). A trailing ".length" asks for the number of a list's elements.
 type JSONPath struct {
 	steps  []step
+	many   bool // a step is a wildcard
 	length bool
 	full   jp.Expr // set when steps cannot say it
 }
@@ -22,6 +22,7 @@ type step struct {
 	name    string
 	index   int
 	isIndex bool
+	isAll   bool // a wildcard
 }
 
 // ParseJSONPath compiles s. "", "$" and "$." mean the whole value. A path that does not
@@ -33,7 +34,7 @@ func ParseJSONPath(s string) (*JSONPath, error) {
 	switch {
 	case rest == "" || rest == ".":
 		return &JSONPath{}, nil
-	case !ok:
+	case !ok && !strings.HasPrefix(rest, "["):
 		rest = "." + s
 	}
 	p := &JSONPath{}
@@ -44,6 +45,7 @@ func ParseJSONPath(s string) (*JSONPath, error) {
 	}
 	if steps, ok := plainSteps(rest); ok {
 		p.steps = steps
+		p.many = slices.ContainsFunc(steps, func(s step) bool { return s.isAll })
 		return p, nil
 	}
 	x, err := jp.ParseString("$" + rest)
@@ -57,11 +59,17 @@ func ParseJSONPath(s string) (*JSONPath, error) {
 	return p, nil
 }
 
-// plainSteps reads .name, ['name'] and [n].
+// plainSteps reads .name, ['name'], [n], .* and [*].
 func plainSteps(s string) ([]step, bool) {
 	var out []step
 	for s != "" {
 		switch {
+		case strings.HasPrefix(s, ".*"):
+			out = append(out, step{isAll: true})
+			s = s[2:]
+		case strings.HasPrefix(s, "[*]"):
+			out = append(out, step{isAll: true})
+			s = s[3:]
 		case strings.HasPrefix(s, "['") || strings.HasPrefix(s, `["`):
 			end := strings.Index(s[2:], s[1:2]+"]")
 			if end < 0 || strings.ContainsAny(s[2:2+end], `\'"`) {
@@ -127,7 +135,7 @@ func (p *JSONPath) Names() []string {
 // values gives the list of them.
 func (p *JSONPath) Find(raw []byte) (value []byte, ok bool, err error) {
 	if p.full != nil {
-		value, ok, err = p.findFull(raw)
+		value, ok, err = findFull(p.full, raw)
 	} else {
 		value, ok = p.findPlain(raw)
 	}
@@ -138,37 +146,49 @@ func (p *JSONPath) Find(raw []byte) (value []byte, ok bool, err error) {
 }
 
 func (p *JSONPath) findPlain(raw []byte) ([]byte, bool) {
+	if p.many {
+		return list(collect(nil, raw, p.steps)), true
+	}
 	value := raw
 	for _, s := range p.steps {
 		var ok bool
-		if s.isIndex {
-			value, ok = Element(value, s.index)
-		} else {
-			value, ok = Member(value, s.name)
-		}
-		if !ok {
+		if value, ok = s.find(value); !ok {
 			return nil, false
 		}
 	}
 	return value, true
 }
 
-func (p *JSONPath) findFull(raw []byte) ([]byte, bool, error) {
-	tree, err := oj.Parse(raw)
-	if err != nil {
-		return nil, false, err
+func (s *step) find(raw []byte) ([]byte, bool) {
+	if s.isIndex {
+		return Element(raw, s.index)
 	}
-	found := p.full.Get(tree)
-	if isDefinite(p.full) {
-		if len(found) == 0 {
-			return nil, false, nil
+	return Member(raw, s.name)
+}
+
+// collect appends the texts of all values that the steps lead to, in the order of raw.
+func collect(found [][]byte, raw []byte, steps []step) [][]byte {
+	if len(steps) == 0 {
+		return append(found, raw)
+	}
+	first, rest := &steps[0], steps[1:]
+	if !first.isAll {
+		if value, ok := first.find(raw); ok {
+			found = collect(found, value, rest)
 		}
-		return encode(found[0])
+		return found
 	}
-	if found == nil {
-		found = []any{}
+	elements, _ := Elements(raw)
+	for _, e := range elements {
+		found = collect(found, e, rest)
 	}
-	return encode(found)
+	members(raw, func(_, value []byte) { found = collect(found, value, rest) })
+	return found
+}
+
+// list writes a JSON list of values.
+func list(values [][]byte) []byte {
+	return append(append([]byte{'['}, bytes.Join(values, []byte{','})...), ']')
 }
 
 // size answers ".length": of a list its length, else of an object its member "length".
@@ -178,23 +198,4 @@ func (p *JSONPath) size(value []byte) ([]byte, bool, error) {
 	}
 	v, ok := Member(value, "length")
 	return v, ok, nil
-}
-
-func isDefinite(x jp.Expr) bool {
-	for _, f := range x {
-		switch f.(type) {
-		case jp.Root, jp.Child, jp.Nth, jp.At:
-		default:
-			return false
-		}
-	}
-	return true
-}
-
-func encode(v any) ([]byte, bool, error) {
-	if n, ok := v.(json.Number); ok {
-		return []byte(n), true, nil
-	}
-	b, err := oj.Marshal(v, &ojg.Options{Sort: false, HTMLUnsafe: true})
-	return b, err == nil, err
 }

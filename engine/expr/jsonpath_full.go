@@ -1,0 +1,160 @@
+package expr
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ohler55/ojg"
+	"github.com/ohler55/ojg/jp"
+	"github.com/ohler55/ojg/oj"
+)
+
+// node is a decoded value that remembers its text, so that what a path finds can be handed
+// on with all its digits and its members in their order.
+type node struct {
+	raw     []byte
+	value   any // what the path is evaluated on
+	members map[string]*node
+	items   []*node
+	order   int // place in the text
+}
+
+func decode(raw []byte, order *int) *node {
+	n := &node{raw: raw, order: *order}
+	*order++
+	switch Kind(raw) {
+	case '{':
+		n.members = map[string]*node{}
+		value := map[string]any{}
+		Members(raw, func(name string, v []byte) {
+			child := decode(v, order)
+			n.members[name], value[name] = child, child.value
+		})
+		n.value = value
+	case '[':
+		elements, _ := Elements(raw)
+		value := make([]any, len(elements))
+		for i, e := range elements {
+			child := decode(e, order)
+			n.items, value[i] = append(n.items, child), child.value
+		}
+		n.value = value
+	default:
+		n.value = scalar(raw)
+	}
+	return n
+}
+
+// scalar decodes what is no object and no list. Numbers are only compared, so that digits
+// a float64 cannot hold do no harm here.
+func scalar(raw []byte) any {
+	if i, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+		return i
+	}
+	var v any
+	if json.Unmarshal(raw, &v) != nil {
+		f, _ := strconv.ParseFloat(string(raw), 64) // too large: infinite
+		return f
+	}
+	return v
+}
+
+// at gives the node at a path of members and indices.
+func (n *node) at(path jp.Expr) *node {
+	for _, f := range path {
+		switch f := f.(type) {
+		case jp.Child:
+			n = n.members[string(f)]
+		case jp.Nth:
+			i := int(f)
+			if i < 0 {
+				i += len(n.items)
+			}
+			if i < 0 || i >= len(n.items) {
+				return nil
+			}
+			n = n.items[i]
+		}
+		if n == nil {
+			return nil
+		}
+	}
+	return n
+}
+
+// findFull evaluates a path that is more than a chain of steps.
+func findFull(x jp.Expr, raw []byte) ([]byte, bool, error) {
+	order := 0
+	root := decode(raw, &order)
+	if readsRoot(x) {
+		return findByValue(x, root.value)
+	}
+	var found []*node
+	for _, path := range x.Locate(root.value, 0) {
+		if n := root.at(path); n != nil {
+			found = append(found, n)
+		}
+	}
+	if isDefinite(x) {
+		if len(found) == 0 {
+			return nil, false, nil
+		}
+		return found[0].raw, true, nil
+	}
+	if !ordersItself(x) {
+		slices.SortStableFunc(found, func(a, b *node) int { return cmp.Compare(a.order, b.order) })
+	}
+	texts := make([][]byte, len(found))
+	for i, n := range found {
+		texts[i] = n.raw
+	}
+	return list(texts), true, nil
+}
+
+// readsRoot reports whether a filter compares with a value at the root, which the library
+// knows only when it gives values instead of places.
+func readsRoot(x jp.Expr) bool {
+	return slices.ContainsFunc(x, func(f jp.Frag) bool {
+		filter, ok := f.(*jp.Filter)
+		return ok && strings.Contains(filter.String(), "$")
+	})
+}
+
+// findByValue gives values as they were decoded: numbers in their shortest form, members
+// sorted.
+func findByValue(x jp.Expr, tree any) ([]byte, bool, error) {
+	found := x.Get(tree)
+	if found == nil {
+		found = []any{}
+	}
+	b, err := oj.Marshal(found, &ojg.Options{Sort: true, HTMLUnsafe: true})
+	return b, err == nil, err
+}
+
+// ordersItself reports whether the path says in which order it gives its values.
+func ordersItself(x jp.Expr) bool {
+	return slices.ContainsFunc(x, func(f jp.Frag) bool {
+		switch f := f.(type) {
+		case jp.Union:
+			return true
+		case jp.Slice:
+			return len(f) > 2 && f[2] < 0
+		}
+		return false
+	})
+}
+
+// isDefinite reports whether the path can lead to one value only.
+func isDefinite(x jp.Expr) bool {
+	for _, f := range x {
+		switch f.(type) {
+		case jp.Root, jp.Child, jp.Nth, jp.At:
+		default:
+			return false
+		}
+	}
+	return true
+}
