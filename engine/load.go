@@ -29,6 +29,8 @@ type LoadOptions struct {
 	Link plan.LinkOptions
 	// Bind, if set, looks up the variables too.
 	Bind *plan.BindOptions
+	// Explain keeps where everything comes from (see [plan.CompileExplained]).
+	Explain bool
 	// Jobs is how many documents are worked on at once; zero means one per processor.
 	Jobs int
 	// HideIgnored leaves findings out of Loaded.Diagnostics that comments in the documents
@@ -94,6 +96,9 @@ func newLoader(o LoadOptions) (*loader, error) {
 	core, err := corePhases()
 	if err != nil {
 		return nil, err
+	}
+	if o.Explain {
+		core.compile = plan.CompileExplained
 	}
 	return &loader{LoadOptions: o, phases: core}, nil
 }

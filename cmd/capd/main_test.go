@@ -30,6 +30,7 @@ func TestScript(t *testing.T) {
 			"exits":  exits,
 			"fill":   fill,
 			"occupy": occupy,
+			"record": record,
 		},
 	})
 }

@@ -164,7 +164,7 @@ func shellWords(t *testing.T, text string) []string {
 func TestREADMEFlags(t *testing.T) {
 	t.Parallel()
 	text, _ := readme(t)
-	row := regexp.MustCompile("(?m)^\\| `--([a-z-]+)` \\| `(CAPD_[A-Z_]+)` \\|([^|]*)\\|")
+	row := regexp.MustCompile("(?m)^\\| `--([a-z-]+)`(?:, `-[a-z]`)? \\| `(CAPD_[A-Z_]+)` \\|([^|]*)\\|")
 	documented := map[string][2]string{}
 	for _, m := range row.FindAllStringSubmatch(text, -1) {
 		documented[m[1]] = [2]string{m[2], strings.Trim(strings.TrimSpace(m[3]), "`")}

@@ -19,6 +19,7 @@ type authField struct {
 	in, name string
 	prefix   string
 	value    expression
+	span     diag.Span
 }
 
 // fills reports whether authentication provides that parameter (contract A5).
@@ -129,7 +130,7 @@ func (a *authReader) add(in, name, prefix string, value spec.Text) {
 		a.fault(diag.CodeAuthIncomplete, "A3", a.v.Span(), "authentication of %s names no valid header", a.op.namespace)
 		return
 	}
-	a.op.auth.fields = append(a.op.auth.fields, authField{in: in, name: name, prefix: prefix, value: x})
+	a.op.auth.fields = append(a.op.auth.fields, authField{in: in, name: name, prefix: prefix, value: x, span: value.Span()})
 }
 
 func missing(have, a, b string) string {

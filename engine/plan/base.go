@@ -180,7 +180,7 @@ func (c *compiler) readBaseTail(op *consumed, i int) {
 		j := &joined{}
 		j.add(text, 0, len(text.Value))
 		if name, value, _ := strings.Cut(pair, "="); name != "" {
-			op.constants = append(op.constants, constant{"query", unescape(name), c.pieces(op, j, at+len(pair)-len(value), value)})
+			op.constants = append(op.constants, constant{in: "query", name: unescape(name), value: c.pieces(op, j, at+len(pair)-len(value), value), span: j.span(at, at+len(pair))})
 		}
 		at += len(pair) + 1
 		query = rest

@@ -31,6 +31,7 @@ type builder struct {
 	readAt   []string              // where in the answer nested mappings read
 	out      *Operation
 	call     *Call
+	why      *provenance // nil unless explained
 }
 
 // build compiles an exposed operation, or says why it is refused.
@@ -52,6 +53,9 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 	b := &builder{
 		c: c, x: x, index: map[string]int{}, feeds: map[*slot]expression{}, varFeeds: map[string]expression{},
 		reached: map[string]bool{}, paths: map[int]bool{}, excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{},
+	}
+	if c.explain {
+		b.why = newProvenance(b)
 	}
 	b.out = &Operation{unit: c.unit, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name}
 	if (x.decl.Call == nil || x.decl.Call.Kind == spec.Null) && x.decl.CallForm == nil && isConstant(x.decl.Outputs) {
@@ -106,6 +110,7 @@ func (b *builder) constant() (*Operation, *fault) {
 	}
 	b.out.tool = b.inputSchema()
 	b.out.inputs = b.inputs
+	b.why.finish()
 	return b.out, nil
 }
 
@@ -133,6 +138,7 @@ func (b *builder) build() (*Operation, *fault) {
 	b.out.passEncoding = b.out.output == nil && b.x.kind == REST
 	b.call.mapped = b.out.output != nil
 	b.out.tool = b.inputSchema()
+	b.why.finish()
 	return b.out, nil
 }
 

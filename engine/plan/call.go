@@ -29,6 +29,8 @@ type Call struct {
 
 	// required are the slots that must have a value before anything is sent.
 	required []requirement
+
+	why *provenance // nil unless explained
 }
 
 // pathPart is escaped literal text, or a value when value is set.

@@ -12,7 +12,9 @@ import (
 
 // Compile turns one document into a unit. It is pure. It returns nil when nothing of the
 // document can be served; the list then holds an error that says why.
-func Compile(doc *spec.Document) (unit *Unit, list diag.List) {
+func Compile(doc *spec.Document) (*Unit, diag.List) { return compile(doc, false) }
+
+func compile(doc *spec.Document, explain bool) (unit *Unit, list diag.List) {
 	defer func() {
 		if r := recover(); r != nil {
 			unit, list = nil, diag.List{{
@@ -24,7 +26,7 @@ func Compile(doc *spec.Document) (unit *Unit, list diag.List) {
 	c := &compiler{
 		doc:    doc,
 		unit:   &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value},
-		faults: map[string]int{}, more: map[int]int{},
+		faults: map[string]int{}, more: map[int]int{}, explain: explain,
 	}
 	c.vars.init(c)
 	c.consume()
@@ -41,7 +43,7 @@ func Compile(doc *spec.Document) (unit *Unit, list diag.List) {
 // origin gives the function in which a panic began.
 func origin(stack []byte) string {
 	for _, line := range strings.Split(string(stack), "\n") {
-		if strings.HasPrefix(line, "capd/engine/plan.") && !strings.Contains(line, "Compile.func") {
+		if strings.HasPrefix(line, "capd/engine/plan.") && !strings.Contains(line, ".compile.func") {
 			name, _, _ := strings.Cut(strings.TrimPrefix(line, "capd/engine/"), "(")
 			return name
 		}
@@ -60,6 +62,7 @@ type compiler struct {
 	namespaces map[string]*namespace
 	order      []*namespace
 	imports    map[string]spec.Import
+	explain    bool // keep where everything comes from
 }
 
 // fault is why a unit is refused: a diagnostic that is not reported yet.
@@ -159,6 +162,7 @@ func (c *compiler) finish() {
 		c.nothingExposed()
 	}
 	c.vars.settle()
+	c.listConsumed()
 }
 
 func (c *compiler) nothingExposed() {

@@ -50,6 +50,8 @@ type piece struct {
 type constant struct {
 	in, name string
 	value    []piece
+	span     diag.Span
+	fragment bool // C4
 }
 
 // slot is a place that wants a value (contract S).
@@ -225,7 +227,7 @@ func (c *compiler) readPath(op *consumed, text *joined) {
 	for query != "" {
 		pair, rest, _ := strings.Cut(query, "&")
 		if name, value, _ := strings.Cut(pair, "="); name != "" {
-			op.constants = append(op.constants, constant{"query", unescape(name), c.pieces(op, text, at+len(pair)-len(value), value)})
+			op.constants = append(op.constants, constant{in: "query", name: unescape(name), value: c.pieces(op, text, at+len(pair)-len(value), value), span: text.span(at, at+len(pair))})
 		}
 		at += len(pair) + 1
 		query = rest
@@ -247,7 +249,7 @@ func (c *compiler) readFragment(op *consumed, text *joined, i int) {
 	if len(name) > 2 && strings.EqualFold(name[:2], "x-") {
 		in = "header"
 	}
-	op.constants = append(op.constants, constant{in, name, []piece{{literal: value}}})
+	op.constants = append(op.constants, constant{in: in, name: name, value: []piece{{literal: value}}, span: span, fragment: true})
 	op.warn(faultf(diag.CodePathFragment, "C4", span, "%q in the path is sent as a constant %s", "#"+frag, in).
 		hintf("declare it as an input parameter with a value"))
 }

@@ -15,6 +15,7 @@ import (
 // exposed is one exposed operation or tool while it is compiled.
 type exposed struct {
 	decl       *spec.ExposedOperation
+	at         diag.Span // REST: the path of its resource
 	out        *Exposure
 	kind       Kind
 	own        string // namespace of the adapter
@@ -127,7 +128,7 @@ func (c *compiler) exposeREST(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 
 // exposeRoute compiles one REST operation (contract X).
 func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *spec.ExposedOperation, out *Exposure, unit diag.Unit, seen map[string]*Route) {
-	x := &exposed{decl: decl, out: out, kind: REST, own: out.Namespace, unit: unit, resource: r.URI}
+	x := &exposed{decl: decl, at: r.URI.Span(), out: out, kind: REST, own: out.Namespace, unit: unit, resource: r.URI}
 	x.method = strings.ToUpper(decl.Method.Value)
 	if x.method == "" {
 		x.method = "GET"

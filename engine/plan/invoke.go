@@ -28,6 +28,8 @@ type Operation struct {
 	passEncoding  bool   // the caller's Accept-Encoding is sent on
 
 	tool []byte // JSON Schema of the inputs as a tool's arguments
+
+	why *provenance // nil unless explained
 }
 
 // step is one compiled step. It writes what came of it into its own element of

@@ -31,6 +31,7 @@ func (b *builder) pairLost() *fault {
 	}
 	b.feeds[open[0]] = b.inputExpr(lost[0], lookups)
 	b.fed[lost[0]] = true
+	b.why.fed(open[0].name, "I6", b.x.decl.Span)
 	b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "I6", b.x.decl.Span, "input %s of %s is taken for %s, the only path parameter of %s without a source", lost[0], b.x.title(), open[0].name, b.op.label()).
 		hintf("write with: {%s: %s.%s}", open[0].name, b.x.kind.prefix(), lost[0]))
 	return nil
@@ -120,6 +121,7 @@ func (b *builder) placeSlots() *fault {
 		if f != nil {
 			return f
 		}
+		b.why.constant(&k, &x)
 		if k.in == "query" {
 			b.call.query = append(b.call.query, queryPart{k.name, x})
 		} else {
@@ -137,6 +139,7 @@ func (b *builder) placeSlots() *fault {
 		}
 		b.require(s, x)
 		sources[s] = x
+		b.why.placed(s, &x)
 		switch s.in {
 		case "query":
 			b.call.query = append(b.call.query, queryPart{s.name, x})
@@ -151,6 +154,7 @@ func (b *builder) placeSlots() *fault {
 	}
 	for _, q := range b.pairs {
 		b.noteInputs(q.value, nil)
+		b.why.pair(PartQuery, q.name, &q.value)
 		b.call.query = append(b.call.query, q)
 	}
 	b.call.hosts = b.op.hosts
@@ -246,7 +250,9 @@ func (b *builder) constantValue(k constant) (expression, *fault) {
 // placeAuth adds what authentication provides.
 func (b *builder) placeAuth() *fault {
 	b.call.basic, b.call.literals = b.op.auth.basic, b.op.auth.literals
+	b.why.basic(b.op.auth.basic)
 	for _, f := range b.op.auth.fields {
+		b.why.auth(&f)
 		switch f.in {
 		case "header":
 			b.call.headers = append(b.call.headers, headerPart{name: f.name, prefix: f.prefix, value: f.value, secret: true})

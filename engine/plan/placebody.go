@@ -44,6 +44,7 @@ func (b *builder) templateBody(params []*slot) *fault {
 		return f
 	}
 	body.template = &x
+	b.why.template("", data)
 	if body.format == formatJSON {
 		switch x.kind {
 		case exprObject:
@@ -69,6 +70,7 @@ func (b *builder) templateBody(params []*slot) *fault {
 			return f
 		}
 		b.require(s, v)
+		b.why.slot(PartBody, "B2b", s, &v)
 		body.members = append(body.members, member{s.name, v})
 	}
 	return nil
@@ -82,6 +84,7 @@ func (b *builder) paramBody(params []*slot) *fault {
 		if x, ok := b.wholeBody(s); ok {
 			if b.isInbound(&x) {
 				b.passInbound(s)
+				b.why.inbound("B3", s.span())
 				return nil
 			}
 			if x.kind == exprInput {
@@ -89,6 +92,7 @@ func (b *builder) paramBody(params []*slot) *fault {
 			}
 			b.noteInputs(x, s)
 			b.require(s, x)
+			b.why.body("B3", &x, b.why.of(s))
 			body.whole = &x
 			return nil
 		}
@@ -100,9 +104,11 @@ func (b *builder) paramBody(params []*slot) *fault {
 		}
 		b.require(s, x)
 		if body.format == formatText && len(params) == 1 {
+			b.why.body("B3", &x, b.why.of(s))
 			body.whole = &x // a one-member mapping stands for its value (B6)
 			return nil
 		}
+		b.why.slot(PartBody, "B3", s, &x)
 		body.members = append(body.members, member{s.name, x})
 	}
 	return nil
@@ -177,21 +183,25 @@ func (b *builder) implicitBody() {
 	body.members = b.extra
 	for _, m := range b.extra {
 		b.noteInputs(m.value, nil)
+		b.why.pair(PartBody, m.name, &m.value)
 	}
 	switch {
 	case b.whole != nil && !b.isInbound(b.whole):
 		b.noteInputs(*b.whole, nil)
+		b.why.bodyFromWith(b.whole)
 		body.whole = b.whole
 	case b.x.kind == REST:
 		b.leaveUnread()
 		body.inbound = true
 		b.out.usesInbound = true
 		b.out.mergesInbound = len(b.extra) > 0
+		b.why.inbound("B4", b.op.decl.Span)
 		return
 	default:
 		x := b.inputExpr("body", b.arguments("body"))
 		b.implicit = &property{name: "body", typ: "object", description: "The request body (JSON)."}
 		body.whole = &x
+		b.why.body("B4", &x, cause{"B4", b.op.decl.Span})
 	}
 	if b.x.kind != REST {
 		b.inputsAsMembers()
@@ -209,6 +219,7 @@ func (b *builder) inputsAsMembers() {
 		x := b.inputExpr(d.name, b.arguments(d.name))
 		x.typ = d.typ
 		b.call.body.members = append(b.call.body.members, member{d.name, x})
+		b.why.member(d, &x)
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "B4", d.param.Span, "input %s of %s is no parameter of %s; it is sent as a member of the JSON body", d.name, b.x.title(), b.op.label()).
 			hintf("declare it: inputParameters: [{name: %s, in: body}]", d.name))
 	}

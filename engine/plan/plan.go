@@ -41,6 +41,8 @@ type Unit struct {
 	Exposures   []*Exposure
 	Variables   []*Variable // what the document's served operations need, by name
 	Bases       []*BaseURI  // the base URIs its served operations call
+
+	consumed []ConsumedOperation // of an explained document
 }
 
 // Exposure is one adapter of a document.

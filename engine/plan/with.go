@@ -103,10 +103,12 @@ func (b *builder) withKey(key spec.Text, value *spec.Value) *fault {
 		return f
 	}
 	if b.feed(name, x) {
+		b.why.fed(name, "W1", value.Span())
 		return nil
 	}
 	if near, ok := b.onlyNear(name); ok {
 		b.feed(near, x)
+		b.why.fed(near, "W4", value.Span())
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeApproximateName, "W4", key.Span(), "with.%s is read as %s, the input of %s with that spelling", name, near, b.op.label()).
 			hintf("write %s", near))
 		return nil
@@ -186,6 +188,7 @@ func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fa
 	switch {
 	case name == "body" && implicit:
 		b.whole = &x
+		b.why.unbound(name, value.Span())
 		return nil
 	case len(inputs) > 0 && b.allVars(inputs):
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is ignored: the body of %s reads its input directly", name, b.op.label()))
@@ -198,10 +201,12 @@ func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fa
 			}
 		}
 		b.pairs = append(b.pairs, queryPart{name, x})
+		b.why.unbound(name, value.Span())
 		b.c.note(diag.Warning, b.x.unit, b.undeclared(faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a query parameter", name, b.op.label()), name, "query"))
 		return nil
 	case implicit:
 		b.extra = append(b.extra, member{name, x})
+		b.why.unbound(name, value.Span())
 		b.c.note(diag.Warning, b.x.unit, b.undeclared(faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a member of the JSON body", name, b.op.label()), name, "body"))
 		return nil
 	}

@@ -1,0 +1,312 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"capd/engine"
+	"capd/engine/diag"
+	"capd/engine/plan"
+)
+
+// addressFlags say where what is listed would be served.
+type addressFlags struct {
+	listen           string
+	address          string
+	allowSpecAddress bool
+}
+
+func (a *addressFlags) link() plan.LinkOptions {
+	return plan.LinkOptions{Listen: a.listen, Address: a.address, AllowSpecAddress: a.allowSpecAddress}
+}
+
+// listFlags are the settings of list.
+type listFlags struct {
+	documents documentFlags
+	addresses addressFlags
+	format    string
+}
+
+func (c *command) listCommand() *cobra.Command {
+	f := listFlags{format: formatText}
+	cmd := &cobra.Command{
+		Use:   "list PATH...",
+		Short: "List the routes and tools of specs",
+		Long: `List every route and tool of the specs in the given files and folders: where serve would serve
+it, and what it calls. What is refused is listed with its code; validate says more.`,
+		Example: "  capd list capabilities/\n  capd list capabilities/ --format json",
+		Args:    pathArguments,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			return c.list(cmd.Context(), paths, &f)
+		},
+	}
+	flags := cmd.Flags()
+	f.documents.register(flags)
+	flags.StringVar(&f.addresses.listen, "listen", "", "addresses as with everything on `HOST:PORT`")
+	flags.StringVar(&f.addresses.address, "address", "", "addresses as with this `HOST` for declared ports (default 127.0.0.1)")
+	flags.BoolVar(&f.addresses.allowSpecAddress, "allow-spec-address", false, "addresses as with those that specs declare")
+	flags.Var(choiceFlag(&f.format, formatText, formatJSON), "format", "output `format`: text or json")
+	return cmd
+}
+
+func (c *command) list(ctx context.Context, paths []string, f *listFlags) error {
+	loaded, err := engine.Load(ctx, engine.LoadOptions{
+		Paths: paths, Stdin: c.stdin, Limits: f.documents.limits(), Link: f.addresses.link(),
+	})
+	if err != nil {
+		return failure("%w", err)
+	}
+	if len(loaded.Docs) == 0 {
+		return failure("no .yaml or .yml file found in %s", strings.Join(paths, ", "))
+	}
+	list := newListing(loaded)
+	if f.format == formatJSON {
+		err = writeJSON(c.stdout, list)
+	} else {
+		err = list.text(c.stdout)
+	}
+	if err != nil {
+		return failure("cannot write the list: %w", err)
+	}
+	return nil
+}
+
+// writeJSON writes a value for programs, and for people who look.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// listing is what list prints.
+type listing struct {
+	Version   int              `json:"version"` // of this format; fields may be added within one
+	Documents []listedDocument `json:"documents"`
+}
+
+type listedDocument struct {
+	ID    string       `json:"id"`
+	File  string       `json:"file"`
+	Label string       `json:"label,omitempty"`
+	State engine.State `json:"state"`
+	// Entries are the routes and tools in the order of the document.
+	Entries []listedEntry `json:"entries"`
+	// Refused is what else is refused: adapters, duplicates, or the file itself.
+	Refused []listedRefusal `json:"refused,omitempty"`
+}
+
+type listedEntry struct {
+	Kind      plan.Kind      `json:"kind"`
+	Namespace string         `json:"namespace,omitempty"`
+	Name      string         `json:"name"`
+	Method    string         `json:"method,omitempty"` // of a route
+	Path      string         `json:"path,omitempty"`   // of a route, conditions included
+	Addresses []string       `json:"addresses"`        // the main one first; a tool has its server's
+	Calls     string         `json:"calls,omitempty"`  // consumed operation
+	Refused   *listedRefusal `json:"refused,omitempty"`
+}
+
+type listedRefusal struct {
+	Code   diag.Code `json:"code"`
+	Reason string    `json:"reason"`
+	Name   string    `json:"name,omitempty"`
+}
+
+func newListing(loaded *engine.Loaded) *listing {
+	where := newAddressBook(loaded.Plan)
+	list := &listing{Version: 1, Documents: []listedDocument{}}
+	for _, d := range loaded.Docs {
+		if d.State == engine.Ignored {
+			continue
+		}
+		doc := listedDocument{ID: d.ID, File: d.File, State: d.State, Entries: []listedEntry{}}
+		if d.Unit != nil {
+			doc.Label = d.Unit.Label
+			for _, x := range d.Unit.Exposures {
+				doc.Entries = append(doc.Entries, listExposure(x, where)...)
+			}
+		}
+		doc.Refused = otherRefusals(&d)
+		list.Documents = append(list.Documents, doc)
+	}
+	return list
+}
+
+func listExposure(x *plan.Exposure, where *addressBook) []listedEntry {
+	var out []listedEntry
+	for _, r := range x.Routes {
+		out = append(out, listedEntry{
+			Kind: x.Kind, Namespace: x.Namespace, Name: r.Name, Method: r.Method, Path: routeTarget(r),
+			Addresses: where.route(x, r), Calls: callName(r.Operation), Refused: listRefusal(r.Refusal),
+		})
+	}
+	for _, t := range x.Tools {
+		out = append(out, listedEntry{
+			Kind: x.Kind, Namespace: x.Namespace, Name: t.Name,
+			Addresses: where.exposure(x), Calls: callName(t.Operation), Refused: listRefusal(t.Refusal),
+		})
+	}
+	return out
+}
+
+func listRefusal(r *plan.Refusal) *listedRefusal {
+	if r == nil {
+		return nil
+	}
+	return &listedRefusal{Code: r.Code, Reason: r.Reason}
+}
+
+// callName names what an operation calls; empty when it calls nothing.
+func callName(op *plan.Operation) string {
+	if op == nil || op.Call() == nil {
+		return ""
+	}
+	return op.Call().Name()
+}
+
+// routeTarget is a route's path with its conditions on the query.
+func routeTarget(r *plan.Route) string {
+	out, sep := r.Path, "?"
+	for _, q := range r.Conditions {
+		out += sep + q.Name + "=" + q.Value
+		sep = "&"
+	}
+	return out
+}
+
+// otherRefusals gives the errors of a document that no route or tool of it carries.
+func otherRefusals(d *engine.DocState) []listedRefusal {
+	carried := map[string]bool{}
+	if d.Unit != nil {
+		for _, x := range d.Unit.Exposures {
+			for _, r := range x.Routes {
+				if r.Refusal != nil {
+					carried[string(r.Refusal.Code)+r.Refusal.Reason] = true
+				}
+			}
+			for _, t := range x.Tools {
+				if t.Refusal != nil {
+					carried[string(t.Refusal.Code)+t.Refusal.Reason] = true
+				}
+			}
+		}
+	}
+	var out []listedRefusal
+	for _, p := range d.Diagnostics {
+		if p.Severity == diag.Error && !carried[string(p.Code)+p.Message] {
+			out = append(out, listedRefusal{Code: p.Code, Reason: p.Message, Name: strings.TrimSpace(p.Unit.Adapter + " " + p.Unit.Name)})
+		}
+	}
+	return out
+}
+
+// text writes the list for people: a table for each document.
+func (l *listing) text(out io.Writer) error {
+	var b strings.Builder
+	for i := range l.Documents {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		if err := l.Documents[i].text(&b); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func (d *listedDocument) text(b *strings.Builder) error {
+	title := d.ID
+	if d.Label != "" {
+		title += ": " + d.Label
+	}
+	fmt.Fprintf(b, "%s (%s)\n", diag.Printable(title), diag.Printable(d.File))
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, e := range d.Entries {
+		does := "-> " + e.Calls
+		switch {
+		case e.Refused != nil:
+			does = "refused: " + string(e.Refused.Code)
+		case e.Calls == "":
+			does = "constant"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", e.Kind, diag.Printable(e.title()), diag.Printable(does), diag.Printable(shortAddresses(e.Addresses)))
+	}
+	for _, r := range d.Refused {
+		fmt.Fprintf(w, "  refused\t%s\t%s\t%s\n", diag.Printable(r.Name), r.Code, diag.Printable(r.Reason))
+	}
+	if len(d.Entries)+len(d.Refused) == 0 {
+		fmt.Fprintln(w, "  nothing")
+	}
+	return w.Flush()
+}
+
+// shortAddresses gives the main address, and of others at the same host only the path.
+func shortAddresses(all []string) string {
+	if len(all) == 0 {
+		return "no address"
+	}
+	host, _, _ := strings.Cut(strings.TrimPrefix(all[0], "http://"), "/")
+	out := slices.Clone(all)
+	for i := 1; i < len(out); i++ {
+		out[i] = strings.TrimPrefix(out[i], "http://"+host)
+	}
+	return strings.Join(out, ", ")
+}
+
+func (e *listedEntry) title() string {
+	if e.Kind == plan.REST {
+		return e.Method + " " + e.Path
+	}
+	return e.Name
+}
+
+// addressBook knows the URLs of everything in a plan.
+type addressBook struct {
+	mounts map[*plan.Exposure][]string // the main one first
+	bare   map[*plan.Route][]string
+}
+
+func newAddressBook(p *plan.Plan) *addressBook {
+	a := &addressBook{mounts: map[*plan.Exposure][]string{}, bare: map[*plan.Route][]string{}}
+	for _, l := range p.Listeners {
+		at := "http://" + l.Addr
+		for _, m := range l.Mounts {
+			list := a.mounts[m.Exposure]
+			if m.Main {
+				list = slices.Insert(list, 0, at+m.Path)
+			} else {
+				list = append(list, at+m.Path)
+			}
+			a.mounts[m.Exposure] = list
+		}
+		for _, b := range l.Bare {
+			a.bare[b.Route] = append(a.bare[b.Route], at+routeTarget(b.Route))
+		}
+		if l.SoleMCP != nil {
+			x := l.SoleMCP.Exposure
+			a.mounts[x] = append(a.mounts[x], at+"/mcp")
+		}
+	}
+	return a
+}
+
+func (a *addressBook) exposure(x *plan.Exposure) []string {
+	return append([]string{}, a.mounts[x]...)
+}
+
+func (a *addressBook) route(x *plan.Exposure, r *plan.Route) []string {
+	out := []string{}
+	for _, at := range a.mounts[x] {
+		out = append(out, at+routeTarget(r))
+	}
+	return append(out, a.bare[r]...)
+}
