@@ -127,6 +127,9 @@ func (p *JSONPath) Names() []string {
 			return out
 		}
 	}
+	if p.length {
+		out = append(out, "")
+	}
 	return out
 }
 

@@ -366,6 +366,16 @@ func TestD10(t *testing.T) {
 			t.Errorf("got %q", got)
 		}
 	})
+	t.Run("what cannot be searched is not shown", func(t *testing.T) {
+		t.Parallel()
+		bomb := gzipped(strings.Repeat("key-1234", 2<<20/8))
+		for _, c := range []struct{ encoding, body string }{{"br", "key-1234"}, {"zstd", "key-1234"}, {"gzip", string(bomb)}} {
+			res := echo(t, 403, c.encoding, strings.NewReader(c.body), int64(len(c.body)))
+			if got := readResult(t, res); got != "" || res.Status != 403 || res.MediaType != "" {
+				t.Errorf("%s: got %d %q", c.encoding, res.Status, got)
+			}
+		}
+	})
 	t.Run("a secret inside another", func(t *testing.T) {
 		t.Parallel()
 		d := load(t, secretive, "API_USER=abcd", "API_PASS=abcdefgh", "API_KEY=efgh-abcd", "API_HOST=api.test")

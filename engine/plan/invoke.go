@@ -223,11 +223,14 @@ func dropEntityHeaders(header []Field) []Field {
 // readAll reads a body of at most limit bytes and closes it. A length that is known to be
 // over the limit is refused unread.
 func readAll(b Body, limit int64) ([]byte, error) {
+	tooLarge := Errorf(CodeUpstreamTooLarge, "the upstream's answer is larger than the limit of %d bytes", limit)
 	if b.Stream == nil {
+		if limit > 0 && int64(len(b.Bytes)) > limit {
+			return nil, tooLarge
+		}
 		return b.Bytes, nil
 	}
 	defer b.Stream.Close()
-	tooLarge := Errorf(CodeUpstreamTooLarge, "the upstream's answer is larger than the limit of %d bytes", limit)
 	r := io.Reader(b.Stream)
 	if limit > 0 {
 		if b.Len > limit {
@@ -237,8 +240,7 @@ func readAll(b Body, limit int64) ([]byte, error) {
 	}
 	raw, err := io.ReadAll(r)
 	if err != nil {
-		var e *Error
-		if errors.As(err, &e) {
+		if e := AsError(err); e.Code != CodeInternal {
 			return nil, e
 		}
 		return nil, &Error{Code: CodeUpstreamFailed, Message: "the upstream's answer broke off", Cause: err}
@@ -268,7 +270,13 @@ func maskBody(res *Result, resp *Response, req *Request) error {
 		}
 		_ = res.Body.Close()
 	}
-	if plain, ok := gunzip(resp.Get("Content-Encoding"), head); ok {
+	if encoding := resp.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		plain, ok := gunzip(encoding, head)
+		if !ok {
+			// It cannot be searched, so it cannot be shown: only the status passes.
+			res.Header, res.Body, res.MediaType = dropEntityHeaders(res.Header), Body{}, ""
+			return nil
+		}
 		head = plain
 		res.Header = dropHeader(dropHeader(res.Header, "Content-Encoding"), "Content-Length")
 	}
@@ -280,16 +288,19 @@ func maskBody(res *Result, resp *Response, req *Request) error {
 	return nil
 }
 
-func gunzip(encoding string, b []byte) ([]byte, bool) {
+// gunzip decodes a gzip body. ok is false when it is in another encoding, is broken, or
+// unpacks to more than sixteen times what is searched.
+func gunzip(encoding string, b []byte) (plain []byte, ok bool) {
 	if !strings.EqualFold(encoding, "gzip") && !strings.EqualFold(encoding, "x-gzip") {
 		return nil, false
 	}
 	zr, err := gzip.NewReader(bytes.NewReader(b))
 	if err != nil {
-		return nil, false
+		return b, errors.Is(err, gzip.ErrHeader) // plain text under a wrong name
 	}
-	plain, err := io.ReadAll(io.LimitReader(zr, 16*errorScan))
-	return plain, err == nil
+	const limit = 16 * errorScan
+	plain, err = io.ReadAll(io.LimitReader(zr, limit+1))
+	return plain, err == nil && len(plain) <= limit
 }
 
 func dropHeader(header []Field, name string) []Field {
