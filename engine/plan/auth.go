@@ -253,11 +253,39 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return "", s, false
 }
 
-// fillAuthPath lets a credential take the place of a placeholder (contract A3).
+// fillAuthPath lets a credential take the place of a placeholder (contract A3), and refuses
+// credentials that have no place in the request: sending it without would be worse.
 func (op *consumed) fillAuthPath() {
-	for _, s := range op.slots {
-		if s.in == "path" && s.placeholder && op.auth.fills("path", s.name) {
-			s.authFilled = true
+	for _, f := range op.auth.fields {
+		placed := true
+		switch f.in {
+		case "path":
+			placed = op.fillPlaceholder(f.name)
+		case "body":
+			placed = op.body.takesMembers()
+		}
+		if !placed {
+			op.fail(faultf(diag.CodeAuthIncomplete, "A3", f.span, "the credential %s of %s has no place in the %s of %s", f.name, op.namespace, f.in, op.label()).
+				hintf("put {%s} into the path, or choose another placement", f.name))
 		}
 	}
+}
+
+// fillPlaceholder reports whether the path or the base URI has that placeholder, and fills
+// it.
+func (op *consumed) fillPlaceholder(name string) bool {
+	found := false
+	for _, s := range op.slots {
+		if s.in == "path" && s.placeholder && s.name == name {
+			s.authFilled = true
+			found = true
+		}
+	}
+	if found {
+		return true
+	}
+	for _, r := range expr.ParseBaseURI(op.api.BaseURI.Value).Refs() {
+		found = found || r.Name == name
+	}
+	return found
 }

@@ -111,6 +111,16 @@ func looksJSON(s string) bool {
 	return s != "" && strings.IndexByte("{[\"", s[0]) >= 0 && !strings.HasPrefix(s, "{{")
 }
 
+// takesMembers reports whether a member can be added to the body: it is written as JSON or
+// as a form, and is no list or single string.
+func (b *bodyDecl) takesMembers() bool {
+	format, _, f := b.format()
+	if f != nil || format == formatText {
+		return f != nil // the format is refused for itself
+	}
+	return b.fallback != "[]" && (b.data == nil || b.data.Kind == spec.Map)
+}
+
 // constantKey is the template as far as it tells operations apart (contract C7).
 func (b *bodyDecl) constantKey() string {
 	if b.data == nil {
