@@ -13,7 +13,7 @@ const (
 	// MCP SDK allocates a 32 KiB buffer for each part of a message it decodes; with a small
 	// heap and the usual target of 100 the collector would run all the time and halve the
 	// calls per second, and with a large one a high target would double the memory.
-	headroom = 64 << 20
+	headroom = 48 << 20
 )
 
 // tuneCollector sets the garbage collector's target by what was loaded. A GOGC of the
