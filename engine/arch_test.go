@@ -32,6 +32,7 @@ var mayImport = []struct {
 	{"engine/expr", []string{"engine/diag"}},
 	{"engine/format", []string{"engine/diag"}},
 	{"engine/plan", []string{"engine/diag", "engine/spec", "engine/expr", "engine/format"}},
+	{"engine/repair", []string{"engine/diag", "engine/spec", "engine/plan"}},
 	{"schema", []string{"engine/diag"}},
 	{"adapters/*", []string{"engine/plan", "engine/diag"}},
 	{"capabilities", nil},

@@ -231,7 +231,18 @@ func situations() map[diag.Code]func(*testing.T) diag.List {
 		diag.CodeInternal:   fault,
 		diag.CodeListen:     portInUse,
 		diag.CodeStale:      brokenAfterwards,
+		diag.CodeSpelling:   otherWords,
 	}
+}
+
+// otherWords is what fix asks a document for; no check reports it.
+func otherWords(t *testing.T) diag.List {
+	doc, list := spec.Parse("rooms.yaml", []byte("naftiko: 1.0.0-alpha2\ncapability:\n  consumes:\n"+
+		"  - namespace: rooms\n    baseUri: https://rooms.example.com\n    auth: {type: bearer, token: '{{TOKEN}}'}\n"), spec.Limits{})
+	if doc == nil {
+		t.Fatal(list)
+	}
+	return doc.Spellings()
 }
 
 func latin1(t *testing.T) diag.List {

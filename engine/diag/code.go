@@ -72,6 +72,9 @@ const (
 	CodeIgnoreComment Code = "ignore-comment" // an ignore comment that hides nothing because it is not complete
 	CodeUnusedIgnore  Code = "unused-ignore"  // an ignore comment with nothing to hide
 
+	// Texts that fix rewrites; no check reports them.
+	CodeSpelling Code = "spelling" // a word of another version or of a dialect, which is read silently
+
 	// Documents beside each other.
 	CodeDuplicateID     Code = "duplicate-id"     // two files with one ID
 	CodeShadowedAddress Code = "shadowed-address" // another document's longer ID hides an address

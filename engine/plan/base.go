@@ -221,7 +221,8 @@ func (c *compiler) baseRef(op *consumed, ref *expr.Ref, at diag.Span, authority 
 	if !braced && c.vars.isVariable(ref.Name) {
 		v, f := c.vars.find(ref.Name, at, inBase)
 		if f == nil && ref.Form == expr.Dollar {
-			c.note(diag.Info, diag.Unit{}, faultf(diag.CodeAssumed, "V3", at, "${%s} means the same as {{%s}}", ref.Name, ref.Name))
+			c.note(diag.Info, diag.Unit{}, faultf(diag.CodeAssumed, "V3", at, "${%s} means the same as {{%s}}", ref.Name, ref.Name).
+				mendedBy(func() []diag.Edit { return dollarToBraces(op.api.BaseURI, ref) }))
 		}
 		p.value = v
 		return p, f
@@ -246,35 +247,53 @@ func (c *compiler) baseRef(op *consumed, ref *expr.Ref, at diag.Span, authority 
 
 // serverVariable finds the variable that {v} in a base URI stands for.
 func (c *compiler) serverVariable(op *consumed, name string, at diag.Span) (*Variable, *fault) {
-	snake := expr.UpperSnake(name)
-	own := expr.UpperSnake(op.namespace) + "_" + snake
-	key := ""
-	switch {
-	case c.vars.isKey(name):
-		key = name
-	case c.vars.isKey(snake):
-		key = snake
-	case c.vars.isKey(own):
-		key = own
-	default:
-		key = c.vars.onlyKeyEnding("_" + snake)
-	}
-	if key != "" {
+	s := serverName{namespace: op.namespace, name: name}
+	key, declared := c.vars.serverKey(s, nil)
+	s.key = key
+	c.vars.servers = append(c.vars.servers, s)
+	if declared {
 		return c.vars.find(key, at, inBase)
 	}
-	return c.vars.undeclared(own, at, inBase)
+	return c.vars.undeclared("", key, at, inBase)
 }
 
-// onlyKeyEnding gives the one bind key with that ending, or "".
-func (v *variables) onlyKeyEnding(suffix string) string {
-	found := ""
+// serverName is a name in a base URI, with the variable it was taken for.
+type serverName struct{ namespace, name, key string }
+
+// serverKey gives the bind key that a name in a base URI stands for, or the environment
+// variable when there is none. more are keys to be taken for declared.
+func (v *variables) serverKey(s serverName, more map[string]bool) (key string, declared bool) {
+	snake := expr.UpperSnake(s.name)
+	own := expr.UpperSnake(s.namespace) + "_" + snake
+	for _, k := range []string{s.name, snake, own} {
+		if v.isKey(k) || more[k] {
+			return k, true
+		}
+	}
+	if k := v.onlyKeyEnding("_"+snake, more); k != "" {
+		return k, true
+	}
+	return own, false
+}
+
+// onlyKeyEnding gives the one bind key with that ending, or "". more are keys to be taken for
+// declared.
+func (v *variables) onlyKeyEnding(suffix string, more map[string]bool) string {
+	found, n := "", 0
 	for key := range v.keys {
 		if strings.HasSuffix(key, suffix) {
-			if found != "" {
-				return ""
-			}
 			found = key
+			n++
 		}
+	}
+	for key := range more {
+		if strings.HasSuffix(key, suffix) && !v.isKey(key) {
+			found = key
+			n++
+		}
+	}
+	if n != 1 {
+		return ""
 	}
 	return found
 }

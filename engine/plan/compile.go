@@ -24,9 +24,11 @@ func compile(doc *spec.Document, explain bool) (unit *Unit, list diag.List) {
 		}
 	}()
 	c := &compiler{
-		doc:    doc,
-		unit:   &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value},
-		faults: map[string]int{}, more: map[int]int{}, explain: explain,
+		doc:     doc,
+		unit:    &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value},
+		faults:  map[string]int{},
+		more:    map[int]int{},
+		explain: explain,
 	}
 	c.vars.init(c)
 	c.consume()
@@ -74,6 +76,7 @@ type fault struct {
 	message string
 	hint    string
 	related []diag.Related
+	repair  func() []diag.Edit // what mends it, if that can be written; asked when it is reported
 }
 
 func faultf(code diag.Code, rule string, span diag.Span, format string, args ...any) *fault {
@@ -95,7 +98,7 @@ func (c *compiler) refuse(u diag.Unit, at diag.Span, what string, f *fault) *Ref
 	} else {
 		d := diag.Diagnostic{
 			Code: f.code, Severity: diag.Error, Rule: f.rule, Span: f.span, Path: f.path, Unit: u,
-			Message: f.message, Hint: f.hint, Related: f.related,
+			Message: f.message, Hint: f.hint, Related: f.related, Fixes: f.fixes(),
 		}
 		if at != f.span && at.Start.IsValid() {
 			d.Related = append(slices.Clone(d.Related), diag.Related{Span: at, Message: what + " is not served"})
@@ -135,7 +138,7 @@ func (c *compiler) note(sev diag.Severity, u diag.Unit, f *fault) {
 	c.faults[key] = len(c.list)
 	c.list.Add(diag.Diagnostic{
 		Code: f.code, Severity: sev, Rule: f.rule, Span: f.span, Path: f.path, Unit: u,
-		Message: f.message, Hint: f.hint, Related: f.related,
+		Message: f.message, Hint: f.hint, Related: f.related, Fixes: f.fixes(),
 	})
 }
 
@@ -161,6 +164,7 @@ func (c *compiler) finish() {
 	if declared == 0 {
 		c.nothingExposed()
 	}
+	c.fixVariables()
 	c.vars.settle()
 	c.listConsumed()
 }

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -139,7 +138,7 @@ func (c *compiler) readOperation(op *consumed, replacing bool) {
 	c.readBase(op)
 	op.fillAuthPath()
 	op.fail(auth)
-	op.placeParameters()
+	c.placeParameters(op)
 }
 
 // fail keeps the first reason why the operation cannot be called.
@@ -320,7 +319,7 @@ func (op *consumed) pathSlot(name string) *slot {
 
 // placeParameters drops what constants and authentication fill already and refuses path
 // parameters that have no place (contract A5, C4, C5, C6).
-func (op *consumed) placeParameters() {
+func (c *compiler) placeParameters(op *consumed) {
 	for _, s := range op.slots {
 		for _, k := range op.constants {
 			if k.in == s.in && sameSlotName(s.in, k.name, s.name) {
@@ -334,7 +333,7 @@ func (op *consumed) placeParameters() {
 			f := faultf(diag.CodePathParamWithoutSlot, "C6", s.span(), "path parameter %s has no placeholder in %s %s", s.name, op.method, op.wire)
 			if path, ok := op.likelyPath(s.name); ok {
 				f.rule = "C6b"
-				f.hintf("write path: %s", path)
+				f.hintf("write path: %s", path).mendedBy(func() []diag.Edit { return c.lostSubPath(op, s.name) })
 			} else {
 				f.hintf("put {%s} where it belongs in the path", s.name)
 			}
@@ -355,43 +354,6 @@ func (s *slot) nameSpan() diag.Span {
 		return placeOr(s.decl.Name.Span(), s.decl.Span)
 	}
 	return diag.Span{}
-}
-
-// likelyPath suggests the sub-path that a generator lost: the name is a verb and the
-// singular of the last segment (contract C6b).
-func (op *consumed) likelyPath(param string) (string, bool) {
-	switch op.method {
-	case "GET", "PUT", "PATCH", "DELETE":
-	default:
-		return "", false
-	}
-	wire, _, _ := strings.Cut(op.wire, "?")
-	wire = strings.TrimSuffix(wire, "/")
-	last := expr.Fold(wire[strings.LastIndexByte(wire, '/')+1:])
-	noun := afterVerb(op.name)
-	if noun == "" || !slices.Contains(plurals(noun), last) {
-		return "", false
-	}
-	return wire + "/{" + param + "}", true
-}
-
-// afterVerb gives what follows the first word of a name, folded: of get-team_member and
-// getTeamMember it is teammember.
-func afterVerb(name string) string {
-	for i, r := range name {
-		if i > 0 && (r < 'a' || r > 'z') {
-			return expr.Fold(name[i:])
-		}
-	}
-	return ""
-}
-
-func plurals(noun string) []string {
-	out := []string{noun + "s", noun + "es"}
-	if s, ok := strings.CutSuffix(noun, "y"); ok {
-		out = append(out, s+"ies")
-	}
-	return out
 }
 
 func sameSlotName(in, a, b string) bool {

@@ -106,7 +106,8 @@ func (b *builder) output(o *spec.Output, top bool) (*output, *fault) {
 			return &output{kind: outputConst, literal: &x, typ: typ}, f
 		}
 		mapping = text
-		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "R1", text.Span(), "value %s is read as a mapping", text.Value).hintf("write mapping: %s", text.Value))
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "R1", text.Span(), "value %s is read as a mapping", text.Value).hintf("write mapping: %s", text.Value).
+			mendedBy(func() []diag.Edit { return o.Node.RenameKey("value", "mapping") }))
 	}
 	path, err := expr.ParseJSONPath(mapping.Value)
 	if err != nil {

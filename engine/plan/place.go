@@ -33,7 +33,8 @@ func (b *builder) pairLost() *fault {
 	b.fed[lost[0]] = true
 	b.why.fed(open[0].name, "I6", b.x.decl.Span)
 	b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "I6", b.x.decl.Span, "input %s of %s is taken for %s, the only path parameter of %s without a source", lost[0], b.x.title(), open[0].name, b.op.label()).
-		hintf("write with: {%s: %s.%s}", open[0].name, b.x.kind.prefix(), lost[0]))
+		hintf("write with: {%s: %s.%s}", open[0].name, b.x.kind.prefix(), lost[0]).
+		mendedBy(func() []diag.Edit { return b.writeWith(open[0].name, lost[0]) }))
 	return nil
 }
 

@@ -72,7 +72,7 @@ func (c *compiler) pick(ns *namespace, name string, at spec.Text, x *exposed) (*
 	}
 	if how != "" {
 		c.note(diag.Warning, diag.Unit{}, faultf(diag.CodeApproximateName, "K3", at.Span(), "call %s is read as %s, since %s", at.Value, found[0].label(), how).
-			hintf("write call: %s", found[0].label()))
+			hintf("write call: %s", found[0].label()).mendedBy(func() []diag.Edit { return renameCall(at, found) }))
 	}
 	return c.single(found, at, x)
 }
@@ -175,7 +175,7 @@ func (c *compiler) assumeNamespace(rule string, ns *namespace, name string, at s
 	op, f := c.pick(ns, name, at, x)
 	if f == nil {
 		c.note(diag.Warning, diag.Unit{}, faultf(diag.CodeApproximateName, rule, at.Span(), "call %s is read as %s", at.Value, op.label()).
-			hintf("write call: %s", op.label()))
+			hintf("write call: %s", op.label()).mendedBy(func() []diag.Edit { return c.rewriteAssumed(rule, at, ns, op) }))
 	}
 	return op, f
 }

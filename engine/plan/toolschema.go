@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"capd/engine/diag"
 	"capd/engine/expr"
 	"capd/engine/spec"
 )
@@ -64,7 +63,7 @@ func (b *builder) inputSchema() []byte {
 	if b.x.kind != MCP {
 		return nil
 	}
-	var props []*property
+	var props, added []*property
 	for i := range b.x.declared {
 		if d := &b.x.declared[i]; b.isReached(d.name) || !b.excused[expr.Fold(d.name)] {
 			props = append(props, b.declaredProperty(d))
@@ -86,8 +85,6 @@ func (b *builder) inputSchema() []byte {
 			if !p.required && !b.fed[p.name] {
 				continue
 			}
-			b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "M1", b.x.decl.Span, "%s does not declare the input %s, which %s needs; it is added", b.x.title(), name, b.op.label()).
-				hintf("add it to inputParameters"))
 		}
 		q := *p
 		q.name = name
@@ -95,7 +92,11 @@ func (b *builder) inputSchema() []byte {
 			q.typ, q.description, q.items, q.enum = "object", "", nil, nil
 		}
 		props = append(props, &q)
+		if len(b.x.declared) > 0 {
+			added = append(added, &q)
+		}
 	}
+	b.noteAdded(added)
 	if b.implicit != nil && indexProperty(props, "body") < 0 {
 		props = append(props, b.implicit)
 	}

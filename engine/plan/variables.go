@@ -16,6 +16,8 @@ type variables struct {
 	keys       map[string]*bindKey            // by key, of any namespace: the first wins
 	qualified  map[string]map[string]*bindKey // by namespace, then key
 	used       map[string]*Variable           // by environment variable
+	open       []openVariable                 // used and not declared
+	servers    []serverName                   // what names in base URIs were taken for
 }
 
 type bindKey struct {
@@ -106,7 +108,7 @@ func (v *variables) find(name string, at diag.Span, where usage) (*Variable, *fa
 		b = v.keys[key]
 	}
 	if b == nil {
-		return v.undeclared(key, at, where)
+		return v.undeclared(ns, key, at, where)
 	}
 	if b.located {
 		return nil, faultf(diag.CodeUnsupportedFeature, "V1", at, "variable %s is bound to a location other than the environment, which is not supported yet", key)
@@ -120,19 +122,22 @@ func (v *variables) find(name string, at diag.Span, where usage) (*Variable, *fa
 
 // undeclared reads a SCREAMING_SNAKE name from the environment where that is what authors
 // mean, and refuses it elsewhere (contract V2).
-func (v *variables) undeclared(name string, at diag.Span, where usage) (*Variable, *fault) {
+func (v *variables) undeclared(ns, name string, at diag.Span, where usage) (*Variable, *fault) {
 	if where == elsewhere || !expr.IsScreaming(name) {
 		f := faultf(diag.CodeUndeclaredVariable, "V2", at, "variable %s is not declared in binds", name)
 		if near, ok := diag.Nearest(name, sortedKeys(v.keys)); ok {
 			return nil, f.hintf("did you mean %s?", near)
 		}
+		v.open = append(v.open, openVariable{ns, name, f})
 		return nil, f.hintf("declare it: binds: [{namespace: env, keys: {%s: %s}}]", name, name)
 	}
 	got, f := v.use(name, &Variable{Name: name, Key: name, Span: at}, at, where)
 	if f == nil {
-		v.c.note(diag.Warning, diag.Unit{}, faultf(diag.CodeUndeclaredVariable, "V2", got.Span,
+		open := faultf(diag.CodeUndeclaredVariable, "V2", got.Span,
 			"variable %s is not declared in binds; the environment variable of that name is used", name).
-			hintf("declare it: binds: [{namespace: env, keys: {%s: %s}}]", name, name))
+			hintf("declare it: binds: [{namespace: env, keys: {%s: %s}}]", name, name)
+		v.c.note(diag.Warning, diag.Unit{}, open)
+		v.open = append(v.open, openVariable{ns, name, open})
 	}
 	return got, f
 }

@@ -110,7 +110,7 @@ func (b *builder) withKey(key spec.Text, value *spec.Value) *fault {
 		b.feed(near, x)
 		b.why.fed(near, "W4", value.Span())
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeApproximateName, "W4", key.Span(), "with.%s is read as %s, the input of %s with that spelling", name, near, b.op.label()).
-			hintf("write %s", near))
+			hintf("write %s", near).mendedBy(func() []diag.Edit { return b.x.decl.With.RenameKey(name, near) }))
 		return nil
 	}
 	return b.unboundKey(key, value, x)
@@ -202,7 +202,8 @@ func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fa
 		}
 		b.pairs = append(b.pairs, queryPart{name, x})
 		b.why.unbound(name, value.Span())
-		b.c.note(diag.Warning, b.x.unit, b.undeclared(faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a query parameter", name, b.op.label()), name, "query"))
+		b.c.note(diag.Warning, b.x.unit, b.undeclared(faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a query parameter", name, b.op.label()), name, "query").
+			mendedBy(func() []diag.Edit { return b.op.declareQuery(name) }))
 		return nil
 	case implicit:
 		b.extra = append(b.extra, member{name, x})

@@ -217,6 +217,7 @@ type Value struct {
 	Members []Member // of a Map, in order
 
 	style  scalarStyle
+	shared bool  // it has an anchor, or stands where an alias or a merge key put it
 	start  int32 // byte offset, behind an anchor or a tag
 	index  int32 // place in the parent when that is a List, else -1
 	key    string

@@ -22,6 +22,9 @@ func (p *parser) document(root *Value) *Document {
 		return nil
 	}
 	p.ikanos = key.Key.Value == "ikanos"
+	if p.cut != nil {
+		p.src.tail = int(lastNode(root).start)
+	}
 	p.keys(root, rootKeys, rootSilent)
 	p.keys(capability, capabilityKeys, capabilitySilent)
 	d := &Document{File: p.src.file, Root: key.Key, Version: key.Value.AsText(), tree: root}
@@ -61,6 +64,7 @@ func (p *parser) notACapability(root *Value, key *Member, capability *Value) {
 	}
 	span := root.Span()
 	span.End = diag.Pos{}
+	var fixes []diag.Edit
 	message, hint := "no 'naftiko: <version>' with a 'capability:' mapping (found "+root.Kind.String()+")", ""
 	switch {
 	case key != nil && capability != nil:
@@ -71,14 +75,14 @@ func (p *parser) notACapability(root *Value, key *Member, capability *Value) {
 	case root.Kind == Map:
 		names, near := rootNames(root)
 		message = "no 'naftiko: <version>' with a 'capability:' mapping (found root keys " + shortList(names) + ")"
-		hint = near
+		hint, fixes = near, fixRoot(root)
 	}
 	if p.cut != nil {
 		hint = p.cut.fullText()
 	}
 	p.fatal = true
 	p.add(diag.Diagnostic{
-		Code: diag.CodeNotACapability, Severity: diag.Error, Span: span, Rule: "L2", Message: message, Hint: hint,
+		Code: diag.CodeNotACapability, Severity: diag.Error, Span: span, Rule: "L2", Message: message, Hint: hint, Fixes: fixes,
 	})
 }
 

@@ -24,8 +24,10 @@ func (p *parser) collection(list *Value, key, what string, s diag.Severity) []en
 	case list.Kind == List:
 		return p.listForm(list, what, s)
 	case list.Kind == Map && isEntry(list):
-		p.report(diag.CodeWrongType, diag.Warning, list, "put a dash in front of it",
+		d := problem(diag.CodeWrongType, diag.Warning, list, "put a dash in front of it",
 			"%s is one %s entry, expected a list; it is read as a list of one", key, what)
+		d.Fixes = list.asList()
+		p.add(d)
 		return []entry{{name: p.text(list, "name"), value: list, span: list.Span()}}
 	case list.Kind == Map:
 		return p.mapForm(list, what, s)

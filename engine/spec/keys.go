@@ -78,11 +78,14 @@ func (p *parser) nearMisses(v *Value, legal string) {
 // severity then reports nothing.
 func (p *parser) unknownKey(v *Value, key Text, legal string, s diag.Severity) {
 	hint := ""
+	var fixes []diag.Edit
 	if near, ok := diag.Nearest(key.Value, strings.Fields(legal)); ok && v.Get(near) == nil {
-		s, hint = diag.Warning, "did you mean "+quote(near)+"?"
+		s, hint, fixes = diag.Warning, "did you mean "+quote(near)+"?", v.RenameKey(key.Value, near)
 	}
 	if s != 0 {
-		p.report(diag.CodeUnknownKey, s, key.node, hint, "key %s means nothing here and is ignored", quote(key.Value))
+		d := problem(diag.CodeUnknownKey, s, key.node, hint, "key %s means nothing here and is ignored", quote(key.Value))
+		d.Fixes = fixes
+		p.add(d)
 	}
 }
 

@@ -50,7 +50,9 @@ func (p *parser) bareBraces(v *Value) *Value {
 func (p *parser) unquoted(v *Value) {
 	d := problem(diag.CodeWrongType, diag.Warning, v, "put it in quotes",
 		"braces without quotes are a mapping to YAML, it is read as the text %s", quote(v.Text))
-	d.Fixes = []diag.Edit{{Span: d.Span, New: "'" + strings.ReplaceAll(v.Text, "'", "''") + "'"}}
+	if v.isEditable(int(v.start)) {
+		d.Fixes = []diag.Edit{{Span: d.Span, New: quotedText(v.Text)}}
+	}
 	p.add(d)
 }
 
@@ -93,7 +95,7 @@ func (p *parser) named(v *Value) *Value {
 		if slices.Contains(booleanNames(k.Text), name) && v.Get(name) == nil {
 			d := problem(diag.CodeAssumed, diag.Warning, k, "write the key as '"+name+"', in quotes",
 				"key %s is a boolean, it is read as the name %s that its value refers to", quote(k.Text), quote(name))
-			d.Rule, d.Fixes = "Y2", []diag.Edit{{Span: d.Span, New: "'" + name + "'"}}
+			d.Rule, d.Fixes = "Y2", m.Key.Rewrite(name)
 			p.add(d)
 			m.Key.Value = name
 		}

@@ -137,8 +137,10 @@ func (p *parser) tristate(v *Value, key string, absent Tristate) Tristate {
 	if child.Kind == String || child.Kind == Number {
 		found = quote(child.Text)
 	}
-	p.report(diag.CodeWrongType, diag.Warning, child, "write true or false without quotes",
+	d := problem(diag.CodeWrongType, diag.Warning, child, "write true or false without quotes",
 		"%s is %s, expected true or false", key, found)
+	d.Fixes = child.asBoolean()
+	p.add(d)
 	return absent
 }
 

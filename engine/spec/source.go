@@ -16,6 +16,7 @@ type source struct {
 	lines []int32 // where lines start as an editor counts them: after LF, CRLF or CR
 	marks []int32 // where lines start as yaml.v3 counts them: also after NEL, LS and PS
 	runes []int32 // code points before every runeStep bytes; nil when the text is ASCII
+	tail  int     // offset of the node at which a text was cut off; 0 when it is whole
 }
 
 // runeStep is the distance of the checkpoints that make columns of long lines cheap.

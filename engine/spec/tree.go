@@ -77,10 +77,11 @@ func (m *measurer) measure(n *yaml.Node) size {
 
 // value turns a node into a value below parent: item index of a list, or key of a mapping.
 func (p *parser) value(n *yaml.Node, parent *Value, index int, key string) *Value {
+	alias := n.Kind == yaml.AliasNode
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	v := &Value{src: p.src, parent: parent, index: int32(index), key: key}
+	v := &Value{src: p.src, parent: parent, index: int32(index), key: key, shared: alias || n.Anchor != ""}
 	v.start = int32(p.contentStart(n))
 	if n.Kind == yaml.MappingNode && p.bareTemplate(n, v) {
 		return v
@@ -181,6 +182,7 @@ func (p *parser) members(n *yaml.Node, v *Value) {
 }
 
 func (p *parser) member(key, value *yaml.Node, v *Value, seen map[string]*Value) {
+	alias := key.Kind == yaml.AliasNode
 	for key.Kind == yaml.AliasNode {
 		key = key.Alias
 	}
@@ -189,7 +191,7 @@ func (p *parser) member(key, value *yaml.Node, v *Value, seen map[string]*Value)
 			"a key is a %s, expected text", kindOf(key))
 		return
 	}
-	k := &Value{src: p.src, parent: v, index: -1, key: key.Value}
+	k := &Value{src: p.src, parent: v, index: -1, key: key.Value, shared: alias || key.Anchor != ""}
 	k.start = int32(p.contentStart(key))
 	p.scalar(key, k)
 	if first := seen[k.Text]; first != nil {
@@ -226,6 +228,7 @@ func (p *parser) merge(n *yaml.Node, v *Value, seen map[string]*Value) {
 			if seen[m.Key.Value] == nil {
 				seen[m.Key.Value] = m.Key.node
 				m.Value.parent = v
+				m.Key.node.shared, m.Value.shared = true, true
 				v.Members = append(v.Members, m)
 			}
 		}
