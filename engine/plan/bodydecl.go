@@ -16,7 +16,6 @@ type bodyDecl struct {
 	data     *spec.Value // B1: decides the body; nil when it does not
 	typ      spec.Text
 	fallback string // B5: {} or [] when data was given so
-	vars     []templateVar
 }
 
 // templateVar is an input that a template names.

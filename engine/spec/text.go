@@ -24,14 +24,15 @@ func (t Text) Sub(i, j int) diag.Span {
 	}
 	i = max(0, min(i, len(t.Value)))
 	j = max(i, min(j, len(t.Value)))
-	start, end := d.body, d.body
+	start := d.body
 	switch {
 	case i < len(d.from):
 		start = int(d.from[i])
 	case i > 0:
 		start = int(d.to[i-1])
 	}
-	if end = start; j > i {
+	end := start
+	if j > i {
 		end = int(d.to[j-1])
 	}
 	return t.node.src.span(start, end)
