@@ -251,32 +251,10 @@ func (b *builder) varSource(name string) expression {
 
 // dataValue compiles a piece of a body template, or a parameter's own value.
 func (b *builder) dataValue(v *spec.Value, format string) (expression, *fault) {
-	switch v.Kind {
-	case spec.String:
+	if v.Kind == spec.String {
 		return b.dataString(v.AsText(), format)
-	case spec.List:
-		x := expression{kind: exprList}
-		for _, item := range v.Items {
-			e, f := b.dataValue(item, "")
-			if f != nil {
-				return x, f
-			}
-			x.parts = append(x.parts, e)
-		}
-		return x, nil
-	case spec.Map:
-		x := expression{kind: exprObject}
-		for _, m := range v.Members {
-			e, f := b.dataValue(m.Value, "")
-			if f != nil {
-				return x, f
-			}
-			x.names = append(x.names, m.Key.Value)
-			x.parts = append(x.parts, e)
-		}
-		return x, nil
 	}
-	return literalExpr(scalar(v)), nil
+	return compose(v, func(t spec.Text) (expression, *fault) { return b.dataString(t, "") })
 }
 
 // dataString compiles a string of a body. When the whole body is one string, its values are

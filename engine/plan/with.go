@@ -275,32 +275,43 @@ func (b *builder) isImplicit() bool {
 
 // value compiles what stands behind a key of with (contract E1, W3).
 func (b *builder) value(v *spec.Value, member bool) (expression, *fault) {
+	if v.Kind == spec.String {
+		return b.withString(v.AsText(), member)
+	}
+	return compose(v, func(t spec.Text) (expression, *fault) { return b.withString(t, false) })
+}
+
+// compose compiles a value whose strings are compiled by leaf; numbers, booleans and null
+// are literals.
+func compose(v *spec.Value, leaf func(spec.Text) (expression, *fault)) (expression, *fault) {
+	var x expression
 	switch v.Kind {
 	case spec.String:
-		return b.withString(v.AsText(), member)
+		return leaf(v.AsText())
 	case spec.List:
-		x := expression{kind: exprList}
-		for _, item := range v.Items {
-			e, f := b.value(item, false)
-			if f != nil {
-				return x, f
-			}
-			x.parts = append(x.parts, e)
-		}
-		return x, nil
+		x.kind = exprList
 	case spec.Map:
-		x := expression{kind: exprObject}
-		for _, m := range v.Members {
-			e, f := b.value(m.Value, false)
-			if f != nil {
-				return x, f
-			}
-			x.names = append(x.names, m.Key.Value)
-			x.parts = append(x.parts, e)
-		}
-		return x, nil
+		x.kind = exprObject
+	default:
+		return literalExpr(scalar(v)), nil
 	}
-	return literalExpr(scalar(v)), nil
+	add := func(v *spec.Value) *fault {
+		e, f := compose(v, leaf)
+		x.parts = append(x.parts, e)
+		return f
+	}
+	for _, item := range v.Items {
+		if f := add(item); f != nil {
+			return x, f
+		}
+	}
+	for _, m := range v.Members {
+		x.names = append(x.names, m.Key.Value)
+		if f := add(m.Value); f != nil {
+			return x, f
+		}
+	}
+	return x, nil
 }
 
 // scalar gives a literal's JSON value.
