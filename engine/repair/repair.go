@@ -48,7 +48,7 @@ var ErrUnsettled = errors.New("the repairs do not come to an end")
 // Fix repairs a text. The error is [ErrUnsettled] or an edit that does not fit the text, both
 // faults of capd.
 func Fix(file string, text []byte, o Options) (*Result, error) {
-	f := &fixer{file: file, options: o, given: bytes.Clone(text), hopeless: map[string]bool{}}
+	f := &fixer{file: file, options: o, hopeless: map[string]bool{}}
 	now := f.read(text)
 	for range maxRounds {
 		group := f.choose(now)
@@ -68,7 +68,6 @@ func Fix(file string, text []byte, o Options) (*Result, error) {
 type fixer struct {
 	file     string
 	options  Options
-	given    []byte
 	fixed    diag.List
 	hopeless map[string]bool // repairs that made things worse
 }
@@ -156,6 +155,7 @@ func (f *fixer) round(s *state, group diag.List) (*state, error) {
 		return errors.Join(try(more[:half]), try(more[half:]))
 	}
 	err := try(group)
+	made.Sort()
 	f.fixed = append(f.fixed, made...)
 	return now, err
 }

@@ -59,7 +59,8 @@ func versionKey(root *Value) *Member {
 func isVersion(v *Value) bool { return v.Kind == String || v.Kind == Number }
 
 func (p *parser) notACapability(root *Value, key *Member, capability *Value) {
-	if key != nil && capability == nil && p.section(root) {
+	names, misspelled, near := rootNames(root)
+	if key != nil && capability == nil && near == "" && p.section(root) {
 		return
 	}
 	span := root.Span()
@@ -73,9 +74,11 @@ func (p *parser) notACapability(root *Value, key *Member, capability *Value) {
 		v := badVersion(root)
 		span, message = v.Span(), v.key+" is "+v.Kind.String()+", expected a version such as 1.0.0-alpha2"
 	case root.Kind == Map:
-		names, near := rootNames(root)
 		message = "no 'naftiko: <version>' with a 'capability:' mapping (found root keys " + shortList(names) + ")"
 		hint, fixes = near, fixRoot(root)
+		if misspelled != nil {
+			span = misspelled.Span()
+		}
 	}
 	if p.cut != nil {
 		hint = p.cut.fullText()
@@ -108,16 +111,18 @@ func (p *parser) section(root *Value) bool {
 	return false
 }
 
-// rootNames gives the root keys, and a hint if one of them is almost one that is missing.
-func rootNames(root *Value) (names []string, hint string) {
+// rootNames gives the root keys, and if one of them is almost one that is missing, that one
+// and a hint.
+func rootNames(root *Value) (names []string, misspelled *Value, hint string) {
 	for i := range root.Members {
 		k := root.Members[i].Key.Value
 		names = append(names, k)
 		if near, ok := diag.Nearest(k, []string{"naftiko", "ikanos", "capability"}); ok && hint == "" && root.Get(near) == nil {
 			hint = "did you mean " + quote(near) + " instead of " + quote(k) + "?"
+			misspelled = root.Members[i].Key.node
 		}
 	}
-	return names, hint
+	return names, misspelled, hint
 }
 
 // shortList joins names for a message, the first few of them.

@@ -175,11 +175,21 @@ func (s *source) indentAt(off int) (int, bool) {
 
 // layout gives how the lines around the value are written.
 func (v *Value) layout() layout {
-	l := layout{br: "\n", dash: v.dashIndent()}
-	if i := strings.IndexByte(v.src.text, '\n'); i > 0 && v.src.text[i-1] == '\r' {
-		l.br = "\r\n"
+	return layout{br: v.src.lineBreak(int(v.start)), dash: v.dashIndent()}
+}
+
+// lineBreak gives the break of the line that holds offset off, or of the one before.
+func (s *source) lineBreak(off int) string {
+	start, end := s.lineAt(off)
+	br := s.text[end : end+breakAt(s.text, end)]
+	if br == "" && start > 0 {
+		_, before := s.lineAt(start - 1)
+		br = s.text[before:start]
 	}
-	return l
+	if br != "\r\n" && br != "\r" {
+		return "\n"
+	}
+	return br
 }
 
 // dashIndent gives how much deeper than their keys the lists around the value stand.

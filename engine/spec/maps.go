@@ -253,7 +253,8 @@ func (t *turn) block(key *Member) bool {
 	if dash <= column { // a key must stand deeper than the one above it, a dash need not
 		t.by = column + step - dash
 	}
-	t.from, t.to = src.lineOf(int(list.start)), src.lineOf(end)+1
+	// Comments between the key and the first element belong to the list.
+	t.from, t.to = src.lineOf(int(key.Key.node.start))+1, src.lineOf(end)+1
 	for i := range list.Items {
 		if !t.element(i) {
 			return false

@@ -72,7 +72,7 @@ func (s *speller) apiKey(a *Value, t Text) {
 	if t.Value != "apikey" {
 		edits = append(edits, t.Rewrite("apikey")...)
 	}
-	s.add(a, edits, "this authentication is written in another way: key is the name, value the value, placement the place")
+	s.add(a, edits, "an apikey is written with the words key, value and placement")
 }
 
 func firstSet(v *Value, keys ...string) string {
