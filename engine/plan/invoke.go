@@ -2,9 +2,7 @@ package plan
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -88,10 +86,6 @@ func (op *Operation) Unit() *Unit { return op.unit }
 // Call gives the upstream call; nil for an operation that needs no upstream.
 func (op *Operation) Call() *Call { return op.call }
 
-// errorScan is how much of an upstream's error body is searched for this call's own
-// secrets (decision D10).
-const errorScan = 64 << 10
-
 // Invoke renders the upstream request, sends it and shapes the answer. The error is an
 // *[Error]. The caller closes the result's body.
 func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
@@ -171,14 +165,15 @@ func (op *Operation) constant(s *scope) (*Result, error) {
 func (op *Operation) result(r *run) (*Result, error) {
 	last := r.results[len(r.results)-1]
 	req, resp := last.request, last.response
+	mask := newMasker(req.Secrets)
 	res := &Result{
-		Kind: Passthrough, Status: resp.Status, Header: resp.Header, Body: resp.Body,
+		Kind: Passthrough, Status: resp.Status, Header: mask.header(resp.Header), Body: resp.Body,
 		MediaType: resp.Get("Content-Type"), FromUpstream: true, Method: req.Method,
 	}
 	switch {
-	case resp.Status >= 400:
-		return res, maskBody(res, resp, req)
-	case op.output == nil || resp.Status < 200 || resp.Status > 299:
+	case resp.Status < 200 || resp.Status > 299:
+		return res, maskBody(res, resp, mask)
+	case op.output == nil:
 		return res, nil
 	}
 	return op.shape(res, r.scope, r.in.Bound.opts.MaxUpstreamBody)
@@ -240,10 +235,7 @@ func readAll(b Body, limit int64) ([]byte, error) {
 	}
 	raw, err := io.ReadAll(r)
 	if err != nil {
-		if e := AsError(err); e.Code != CodeInternal {
-			return nil, e
-		}
-		return nil, &Error{Code: CodeUpstreamFailed, Message: "the upstream's answer broke off", Cause: err}
+		return nil, asUpstreamError(err)
 	}
 	if limit > 0 && int64(len(raw)) > limit {
 		return nil, tooLarge
@@ -251,70 +243,10 @@ func readAll(b Body, limit int64) ([]byte, error) {
 	return raw, nil
 }
 
-// maskBody hides this call's own secrets in a small error body: upstreams like to repeat
-// the credential they did not accept. A gzip body is decoded for it.
-func maskBody(res *Result, resp *Response, req *Request) error {
-	if len(req.Secrets) == 0 || res.Body.IsEmpty() || res.Body.Len > errorScan {
-		return nil
+// asUpstreamError gives the error of a body that could not be read to its end.
+func asUpstreamError(err error) *Error {
+	if e := AsError(err); e.Code != CodeInternal {
+		return e
 	}
-	head := res.Body.Bytes
-	if res.Body.Stream != nil {
-		var err error
-		if head, err = io.ReadAll(io.LimitReader(res.Body.Stream, errorScan+1)); err != nil {
-			_ = res.Body.Close()
-			return AsError(err)
-		}
-		if len(head) > errorScan { // too large to search: hand it on as it comes
-			res.Body.Stream = &rejoined{io.MultiReader(bytes.NewReader(head), res.Body.Stream), res.Body.Stream}
-			return nil
-		}
-		_ = res.Body.Close()
-	}
-	if encoding := resp.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		plain, ok := gunzip(encoding, head)
-		if !ok {
-			// It cannot be searched, so it cannot be shown: only the status passes.
-			res.Header, res.Body, res.MediaType = dropEntityHeaders(res.Header), Body{}, ""
-			return nil
-		}
-		head = plain
-		res.Header = dropHeader(dropHeader(res.Header, "Content-Encoding"), "Content-Length")
-	}
-	masked := req.Mask(string(head))
-	if len(masked) != len(head) {
-		res.Header = dropHeader(res.Header, "Content-Length")
-	}
-	res.Body = BytesBody([]byte(masked))
-	return nil
-}
-
-// gunzip decodes a gzip body. ok is false when it is in another encoding, is broken, or
-// unpacks to more than sixteen times what is searched.
-func gunzip(encoding string, b []byte) (plain []byte, ok bool) {
-	if !strings.EqualFold(encoding, "gzip") && !strings.EqualFold(encoding, "x-gzip") {
-		return nil, false
-	}
-	zr, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
-		return b, errors.Is(err, gzip.ErrHeader) // plain text under a wrong name
-	}
-	const limit = 16 * errorScan
-	plain, err = io.ReadAll(io.LimitReader(zr, limit+1))
-	return plain, err == nil && len(plain) <= limit
-}
-
-func dropHeader(header []Field, name string) []Field {
-	out := make([]Field, 0, len(header))
-	for _, f := range header {
-		if !strings.EqualFold(f.Name, name) {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-// rejoined is a stream whose beginning was read already.
-type rejoined struct {
-	io.Reader
-	io.Closer
+	return &Error{Code: CodeUpstreamFailed, Message: "the upstream's answer broke off", Cause: err}
 }

@@ -45,6 +45,9 @@ func (s Secret) forms() []string {
 	if len(s.value) < 4 {
 		return nil
 	}
+	if strings.IndexFunc(s.value, func(r rune) bool { return r >= 0x80 || !isUnreserved(byte(r)) }) < 0 {
+		return []string{s.value} // it is spelled alike everywhere
+	}
 	plain := string(appendEscaped(nil, s.value))
 	escaped, _ := json.Marshal(s.value) // <, > and & as \u00XX
 	out := []string{s.value}

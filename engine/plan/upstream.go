@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -132,19 +131,7 @@ func (r *Request) MaskedURL() string { return r.Mask(r.URL()) }
 
 // Mask hides this request's own secrets in s, as they are and as they stand in a URL, in
 // JSON and in basic authentication.
-func (r *Request) Mask(s string) string {
-	var forms []string
-	for _, v := range r.Secrets {
-		forms = append(forms, v.forms()...)
-	}
-	// The longest first, so that a secret inside another one does not break that one up.
-	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
-	pairs := make([]string, 0, 2*len(forms))
-	for _, form := range forms {
-		pairs = append(pairs, form, Masked)
-	}
-	return strings.NewReplacer(pairs...).Replace(s)
-}
+func (r *Request) Mask(s string) string { return newMasker(r.Secrets).text(s) }
 
 // Format prints method, URL, headers and the size of the body, secrets hidden.
 func (r Request) Format(f fmt.State, _ rune) {

@@ -1,0 +1,189 @@
+package plan
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"slices"
+	"strings"
+)
+
+// A masker hides the secrets of one request in what is shown of it and of its answer.
+type masker struct {
+	forms   []string // the longest first, so that a secret inside another one does not break that one up
+	longest int
+}
+
+func newMasker(secrets []Secret) *masker {
+	m := &masker{}
+	for _, v := range secrets {
+		m.forms = append(m.forms, v.forms()...)
+	}
+	slices.SortFunc(m.forms, func(a, b string) int { return len(b) - len(a) })
+	if len(m.forms) > 0 {
+		m.longest = len(m.forms[0])
+	}
+	return m
+}
+
+func (m *masker) text(s string) string {
+	if !m.finds(s) {
+		return s
+	}
+	pairs := make([]string, 0, 2*len(m.forms))
+	for _, form := range m.forms {
+		pairs = append(pairs, form, Masked)
+	}
+	return strings.NewReplacer(pairs...).Replace(s)
+}
+
+func (m *masker) finds(s string) bool {
+	return slices.ContainsFunc(m.forms, func(form string) bool { return strings.Contains(s, form) })
+}
+
+// header gives the fields with every secret in a value hidden. The slice it was given stays
+// as it is.
+func (m *masker) header(fields []Field) []Field {
+	for i, f := range fields {
+		if !m.finds(f.Value) {
+			continue
+		}
+		out := slices.Clone(fields)
+		for j := i; j < len(out); j++ {
+			out[j].Value = m.text(out[j].Value)
+		}
+		return out
+	}
+	return fields
+}
+
+// maskReader hides secrets in a stream, also where they cross the pieces it comes in.
+type maskReader struct {
+	masker *masker
+	from   io.Reader
+	raw    []byte // read, not yet searched to the end
+	ready  []byte // searched, not yet handed on
+	piece  []byte
+	err    error
+}
+
+func (m *masker) reader(from io.Reader) io.Reader {
+	return &maskReader{masker: m, from: from, piece: make([]byte, 16<<10)}
+}
+
+func (r *maskReader) Read(p []byte) (int, error) {
+	for len(r.ready) == 0 {
+		if r.err != nil {
+			return 0, r.err
+		}
+		var n int
+		n, r.err = r.from.Read(r.piece)
+		r.raw = append(r.raw, r.piece[:n]...)
+		r.search(r.err != nil)
+	}
+	n := copy(p, r.ready)
+	r.ready = r.ready[n:]
+	return n, nil
+}
+
+// search moves to ready all that no secret can reach into any more.
+func (r *maskReader) search(last bool) {
+	safe := len(r.raw) - r.masker.longest + 1
+	if last {
+		safe = len(r.raw)
+	}
+	var out []byte
+	at := 0
+	for at < safe {
+		start, length := r.masker.next(r.raw[at:])
+		if start < 0 || at+start >= safe {
+			break
+		}
+		out = append(append(out, r.raw[at:at+start]...), Masked...)
+		at += start + length
+	}
+	if at < safe {
+		out = append(out, r.raw[at:safe]...)
+		at = safe
+	}
+	r.raw = append(r.raw[:0], r.raw[at:]...)
+	r.ready = out
+}
+
+// next gives the first secret in b: the longest of those that begin first.
+func (m *masker) next(b []byte) (start, length int) {
+	start = -1
+	for _, form := range m.forms {
+		if i := bytes.Index(b, []byte(form)); i >= 0 && (start < 0 || i < start) {
+			start, length = i, len(form)
+		}
+	}
+	return start, length
+}
+
+// errorScan is how much of a masked body is held, so that small ones keep a known length.
+const errorScan = 64 << 10
+
+// maskBody hides this call's own secrets in an answer that is no success: upstreams like to
+// repeat the credential they did not accept, or the URL they redirect from. A gzip body is
+// unpacked for it; what is packed otherwise cannot be searched, so it is not shown.
+func maskBody(res *Result, resp *Response, m *masker) error {
+	if len(m.forms) == 0 || res.Body.IsEmpty() {
+		return nil
+	}
+	stream := res.Body.Reader()
+	plain, ok := unpack(resp.Get("Content-Encoding"), stream)
+	if !ok {
+		_ = stream.Close()
+		res.Header, res.Body, res.MediaType = dropEntityHeaders(res.Header), Body{}, ""
+		return nil
+	}
+	res.Header = dropHeader(dropHeader(res.Header, "Content-Encoding"), "Content-Length")
+	masked := m.reader(plain)
+	head, err := io.ReadAll(io.LimitReader(masked, errorScan+1))
+	if err != nil {
+		_ = stream.Close()
+		return asUpstreamError(err)
+	}
+	if len(head) <= errorScan {
+		_ = stream.Close()
+		res.Body = BytesBody(head)
+		return nil
+	}
+	res.Body = Body{Stream: &rejoined{io.MultiReader(bytes.NewReader(head), masked), stream}, Len: -1}
+	return nil
+}
+
+// unpack gives the plain bytes of a body; ok is false when it is packed in a way that capd
+// does not know. What is only called gzip is read as it is.
+func unpack(encoding string, r io.Reader) (_ io.Reader, ok bool) {
+	switch strings.ToLower(encoding) {
+	case "", "identity":
+		return r, true
+	case "gzip", "x-gzip":
+		buffered := bufio.NewReader(r)
+		if magic, _ := buffered.Peek(2); string(magic) != "\x1f\x8b" {
+			return buffered, true
+		}
+		zr, err := gzip.NewReader(buffered)
+		return zr, err == nil
+	}
+	return nil, false
+}
+
+func dropHeader(header []Field, name string) []Field {
+	out := make([]Field, 0, len(header))
+	for _, f := range header {
+		if !strings.EqualFold(f.Name, name) {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// rejoined is a stream whose beginning was read already.
+type rejoined struct {
+	io.Reader
+	io.Closer
+}
