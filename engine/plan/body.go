@@ -40,6 +40,11 @@ type member struct {
 	value expression
 }
 
+// passes reports whether the caller's own bytes are the body.
+func (p *bodyPlan) passes() bool {
+	return p.template == nil && p.whole == nil && p.inbound && len(p.members)+len(p.auth) == 0
+}
+
 // render gives the body and its Content-Type; an empty body has none.
 func (p *bodyPlan) render(s *scope, args *Args) (Body, string, *Error) {
 	value := p.value(s, args)
@@ -73,7 +78,7 @@ func (p *bodyPlan) value(s *scope, args *Args) *any {
 		}
 	case p.whole != nil:
 		v = p.whole.eval(s)
-	case p.inbound && len(p.members)+len(p.auth) == 0:
+	case p.passes():
 		return nil
 	case p.inbound && !args.body.IsEmpty():
 		v = args.inbound

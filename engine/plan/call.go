@@ -44,13 +44,16 @@ type pathPart struct {
 type queryPart struct {
 	name  string
 	value expression
+	auth  bool // the value authenticates, so it must not be empty
 }
 
 type headerPart struct {
 	name   string
 	prefix string // put before the value unless it is there: "Bearer "
 	value  expression
-	secret bool
+	secret bool   // the value is, or holds, a secret
+	auth   bool   // the value authenticates, so it must not be empty
+	input  string // as the caller knows it; empty when no input is part of it
 }
 
 type basicAuth struct{ username, password expression }
@@ -121,6 +124,9 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	}
 	if req.Header, err = c.header(s, contentType, !req.Body.IsEmpty()); err != nil {
 		return nil, err
+	}
+	if c.body.passes() && args.contentEncoding != "" && !req.Body.IsEmpty() {
+		req.Header = append(req.Header, Field{Name: "Content-Encoding", Value: args.contentEncoding})
 	}
 	if s.err != nil {
 		return nil, s.err
@@ -223,6 +229,9 @@ func (c *Call) appendQuery(target []byte, s *scope) ([]byte, *Error) {
 		if isMissing(v) {
 			continue
 		}
+		if q.auth && textOf(v) == "" && s.err == nil {
+			return nil, emptyCredential(q.name)
+		}
 		if list, ok := textsOf(v); ok {
 			for _, text := range list {
 				add(q.name, text)
@@ -242,7 +251,10 @@ func (c *Call) header(s *scope, contentType string, hasBody bool) ([]Field, *Err
 		if !ok {
 			continue
 		}
-		if err := checkHeader(h.name, text, h.secret); err != nil {
+		if s.err != nil {
+			return nil, s.err
+		}
+		if err := h.check(text); err != nil {
 			return nil, err
 		}
 		if h.prefix != "" && (len(text) < len(h.prefix) || !strings.EqualFold(text[:len(h.prefix)], h.prefix)) {
@@ -282,7 +294,10 @@ func (c *Call) cookie(s *scope) (string, *Error) {
 		if !ok {
 			continue
 		}
-		if err := checkHeader(k.name, text, k.secret); err != nil {
+		if s.err != nil {
+			return "", s.err
+		}
+		if err := k.check(text); err != nil {
 			return "", err
 		}
 		if strings.ContainsAny(text, ";") {
@@ -296,16 +311,25 @@ func (c *Call) cookie(s *scope) (string, *Error) {
 	return b.String(), nil
 }
 
-// checkHeader refuses what could end a header or begin another (RFC 9110 5.5).
-func checkHeader(name, value string, configured bool) *Error {
-	bad := strings.IndexFunc(value, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f })
+// check refuses what could end a header or begin another (RFC 9110 5.5), and a credential
+// that is empty.
+func (h *headerPart) check(text string) *Error {
+	if h.auth && text == "" {
+		return emptyCredential(h.name)
+	}
+	bad := strings.IndexFunc(text, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f })
 	switch {
 	case bad < 0:
 		return nil
-	case configured:
-		return Errorf(CodeNotConfigured, "the configured value for %q holds a control character", name)
+	case h.input == "":
+		return Errorf(CodeNotConfigured, "the configured value for %q holds a control character", h.name)
 	}
-	return Errorf(CodeInvalidInput, "input %q must not hold control characters, since it is sent as a header", name)
+	return Errorf(CodeInvalidInput, "input %q must not hold control characters, since it is sent as a header", h.input)
+}
+
+// emptyCredential refuses to call an upstream with nothing where a credential belongs.
+func emptyCredential(name string) *Error {
+	return Errorf(CodeNotConfigured, "the credential for %q is empty: the variable it comes from is set to nothing", name)
 }
 
 // appendPathEscaped percent-encodes everything but unreserved characters (contract U1).

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"capd/engine/expr"
 )
@@ -108,7 +109,7 @@ func (b *binder) look(l *lookup) (any, *Error) {
 			return b.src.Path[l.index], nil
 		}
 	case lookQuery:
-		return b.queryValue(l.name), nil
+		return b.queryValue(l.name)
 	case lookHeader:
 		return headerValue(b.src.Header, l.name), nil
 	case lookMember, lookBody:
@@ -126,14 +127,18 @@ func (b *binder) look(l *lookup) (any, *Error) {
 	return absent{}, nil
 }
 
-func (b *binder) queryValue(name string) any {
+func (b *binder) queryValue(name string) (any, *Error) {
 	if b.query == nil {
-		b.query, _ = url.ParseQuery(b.src.Query)
+		query, err := ParseQuery(b.src.Query)
+		if err != nil {
+			return nil, AsError(err)
+		}
+		b.query = query
 		for _, c := range b.src.Conditions {
 			removePair(b.query, c)
 		}
 	}
-	return listValue(b.query[name])
+	return listValue(b.query[name]), nil
 }
 
 // removePair takes one pair that belongs to the route out of the query (contract X3).
@@ -230,6 +235,9 @@ func (b *binder) parsedBody() (*inboundBody, *Error) {
 	if b.body != nil {
 		return b.body, nil
 	}
+	if encoding := b.contentEncoding(); encoding != "" {
+		return nil, Errorf(CodeInvalidInput, "the request body is packed (Content-Encoding: %s); send it plain", encoding)
+	}
 	raw, err := readInbound(&b.src.Body)
 	if err != nil {
 		return nil, err
@@ -239,15 +247,24 @@ func (b *binder) parsedBody() (*inboundBody, *Error) {
 	first := expr.Kind(raw)
 	switch {
 	case kind == formType && !((first == '{' || first == '[') && json.Valid(raw)): // some clients call everything a form
-		form, ferr := url.ParseQuery(string(raw))
+		form, ferr := ParseQuery(string(raw))
 		if ferr != nil {
 			return nil, Errorf(CodeInvalidInput, "the request body is not a form")
 		}
 		b.body.form = form
 	default:
-		b.body.json = json.Valid(raw)
+		b.body.json = utf8.Valid(raw) && json.Valid(raw)
 	}
 	return b.body, nil
+}
+
+// contentEncoding gives how the inbound body is packed; empty when it is not.
+func (b *binder) contentEncoding() string {
+	e := b.src.Header.Get("Content-Encoding")
+	if strings.EqualFold(e, "identity") {
+		return ""
+	}
+	return e
 }
 
 // readInbound reads the whole body and leaves it as bytes.
@@ -332,7 +349,7 @@ func (b *binder) inbound(args *Args) *Error {
 			return err
 		}
 	}
-	args.body, args.contentType = b.src.Body, b.src.ContentType
+	args.body, args.contentType, args.contentEncoding = b.src.Body, b.src.ContentType, b.contentEncoding()
 	if kind, _, _ := mime.ParseMediaType(args.contentType); b.op.formAsJSON && kind == formType {
 		return b.sendFormAsJSON(args)
 	}

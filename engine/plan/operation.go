@@ -32,7 +32,9 @@ type Args struct {
 	body        Body
 	inbound     any // body as a value, when members are merged into it
 	contentType string
-	encoding    string
+	// contentEncoding is how body is packed; it belongs to the bytes that are sent on.
+	contentEncoding string
+	encoding        string
 }
 
 // Caller is who calls. Later issues fill it; no part of it is ever sent upstream.

@@ -124,7 +124,7 @@ func (b *builder) placeSlots() *fault {
 		}
 		b.why.constant(&k, &x)
 		if k.in == "query" {
-			b.call.query = append(b.call.query, queryPart{k.name, x})
+			b.call.query = append(b.call.query, queryPart{name: k.name, value: x})
 		} else {
 			b.call.headers = append(b.call.headers, headerPart{name: k.name, value: x})
 		}
@@ -143,14 +143,14 @@ func (b *builder) placeSlots() *fault {
 		b.why.placed(s, &x)
 		switch s.in {
 		case "query":
-			b.call.query = append(b.call.query, queryPart{s.name, x})
+			b.call.query = append(b.call.query, queryPart{name: s.name, value: x})
 		case "header":
 			if !isToken(s.name) {
 				return faultf(diag.CodeParameter, "S1", s.nameSpan(), "%q is no header name", s.name).hintf("use letters, digits and hyphens")
 			}
-			b.call.headers = append(b.call.headers, headerPart{name: s.name, value: x, secret: usesVariable(&x)})
+			b.call.headers = append(b.call.headers, headerPart{name: s.name, value: x, secret: usesVariable(&x), input: b.headerInput(s, &x)})
 		case "cookie":
-			b.call.cookies = append(b.call.cookies, headerPart{name: s.name, value: x, secret: usesVariable(&x)})
+			b.call.cookies = append(b.call.cookies, headerPart{name: s.name, value: x, secret: usesVariable(&x), input: b.headerInput(s, &x)})
 		}
 	}
 	for _, q := range b.pairs {
@@ -165,6 +165,14 @@ func (b *builder) placeSlots() *fault {
 	}
 	b.placePath(sources)
 	return nil
+}
+
+// headerInput names the input that a header's value comes from; empty when none is part of it.
+func (b *builder) headerInput(s *slot, x *expression) string {
+	if len(x.inputs()) == 0 {
+		return ""
+	}
+	return b.inputName(s, x)
 }
 
 func usesVariable(x *expression) bool {
@@ -256,11 +264,11 @@ func (b *builder) placeAuth() *fault {
 		b.why.auth(&f)
 		switch f.in {
 		case "header":
-			b.call.headers = append(b.call.headers, headerPart{name: f.name, prefix: f.prefix, value: f.value, secret: true})
+			b.call.headers = append(b.call.headers, headerPart{name: f.name, prefix: f.prefix, value: f.value, secret: true, auth: true})
 		case "query":
-			b.call.query = append(b.call.query, queryPart{f.name, f.value})
+			b.call.query = append(b.call.query, queryPart{name: f.name, value: f.value, auth: true})
 		case "cookie":
-			b.call.cookies = append(b.call.cookies, headerPart{name: f.name, value: f.value, secret: true})
+			b.call.cookies = append(b.call.cookies, headerPart{name: f.name, value: f.value, secret: true, auth: true})
 		case "body":
 			b.call.body.auth = append(b.call.body.auth, member{f.name, f.value})
 			if b.call.body.format == 0 {

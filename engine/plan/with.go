@@ -200,7 +200,7 @@ func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fa
 					hintf("put {%s} where it belongs in the consumed path", name)
 			}
 		}
-		b.pairs = append(b.pairs, queryPart{name, x})
+		b.pairs = append(b.pairs, queryPart{name: name, value: x})
 		b.why.unbound(name, value.Span())
 		b.c.note(diag.Warning, b.x.unit, b.undeclared(faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a query parameter", name, b.op.label()), name, "query").
 			mendedBy(func() []diag.Edit { return b.op.declareQuery(name) }))

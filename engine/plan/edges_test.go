@@ -1,0 +1,86 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+)
+
+const edges = `naftiko: 1.0.0-alpha2
+binds: [{namespace: env, keys: {KEY: KEY}}]
+capability:
+  consumes:
+  - type: http
+    namespace: api
+    baseUri: https://api.test
+    authentication: AUTH
+    resources:
+    - path: /things
+      operations:
+      - {name: list, inputParameters: [{name: q, in: query}, {name: X-H, in: header}]}
+      - {name: make, method: POST}
+      - {name: name, method: POST, body: {type: json, data: {n: "{{tools.n}}"}}}
+  exposes:
+  - type: rest
+    namespace: web
+    port: 8080
+    resources:
+    - path: /things
+      operations:
+      - {name: list, call: api.list, with: {X-H: rest.query.h}}
+      - {name: make, method: POST, call: api.make}
+      - {name: name, method: PUT, call: api.name}
+`
+
+// TestNothingIsLostOnTheWay: what a caller sends either reaches the upstream or is refused;
+// it never disappears.
+func TestNothingIsLostOnTheWay(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(edges, "AUTH", "{type: bearer, token: '{{KEY}}'}", 1)
+	for _, c := range []struct{ name, route, query, body, header, sent, err string }{
+		{"semicolon in a query", "list", "q=a;b", "", "", "GET https://api.test/things?q=a%3Bb\n", ""},
+		{"broken escape in a query", "list", "q=50%", "", "", "", "the query holds a % that is no escape: write %25"},
+		{"packed body that is only passed on", "make", "", "\x1f\x8b", "Content-Encoding: gzip", "Content-Encoding: gzip\n", ""},
+		{"plain body", "make", "", "{}", "Content-Encoding: identity", "POST https://api.test/things\nAuthorization: Bearer val-KEY\nContent-Type: application/json\n", ""},
+		{"packed body that must be read", "name", "", "\x1f\x8b", "Content-Encoding: gzip", "", "the request body is packed (Content-Encoding: gzip); send it plain"},
+		{"body that is no UTF-8", "name", "", "{\"n\":\"\xe9\"}", "", "", `the request body is not JSON, but input "n" is read from it`},
+		{"the caller's name of a header's input", "list", "h=a%0Ab", "", "", "", `input "h" must not hold control characters, since it is sent as a header`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := load(t, text)
+			var header []string
+			if c.header != "" {
+				header = []string{c.header, "Content-Type: application/json"}
+			}
+			_, err := d.rest(c.route, nil, c.query, c.body, header...)
+			switch {
+			case c.err == "" && (err != nil || !strings.Contains(d.wire(), c.sent)):
+				t.Errorf("sent %q, %v", d.wire(), err)
+			case c.err != "" && (err == nil || err.Error() != c.err || len(d.sent) > 0):
+				t.Errorf("got %v, sent %s", err, d.wire())
+			}
+		})
+	}
+}
+
+// TestEmptyCredential: a variable that is set to nothing is no credential.
+func TestEmptyCredential(t *testing.T) {
+	t.Parallel()
+	for place, auth := range map[string]string{
+		"Authorization": "{type: bearer, token: '{{KEY}}'}",
+		"X-Key":         "{type: apikey, key: X-Key, value: '{{KEY}}'}",
+		"key":           "{type: apikey, key: key, value: '{{KEY}}', placement: query}",
+		"session":       "{type: apikey, key: session, value: '{{KEY}}', placement: cookie}",
+	} {
+		d := load(t, strings.Replace(edges, "AUTH", auth, 1), "KEY=")
+		_, err := d.rest("list", nil, "", "")
+		want := `the credential for "` + place + `" is empty: the variable it comes from is set to nothing`
+		if err == nil || err.Error() != want || len(d.sent) > 0 {
+			t.Errorf("%s: got %v", auth, err)
+		}
+	}
+	d := load(t, strings.Replace(edges, "AUTH", "{type: basic, username: me, password: '{{KEY}}'}", 1), "KEY=")
+	if _, err := d.rest("list", nil, "", ""); err != nil || !strings.Contains(d.wire(), "Basic bWU6\n") && !strings.HasSuffix(d.wire(), "Basic bWU6") {
+		t.Errorf("a password may be empty (A2): %v, %s", err, d.wire())
+	}
+}
