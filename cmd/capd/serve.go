@@ -127,7 +127,6 @@ func (s *server) reload(ctx context.Context) {
 		}
 		return
 	}
-	s.tuneCollector()
 	s.report()
 }
 

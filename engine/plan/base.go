@@ -238,7 +238,8 @@ func (c *compiler) baseRef(op *consumed, ref *expr.Ref, at diag.Span, authority 
 			p.slot = s
 			return p, nil
 		}
-		s.dropped = !s.placeholder // it may have a place in the path as well
+		// No caller chooses the host (D4). It may have a place in the path as well.
+		s.dropped, s.host = !s.placeholder, !s.placeholder
 	}
 	v, f := c.serverVariable(op, ref.Name, at)
 	p.value = v

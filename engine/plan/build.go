@@ -122,7 +122,7 @@ func (b *builder) build() (*Operation, *fault) {
 	for _, s := range op.slots {
 		if !s.dropped && !s.authFilled {
 			b.slots = append(b.slots, s)
-		} else {
+		} else if !s.host {
 			b.excused[expr.Fold(s.name)] = true
 		}
 	}

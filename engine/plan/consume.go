@@ -66,6 +66,7 @@ type slot struct {
 	decl        *spec.Parameter
 	placeholder bool // stands in the path or base URI
 	authFilled  bool // authentication fills it
+	host        bool // stands in the authority of the base URI, where no caller's value goes
 	dropped     bool // A5, C4, C5 or S4: no slot and no input
 }
 

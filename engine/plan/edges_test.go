@@ -3,6 +3,10 @@ package plan_test
 import (
 	"strings"
 	"testing"
+
+	"capd/engine/diag"
+	"capd/engine/plan"
+	"capd/engine/spec"
 )
 
 const edges = `naftiko: 1.0.0-alpha2
@@ -82,5 +86,62 @@ func TestEmptyCredential(t *testing.T) {
 	d := load(t, strings.Replace(edges, "AUTH", "{type: basic, username: me, password: '{{KEY}}'}", 1), "KEY=")
 	if _, err := d.rest("list", nil, "", ""); err != nil || !strings.Contains(d.wire(), "Basic bWU6\n") && !strings.HasSuffix(d.wire(), "Basic bWU6") {
 		t.Errorf("a password may be empty (A2): %v, %s", err, d.wire())
+	}
+}
+
+// TestNoCallerChoosesTheHost: what is given for a parameter in the base URI's host would be
+// dropped, so the operation is refused (V4, I5).
+func TestNoCallerChoosesTheHost(t *testing.T) {
+	t.Parallel()
+	const text = `naftiko: 1.0.0-alpha2
+capability:
+  consumes:
+  - type: http
+    namespace: api
+    baseUri: https://{tenant}.api.test
+    resources:
+    - {path: /x, operations: [{name: get, inputParameters: [{name: tenant, in: path}]}]}
+  exposes:
+  - type: rest
+    namespace: web
+    port: 8080
+    resources:
+    - {path: "/t/{tenant}", operations: [{name: r, call: api.get WITH}]}
+`
+	for with, want := range map[string]string{
+		"":                              "unused-path-input: {tenant} of operation r is not passed to GET /x",
+		", with: {tenant: rest.tenant}": "unbound-with-key: tenant stands in the host of the base URI of api, which callers cannot choose",
+	} {
+		d := load(t, strings.Replace(text, " WITH", with, 1))
+		if _, err := d.rest("r", []string{"evil.test/"}, "", ""); err == nil || err.Error() != want || len(d.sent) > 0 {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// TestRefusedRouteTakesNoPath: a refused operation of one document does not take the bare
+// path from another document's operation that is served (D3).
+func TestRefusedRouteTakesNoPath(t *testing.T) {
+	t.Parallel()
+	unit := func(id, call string) *plan.Unit {
+		doc, _ := spec.Parse(id+".yaml", []byte(strings.Replace(strings.Replace(edges, "AUTH", "{type: bearer, token: '{{KEY}}'}", 1), "call: api.make", "call: "+call, 1)), spec.Limits{})
+		doc.ID = id
+		u, _ := plan.Compile(doc)
+		return u
+	}
+	p, list := plan.Link(nil, []*plan.Unit{unit("a", "api.nothing"), unit("b", "api.make")}, plan.LinkOptions{})
+	for _, b := range p.Listeners[0].Bare {
+		if want := map[string]string{"list": "a", "make": "b", "name": "a"}[b.Route.Name]; b.Exposure.Unit.ID != want {
+			t.Errorf("%s belongs to %s, want %s", b.Route.Name, b.Exposure.Unit.ID, want)
+		}
+	}
+	conflicts := 0
+	for _, d := range list {
+		if d.Code == diag.CodeRouteConflict {
+			conflicts++
+		}
+	}
+	if conflicts != 2 {
+		t.Errorf("%d conflicts, want those of list and name: %v", conflicts, list)
 	}
 }

@@ -71,7 +71,7 @@ func (l *linker) address(e *Exposure) (string, bool) {
 	case l.options.Listen != "":
 		return l.options.Listen, true
 	case e.Port == 0:
-		l.note(diag.Error, diag.CodeMissingPort, e, e.Span, "add port, or serve with --listen", "the adapter has no port")
+		l.note(diag.Error, diag.CodeMissingPort, e, e.Span, "add port, or serve with --listen", "the adapter has no usable port")
 		return "", false
 	}
 	host := cmp.Or(l.options.Address, "127.0.0.1")
@@ -201,18 +201,27 @@ func beginsWith(r *Route, segments []string) bool {
 // the first ID wins.
 func (l *linker) bareRoutes(x *Listener) {
 	claimed := map[string]*BareRoute{}
+	l.claimBare(x, claimed, true)
+	l.claimBare(x, claimed, false) // a refused operation takes no path from one that is served
+}
+
+// claimBare mounts the routes that are served, or those that are refused.
+func (l *linker) claimBare(x *Listener, claimed map[string]*BareRoute, served bool) {
 	for _, m := range x.Mounts {
 		if m.Exposure.Kind != REST || !m.Main {
 			continue
 		}
 		for _, r := range m.Exposure.Routes {
+			if (r.Operation != nil) != served {
+				continue
+			}
 			if isReserved(r) {
 				l.note(diag.Warning, diag.CodeReservedPath, m.Exposure, r.Span, "", "%s is under a path of capd's own; it is served at %s%s only", r.Path, m.Path, r.Path)
 				continue
 			}
 			key := routeKey(r)
 			if first := claimed[key]; first != nil {
-				if first.Exposure.Unit != m.Exposure.Unit || first.Exposure != m.Exposure {
+				if served && first.Exposure != m.Exposure {
 					l.conflict(m, r, first)
 				}
 				continue

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -90,6 +91,10 @@ func (b *builder) readWith() *fault {
 
 func (b *builder) withKey(key spec.Text, value *spec.Value) *fault {
 	name := key.Value
+	if b.isHost(name) {
+		return faultf(diag.CodeUnboundWithKey, "V4", key.Span(), "%s stands in the host of the base URI of %s, which callers cannot choose", name, b.op.namespace).
+			hintf("give the parameter an enum of the values that are allowed")
+	}
 	if b.fillsDropped(name) {
 		names := b.namesIn(value)
 		for _, n := range names {
@@ -114,6 +119,12 @@ func (b *builder) withKey(key spec.Text, value *spec.Value) *fault {
 		return nil
 	}
 	return b.unboundKey(key, value, x)
+}
+
+// isHost reports whether the name is only that of a parameter in the base URI's host.
+func (b *builder) isHost(name string) bool {
+	return slices.ContainsFunc(b.op.slots, func(s *slot) bool { return s.host && s.name == name }) &&
+		!slices.ContainsFunc(b.slots, func(s *slot) bool { return s.name == name })
 }
 
 // fillsDropped reports whether the key names only a parameter that is no slot.
