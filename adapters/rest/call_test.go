@@ -133,6 +133,9 @@ func TestCallsReachTheUpstream(t *testing.T) {
 		{"GET", "/apis/things/things?q=1&x=2", "", `GET https://up.example/base/things?q=1 "" encoding="gzip"`},
 		{"GET", "/things/a%2Fb%20c", "", `GET https://up.example/base/things/a%2Fb%20c "" encoding="gzip"`},
 		{"GET", "/things/7/", "", `GET https://up.example/base/things/7 "" encoding="gzip"`},
+		{"GET", "/things?q=a;b", "", `GET https://up.example/base/things?q=a%3Bb "" encoding="gzip"`},
+		{"GET", "/things?kind=old;new", "", `GET https://up.example/base/things "" encoding="gzip"`},
+		{"GET", "/things?x=1;2&kind=old", "", `GET https://up.example/base/things?q=old "" encoding="gzip"`},
 		{"GET", "/things?kind=old&q=new", "", `GET https://up.example/base/things?q=old "" encoding="gzip"`},
 		{"POST", "/things", `{"a": 1}`, `POST https://up.example/base/things "{\"a\": 1}" encoding="gzip"`},
 		{"POST", "/things/7:reset", "", `POST https://up.example/base/things "{\"id\":\"7\"}" encoding="gzip"`},
@@ -156,6 +159,7 @@ func TestFailuresOfCalls(t *testing.T) {
 			return nil, plan.Errorf(code, "as the upstream says")
 		}
 	}
+	const badQuery = "the query holds a % that is no escape: write %25"
 	for _, c := range []struct {
 		name, method, target string
 		up                   plan.UpstreamFunc
@@ -168,6 +172,11 @@ func TestFailuresOfCalls(t *testing.T) {
 		{"refused", "GET", "/nowhere", echoUpstream, 501, plan.CodeRefused, ""},
 		{"not configured", "GET", "/door", echoUpstream, 503, plan.CodeNotConfigured, ""},
 		{"dots in a path value (U4)", "GET", "/things/%2e%2e", echoUpstream, 400, plan.CodeInvalidInput, ""},
+		{"a query that is no query", "GET", "/things?q=50%", echoUpstream, 400, plan.CodeInvalidInput, badQuery},
+		{"also beside a condition", "GET", "/things?kind=old&x=%zz", echoUpstream, 400, plan.CodeInvalidInput, badQuery},
+		{"also for who reads none", "POST", "/things?x=50%", echoUpstream, 400, plan.CodeInvalidInput, badQuery},
+		{"also under its address", "GET", "/apis/things/things?q=%", echoUpstream, 400, plan.CodeInvalidInput, badQuery},
+		{"but not where nothing is", "GET", "/none?q=%", echoUpstream, 404, plan.CodeNotFound, "nothing is served at this path; GET /apis lists what is"},
 		{"upstream down", "GET", "/things", fail(plan.CodeUpstreamFailed), 502, plan.CodeUpstreamFailed, "as the upstream says"},
 		{"upstream slow", "GET", "/things", fail(plan.CodeUpstreamTimeout), 504, plan.CodeUpstreamTimeout, "as the upstream says"},
 		{"upstream too large", "GET", "/things", fail(plan.CodeUpstreamTooLarge), 502, plan.CodeUpstreamTooLarge, "as the upstream says"},
@@ -186,6 +195,42 @@ func TestFailuresOfCalls(t *testing.T) {
 		checkProblem(t, got, c.status, c.code, detail)
 		if t.Failed() {
 			t.Fatalf("in %q", c.name)
+		}
+	}
+}
+
+// An upstream that breaks off in a short answer is a failed call with a reason; in a long
+// one it leaves an answer that is cut, and a record of it.
+func TestUpstreamThatBreaksOff(t *testing.T) {
+	t.Parallel()
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", r.URL.Query().Get("q"))
+		_, _ = io.WriteString(w, "7 bytes")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(upstream.Close)
+	log := &records{}
+	ts := serveThings(t, Options{Logger: log.logger()}, func(_ context.Context, req *plan.Request) (*plan.Response, error) {
+		_, query, _ := strings.Cut(req.URL(), "?")
+		resp, err := http.Get(upstream.URL + "?" + query)
+		if err != nil {
+			return nil, err
+		}
+		return &plan.Response{Status: 200, Body: plan.Body{Stream: resp.Body, Len: resp.ContentLength}, Attempts: 1}, nil
+	})
+	checkProblem(t, do(t, "GET", ts.URL+"/things?q=1000", nil), 502, plan.CodeUpstreamFailed, "the upstream's answer broke off")
+	if got := do(t, "GET", ts.URL+"/things?q=100000", nil); !errors.Is(got.err, io.ErrUnexpectedEOF) || got.StatusCode != 200 || got.body != "7 bytes" {
+		t.Errorf("got %d %q, %v", got.StatusCode, got.body, got.err)
+	}
+	ts.Close() // waits for the calls
+	_, cut, _ := strings.Cut(log.String(), "\n")
+	for _, want := range []string{
+		`"msg":"answer cut off"`, `"status":200`, `"bytes_sent":7`, `"message":"the upstream's answer broke off"`, `"cause":"unexpected EOF"`,
+		`"operation":"things/rest/list"`, `"document":"things"`, `"request_id":"`, `"code":"upstream-failed"`,
+	} {
+		if !strings.Contains(cut, want) {
+			t.Errorf("the record has no %s: %s", want, cut)
 		}
 	}
 }

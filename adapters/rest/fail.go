@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,9 +61,13 @@ func (s *server) fail(err error, c echo.Context) {
 	if canceled(c.Request().Context()) {
 		e = &plan.Error{Code: plan.CodeCanceled, Message: "the client went away", Cause: e}
 	}
-	s.log(c, e)
-	if e.Code == plan.CodeCanceled || c.Response().Committed {
+	if c.Response().Committed {
+		s.cutOff(c, e)
 		cutConnection() // returning would end the answer as if it were complete
+	}
+	s.logFailed(c, e)
+	if e.Code == plan.CodeCanceled {
+		cutConnection()
 	}
 	writeProblem(c.Response(), c.Request(), e)
 }
@@ -84,8 +87,26 @@ func asError(err error) *plan.Error {
 	return plan.AsError(err)
 }
 
-// log records a failed call: who failed and why, never what was sent.
-func (s *server) log(c echo.Context, e *plan.Error) {
+// logFailed records a call that failed before anything of an answer was sent.
+func (s *server) logFailed(c echo.Context, e *plan.Error) {
+	s.log(c, "call failed", e, slog.Int("status", answerOf(e.Code).status))
+}
+
+// cutOff sends and records as much of an answer as there is, when it cannot be sent to its
+// end. The status is the one that was sent: the failure came too late to have its own.
+func (s *server) cutOff(c echo.Context, e *plan.Error) {
+	// What was written may still be in a buffer. Sent, it shows the client an answer that
+	// was cut; dropped, it would look as if nobody had answered.
+	flush(c)
+	if canceled(c.Request().Context()) {
+		e = &plan.Error{Code: plan.CodeCanceled, Message: e.Message, Cause: e.Cause}
+	}
+	s.log(c, "answer cut off", e,
+		slog.Int("status", c.Response().Status), slog.Int64("bytes_sent", c.Response().Size))
+}
+
+// log records a failure: who failed and why, never what was sent.
+func (s *server) log(c echo.Context, what string, e *plan.Error, outcome ...slog.Attr) {
 	ctx := c.Request().Context()
 	level := levelOf(e.Code)
 	if !s.opts.Logger.Enabled(ctx, level) {
@@ -94,10 +115,14 @@ func (s *server) log(c echo.Context, e *plan.Error) {
 	attrs := []slog.Attr{
 		slog.String("request_id", plan.RequestID(ctx)),
 		slog.String("code", e.Code.String()),
-		slog.Int("status", answerOf(e.Code).status),
+		slog.String("message", e.Message),
 	}
+	attrs = append(attrs, outcome...)
 	if op, ok := c.Get(operationKey).(*plan.Operation); ok && op != nil {
 		attrs = append(attrs, slog.String("operation", op.Name()))
+		if u := op.Unit(); u != nil {
+			attrs = append(attrs, slog.String("document", u.ID))
+		}
 	}
 	if e.Cause != nil {
 		attrs = append(attrs, slog.String("cause", causeText(e.Cause)))
@@ -106,7 +131,7 @@ func (s *server) log(c echo.Context, e *plan.Error) {
 	if errors.As(e.Cause, &p) {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}
-	s.opts.Logger.LogAttrs(ctx, level, "call failed", attrs...)
+	s.opts.Logger.LogAttrs(ctx, level, what, attrs...)
 }
 
 // causeText gives a cause for the log. An error of net/http quotes the URL, whose query
@@ -129,12 +154,4 @@ func levelOf(code plan.Code) slog.Level {
 		return slog.LevelWarn
 	}
 	return slog.LevelDebug
-}
-
-// logBroken records an answer that could not be sent to its end.
-func (s *server) logBroken(ctx context.Context, c echo.Context, e *plan.Error) {
-	if canceled(ctx) {
-		e = &plan.Error{Code: plan.CodeCanceled, Message: e.Message, Cause: e.Cause}
-	}
-	s.log(c, e)
 }

@@ -18,7 +18,8 @@ type Found struct {
 // Find gives the route of an exposure that answers a request as a server would choose it
 // (contract X). target is a path, with a query perhaps, as a client writes it; it may have
 // one of the exposure's fixed addresses in front. ok is false when there is none, and
-// methods are then those the path is served for.
+// methods are then those the path is served for. A query that cannot be read meets no
+// condition; that it cannot be read shows when it is bound.
 func Find(mounts []*plan.Mount, method, target string) (found Found, methods []string, ok bool) {
 	path, query, _ := strings.Cut(target, "?")
 	path, _, _ = strings.Cut(path, "#")
@@ -35,7 +36,11 @@ func Find(mounts []*plan.Mount, method, target string) (found Found, methods []s
 		if !valid {
 			continue
 		}
-		got := newTable(m.Exposure).find(method, segments, query)
+		t := newTable(m.Exposure)
+		got := t.find(method, segments, query)
+		if got.err != nil {
+			got = t.find(method, segments, "")
+		}
 		if got.entry != nil {
 			return Found{Exposure: m.Exposure, Route: got.entry.route, Path: got.path, Query: query}, nil, true
 		}

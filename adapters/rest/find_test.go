@@ -24,6 +24,7 @@ func TestFind(t *testing.T) {
 		{"GET", "/rooms/7?limit=5", "read", "7", "limit=5", nil},
 		{"GET", "/apis/team/rooms/rooms/7", "read", "7", "", nil},
 		{"DELETE", "/apis/team/rooms/api/rooms/7", "drop", "7", "", nil},
+		{"GET", "/rooms/7?limit=50%", "read", "7", "limit=50%", nil},
 		{"GET", "/rooms/a%2Fb", "read", "a/b", "", nil},
 		{"PUT", "/rooms/7", "", "", "", []string{"DELETE", "GET", "HEAD", "OPTIONS"}},
 		{"GET", "/halls/7", "", "", "", nil},

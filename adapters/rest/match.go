@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"capd/engine/diag"
 	"capd/engine/plan"
@@ -98,14 +99,20 @@ type match struct {
 	// allow is the methods of every route of that path, when no route answers. It is empty
 	// when the path is unknown.
 	allow []string
+	// err says that the query cannot be read, where there is a route that could have a
+	// look at it. Nothing else is set then.
+	err error
 }
+
+// isNone reports whether the path is unknown.
+func (m match) isNone() bool { return m.entry == nil && len(m.allow) == 0 && m.err == nil }
 
 // search is one lookup. It walks the tree from the most specific to the least specific
 // reading of the path and stops at the first route that answers.
 type search struct {
 	method   string
 	rawQuery string
-	query    url.Values // of rawQuery, once a route asks for it
+	query    url.Values // of rawQuery, once it is parsed
 	parsed   bool
 	values   []string // of the placeholders passed so far
 	match    match
@@ -172,6 +179,17 @@ func (s *search) walkMixed(n *node, text string, rest []string) (done bool) {
 // end looks at the routes of a whole path. A HEAD request is answered by a HEAD route, or
 // else by the GET route.
 func (s *search) end(n *node) (done bool) {
+	if len(n.routes) == 0 {
+		return false
+	}
+	// A query with a broken escape is refused even where no route has a condition: the
+	// answer must not depend on which parameters an operation happens to read.
+	if strings.Contains(s.rawQuery, "%") {
+		if err := s.parse(); err != nil {
+			s.match = match{err: err}
+			return true
+		}
+	}
 	if s.pick(n, s.method) {
 		return true
 	}
@@ -208,10 +226,8 @@ func (s *search) holds(conditions []plan.Pair) bool {
 	if len(conditions) == 0 {
 		return true
 	}
-	if !s.parsed {
-		// A pair that cannot be decoded meets no condition; the others still count.
-		s.query, _ = url.ParseQuery(s.rawQuery)
-		s.parsed = true
+	if s.parse() != nil {
+		return false
 	}
 	for _, c := range conditions {
 		if !slices.Contains(s.query[c.Name], c.Value) {
@@ -219,6 +235,15 @@ func (s *search) holds(conditions []plan.Pair) bool {
 		}
 	}
 	return true
+}
+
+// parse reads the query, once, as operations do. It can fail only where there is a "%".
+func (s *search) parse() (err error) {
+	if !s.parsed {
+		s.query, err = plan.ParseQuery(s.rawQuery)
+		s.parsed = err == nil
+	}
+	return err
 }
 
 // allowed completes the methods of a path: whoever answers GET answers HEAD, and OPTIONS

@@ -17,9 +17,12 @@ import (
 type reference []*plan.Route
 
 func (routes reference) find(method string, segments []string, rawQuery string) match {
-	query, _ := url.ParseQuery(rawQuery)
+	query, err := plan.ParseQuery(rawQuery)
 	var allow []string
 	for _, path := range [][]string{segments, toggleSlash(segments)} {
+		if err != nil && len(routes.byPath(path)) > 0 {
+			return match{err: err}
+		}
 		for _, group := range routes.byPath(path) {
 			methods := []string{method}
 			if method == "HEAD" {
@@ -160,6 +163,7 @@ func FuzzFind(f *testing.F) {
 	f.Add("GET /{a}{b}.{c}\nHEAD /{a}.x\nGET /{a}", "HEAD /a.b.x")
 	f.Add("GET /a{x}c\nGET /{x}bc\nGET /ab{x}\nGET /{p}/\nGET /{p}", "GET /abbc/")
 	f.Add("GET /?a=1\nGET /?a=1&b=2\nGET /?b", "GET /?b=2&a=1&b")
+	f.Add("GET /?a=1;2\nGET /?a=1\nGET /{x}", "GET /?a=1;2&b=%")
 	f.Add("GET //x/{é}é\nPUT /{a}-{b}-{c}", "PUT /---é%2F--")
 	f.Fuzz(func(t *testing.T, routes, request string) {
 		method, target, ok := strings.Cut(request, " ")

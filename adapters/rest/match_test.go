@@ -71,7 +71,9 @@ func look(t testing.TB, table *table, request string) string {
 
 func describe(m match) string {
 	switch {
-	case m.entry == nil && len(m.allow) == 0:
+	case m.err != nil:
+		return "400"
+	case m.isNone():
 		return "404"
 	case m.entry == nil:
 		return "405 " + strings.Join(m.allow, ",")
@@ -145,7 +147,7 @@ func TestFind(t *testing.T) {
 			"GET /s/xax":                      "GET /s/x{a}x | a",
 		}},
 		{"X3 conditions", []string{
-			"GET /?Action=A", "GET /?Action=A&v=2", "GET /?flag", "POST /?Action=B", "GET /{id}",
+			"GET /?Action=A", "GET /?Action=A&v=2", "GET /?flag", "POST /?Action=B", "GET /{id}", "GET /?t=a;b",
 		}, map[string]string{
 			"GET /?Action=A":              "GET /?Action=A",
 			"GET /?x=1&v=2&Action=A":      "GET /?Action=A&v=2",
@@ -157,7 +159,13 @@ func TestFind(t *testing.T) {
 			"GET /?Action=C&Action=A":     "GET /?Action=A",
 			"GET /?Action=B":              "405 OPTIONS,POST",
 			"POST /?%41ction=B":           "POST /?Action=B",
-			"GET /?bad=%zz&Action=A":      "GET /?Action=A",
+			"GET /?bad=%zz&Action=A":      "400",
+			"GET /?%":                     "400",
+			"GET /x?q=50%":                "400",
+			"GET /x/y?q=50%":              "404",
+			"GET /?b=1;2&Action=A":        "GET /?Action=A",
+			"GET /?Action=A;B":            "404",
+			"GET /?t=a;b":                 "GET /?t=a;b",
 			"HEAD /?Action=A":             "GET /?Action=A",
 			"OPTIONS /?Action=A&Action=B": "405 GET,HEAD,OPTIONS,POST",
 			"POST /?Action=A":             "405 GET,HEAD,OPTIONS",

@@ -114,14 +114,14 @@ func TestPanicEndsOneCallOnly(t *testing.T) {
 	})
 	checkProblem(t, do(t, "GET", ts.URL+"/value", nil), 500, plan.CodeInternal, "internal error")
 	checkProblem(t, do(t, "GET", ts.URL+"/runtime", nil), 500, plan.CodeInternal, "internal error")
-	if got := do(t, "GET", ts.URL+"/late", nil); got.err == nil {
+	if got := do(t, "GET", ts.URL+"/late", nil); got.err == nil || got.body != "begun" {
 		t.Errorf("a panic within a body ended as a whole answer: %q", got.body)
 	}
 	text := log.String()
 	if strings.Contains(text, "hush") {
 		t.Errorf("the panic's value is in the log: %s", text)
 	}
-	for _, want := range []string{`"level":"ERROR"`, "problem_test.go", "index out of range", `"cause":"panic: string"`} {
+	for _, want := range []string{`"level":"ERROR"`, `"msg":"answer cut off"`, `"bytes_sent":5`, "problem_test.go", "index out of range", `"cause":"panic: string"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the log has no %q: %s", want, text)
 		}

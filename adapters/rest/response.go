@@ -27,8 +27,8 @@ func (s *server) write(c echo.Context, result *plan.Result) error {
 		setHeader(h, result)
 		h.Set("Content-Length", strconv.Itoa(len(result.Body.Bytes)))
 		w.WriteHeader(result.Status)
-		if _, err := w.Writer.Write(result.Body.Bytes); err != nil {
-			s.logBroken(r.Context(), c, clientGone(err))
+		if _, err := w.Write(result.Body.Bytes); err != nil {
+			s.cutOff(c, clientGone(err))
 			return errAbort
 		}
 		return nil

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"capd/engine/plan"
 )
@@ -142,41 +144,107 @@ func TestStatusThatIsNone(t *testing.T) {
 func TestBrokenBodies(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("connection reset")
-	long := strings.Repeat("x", 100_000)
+	slow := plan.Errorf(plan.CodeUpstreamTimeout, "too slow")
+	const piece = 32 << 10
+	short, long := strings.Repeat("x", piece), strings.Repeat("x", 100_000)
 	cases := []struct {
 		name string
 		body plan.Body
 		want int // status of a problem; 0: the connection is cut
+		sent int // bytes of the answer that is cut
 	}{
-		{"before the first byte", stream(&errReader{broken}), 502},
-		{"before the first byte, of known length", sized(&errReader{io.ErrUnexpectedEOF}, 5), 502},
-		{"out of time before the first byte", stream(&errReader{plan.Errorf(plan.CodeUpstreamTimeout, "too slow")}), 504},
-		{"empty and not as long as it said", sized(strings.NewReader(""), 5), 502},
-		{"midway", stream(failing("hello", broken)), 0},
-		{"far on", stream(failing(long, broken)), 0},
-		{"midway, of known length", sized(failing("hello", broken), 10), 0},
-		{"shorter than it said", sized(strings.NewReader("hello"), 10), 0},
-		{"longer than it said", sized(strings.NewReader(long), 10), 0},
+		{"before the first byte", stream(&errReader{broken}), 502, 0},
+		{"before the first byte, of known length", sized(&errReader{io.ErrUnexpectedEOF}, 5), 502, 0},
+		{"out of time before the first byte", stream(&errReader{plan.Errorf(plan.CodeUpstreamTimeout, "too slow")}), 504, 0},
+		{"empty and not as long as it said", sized(strings.NewReader(""), 5), 502, 0},
+		{"midway", stream(failing("hello", broken)), 0, 5},
+		{"far on", stream(failing(long, broken)), 0, len(long)},
+		{"reset midway in a short one", sized(failing("hello", broken), 10), 502, 0},
+		{"closed midway in a short one", sized(failing("hello", io.ErrUnexpectedEOF), 1000), 502, 0},
+		{"too slow midway in a short one", sized(failing("hello", slow), 1000), 504, 0},
+		{"out of time midway in a short one", sized(failing("hello", context.DeadlineExceeded), 1000), 504, 0},
+		{"just before the end of one that fills the buffer", sized(failing(short[1:], broken), piece), 502, 0},
+		{"shorter than it said", sized(strings.NewReader("hello"), 10), 502, 0},
+		{"longer than it said", sized(strings.NewReader(long), 10), 502, 0},
+		{"early in a long one", sized(failing("hello", broken), piece+1), 0, 5},
+		{"far on in a long one", sized(failing(short+"hello", slow), int64(len(long))), 0, piece + 5},
+		{"a long one, shorter than it said", sized(strings.NewReader(long), int64(len(long))+1), 0, len(long)},
+		{"events of known length", plan.Body{Stream: io.NopCloser(failing("hello", broken)), Len: 10}, 0, 5},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			log := &records{}
+			mediaType := "text/plain"
+			if strings.HasPrefix(c.name, "events") {
+				mediaType = "text/event-stream"
+			}
 			ts := resultServer(t, log, func(*http.Request) (*plan.Result, error) {
-				return &plan.Result{Kind: plan.Passthrough, Status: 200, Body: c.body, MediaType: "text/plain", FromUpstream: true, Header: []plan.Field{{Name: "ETag", Value: "e"}}}, nil
+				return &plan.Result{Kind: plan.Passthrough, Status: 200, Body: c.body, MediaType: mediaType, FromUpstream: true, Header: []plan.Field{{Name: "ETag", Value: "e"}}}, nil
 			})
 			got := do(t, "GET", ts.URL, nil)
 			if c.want == 0 {
-				if got.err == nil {
-					t.Errorf("the answer ended as if it were whole: %d, %d bytes", got.StatusCode, len(got.body))
+				if got.err == nil || got.StatusCode != 200 || len(got.body) != c.sent {
+					t.Errorf("got %d, %d bytes, %v; want %d bytes of an answer that is cut", got.StatusCode, len(got.body), got.err, c.sent)
 				}
 			} else if got.StatusCode != c.want || got.Header.Get("Content-Type") != "application/problem+json" || got.Header.Get("ETag") != "" {
 				t.Errorf("got %d %v %s; want a problem with status %d", got.StatusCode, got.Header, got.body, c.want)
 			}
-			if !strings.Contains(log.String(), `"level":"WARN"`) {
-				t.Errorf("nothing was logged about it: %s", log)
+			want := fmt.Sprintf(`"msg":"call failed"|"status":%d|"message":"`, c.want)
+			if c.want == 0 {
+				want = fmt.Sprintf(`"msg":"answer cut off"|"status":200|"bytes_sent":%d|"message":"`, c.sent)
+			}
+			for part := range strings.SplitSeq(want+`|"level":"WARN"|"request_id":"`, "|") {
+				if text := log.String(); strings.Count(text, part) != 1 {
+					t.Errorf("want one record with %s, got %s", part, text)
+				}
 			}
 		})
+	}
+}
+
+// A short body that comes in pieces arrives whole, also one that fills the buffer.
+func TestShortBodiesInPieces(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int{0, 1, 7, 32<<10 - 1, 32 << 10, 32<<10 + 1} {
+		want := strings.Repeat("x", length)
+		body := iotest.OneByteReader(strings.NewReader(want))
+		log := &records{}
+		ts := resultServer(t, log, func(*http.Request) (*plan.Result, error) {
+			return &plan.Result{Kind: plan.Passthrough, Status: 200, Body: sized(body, int64(length))}, nil
+		})
+		got := do(t, "GET", ts.URL, nil)
+		if got.err != nil || got.StatusCode != 200 || got.body != want || got.Header.Get("Content-Length") != fmt.Sprint(length) {
+			t.Errorf("%d: got %d, %d bytes, %v, %v", length, got.StatusCode, len(got.body), got.err, got.Header)
+		}
+		if text := log.String(); text != "" {
+			t.Errorf("%d: the log has %s", length, text)
+		}
+	}
+}
+
+// A long body of known length is not held back: what has come is written before the next
+// piece is asked for.
+func TestLongBodyIsWrittenAsItComes(t *testing.T) {
+	t.Parallel()
+	const length = 1 << 20
+	r, w := io.Pipe()
+	ts := resultServer(t, &records{}, func(*http.Request) (*plan.Result, error) {
+		return &plan.Result{Kind: plan.Passthrough, Status: 200, Body: plan.Body{Stream: r, Len: length}}, nil
+	})
+	first := strings.Repeat("x", 20_000)
+	go func() { _, _ = io.WriteString(w, first) }()
+	resp, err := http.Get(ts.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 10_000)); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.WriteString(w, strings.Repeat("x", length-len(first))); _ = w.Close() }()
+	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) != length-10_000 {
+		t.Errorf("then %d bytes, %v", len(rest), err)
 	}
 }
 
@@ -224,8 +292,8 @@ func TestClientThatGoesAwayEndsTheUpstreamBody(t *testing.T) {
 	}
 	resp.Body.Close()
 	<-closed
-	if text := log.String(); !strings.Contains(text, `"status":499`) || strings.Contains(text, "WARN") {
-		t.Errorf("a client that goes away is logged as 499 at debug level, got %s", text)
+	if text := log.String(); !strings.Contains(text, `"msg":"answer cut off"`) || !strings.Contains(text, `"code":"canceled"`) || strings.Contains(text, "WARN") {
+		t.Errorf("a client that goes away is logged as canceled at debug level, got %s", text)
 	}
 }
 

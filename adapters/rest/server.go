@@ -76,7 +76,7 @@ func (s *server) serveMounts(c echo.Context, at *site, segments []string) error 
 	}
 	r := c.Request()
 	found := m.table.find(r.Method, rest, r.URL.RawQuery)
-	if found.entry == nil && len(found.allow) == 0 && isRoot(rest) {
+	if found.isNone() && isRoot(rest) {
 		return s.serveIndex(c, at.indexOf(m.mount))
 	}
 	return s.dispatch(c, found)
@@ -85,7 +85,9 @@ func (s *server) serveMounts(c echo.Context, at *site, segments []string) error 
 // dispatch answers with what the table found.
 func (s *server) dispatch(c echo.Context, m match) error {
 	switch {
-	case m.entry == nil && len(m.allow) == 0:
+	case m.err != nil:
+		return m.err
+	case m.isNone():
 		return errNotFound()
 	case m.entry == nil:
 		return methodNotServed(c, m.allow)
