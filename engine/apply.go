@@ -257,7 +257,7 @@ func (e *Engine) swap(c *change) ([]func(), error) {
 
 // front makes what stands before the adapters at an address.
 func (e *Engine) front(l *plan.Listener, handlers map[plan.Kind]func(string) http.Handler) *front {
-	f := &front{door: newDoor(e.allowance, l.Addr), listener: l, log: e.opts.Logger}
+	f := &front{door: newDoor(e.allowance, l.Addr), listener: l, waits: e.waits, log: e.opts.Logger}
 	for _, kind := range slices.Sorted(maps.Keys(handlers)) {
 		if handlers[kind] == nil {
 			continue
@@ -268,7 +268,7 @@ func (e *Engine) front(l *plan.Listener, handlers map[plan.Kind]func(string) htt
 		case kind == plan.REST:
 			f.rest = h
 		case prefix != "":
-			f.prefixed = append(f.prefixed, prefixed{prefix, h})
+			f.prefixed = append(f.prefixed, prefixed{prefix, h, kind == plan.MCP})
 		}
 	}
 	return f

@@ -45,6 +45,7 @@ type Engine struct {
 	// Fixed at creation.
 	opts      Options
 	allowance *allowance
+	waits     waits
 	loader    *loader
 	stopping  chan struct{} // closed when Stop begins
 	stopped   chan struct{} // closed when Stop has ended
@@ -84,6 +85,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		opts:      o,
 		allowance: allowed,
+		waits:     newWaits(o.CallTimeout),
 		loader:    l,
 		stopping:  make(chan struct{}),
 		stopped:   make(chan struct{}),

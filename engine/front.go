@@ -22,6 +22,7 @@ type front struct {
 	listener *plan.Listener
 	prefixed []prefixed
 	rest     http.Handler // everything under no prefix; may be nil
+	waits    waits
 	log      *slog.Logger
 }
 
@@ -29,41 +30,59 @@ type front struct {
 type prefixed struct {
 	prefix  string
 	handler http.Handler
+	stream  bool // its answers may be streams
 }
 
 // ServeHTTP serves one request. The header of the answer has its identifier.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := plan.NewRequestID()
 	w.Header().Set(requestIDHeader, id)
-	out := &answer{ResponseWriter: w}
+	out := &answer{ResponseWriter: w, body: newInbound(w, r, f.waits)}
+	handler, stream := f.handler(r.URL)
+	f.waits.limitAnswer(w, stream)
 	if f.log.Enabled(r.Context(), slog.LevelDebug) {
 		defer f.record(out, r, id, time.Now())
 	}
 	defer f.recovered(out, id)
+	f.serve(out, r, handler, id)
+	out.begin(http.StatusOK) // an answer without a word is a 200
+}
+
+// serve gives a request to its handler, nil for none, if it may come in.
+func (f *front) serve(out *answer, r *http.Request, handler http.Handler, id string) {
 	if reason := f.door.refuse(r); reason != "" {
 		writeProblem(out, http.StatusForbidden, plan.Errorf(plan.CodeForbidden, "%s", reason), id)
 		return
 	}
-	if h := f.handler(r.URL); h != nil {
-		h.ServeHTTP(out, r.WithContext(plan.WithRequestID(r.Context(), id)))
-		return
+	out.sharing = f.door.sharing(r)
+	switch {
+	case out.sharing.isPreflight(r):
+		out.sharing.preflight(out, r)
+	case handler == nil:
+		writeProblem(out, http.StatusNotFound, plan.Errorf(plan.CodeNotFound, "nothing is served under this address"), id)
+	default:
+		in := r.WithContext(plan.WithRequestID(r.Context(), id))
+		if out.body != nil {
+			in.Body = out.body
+		}
+		handler.ServeHTTP(out, in)
 	}
-	writeProblem(out, http.StatusNotFound, plan.Errorf(plan.CodeNotFound, "nothing is served under this address"), id)
 }
 
-// handler gives the adapter of a URL, or nil. The path is split before it is decoded, so that
-// an encoded slash stays inside its segment.
-func (f *front) handler(u *url.URL) http.Handler {
+// handler gives the adapter of a URL, or nil, and whether its answers may be streams that live
+// long. The path is split before it is decoded, so that an encoded slash stays inside its
+// segment.
+func (f *front) handler(u *url.URL) (h http.Handler, stream bool) {
 	first := firstSegment(u)
 	if first == ".well-known" {
-		return nil
+		return nil, false
 	}
 	for _, p := range f.prefixed {
 		if p.prefix == first {
-			return p.handler
+			return p.handler, p.stream
 		}
 	}
-	return f.rest
+	return f.rest, false
 }
 
 // firstSegment gives the first segment of the path, decoded.
@@ -82,6 +101,9 @@ func firstSegment(u *url.URL) string {
 // recovered turns a panic into an answer. An answer that has begun is broken off instead, so
 // that nobody takes half of it for the whole.
 func (f *front) recovered(out *answer, id string) {
+	if out.body != nil {
+		defer out.body.leave()
+	}
 	v := recover()
 	if v == nil {
 		return
@@ -99,9 +121,6 @@ func (f *front) recovered(out *answer, id string) {
 
 // record logs an answer. Paths and queries hold values of callers, so neither is in it.
 func (f *front) record(out *answer, r *http.Request, id string, begun time.Time) {
-	if !out.aborted {
-		out.begin() // an answer without a word is a 200
-	}
 	attrs := []slog.Attr{
 		slog.String("request_id", id),
 		slog.Int("status", out.status),
@@ -151,41 +170,49 @@ func writeProblem(w http.ResponseWriter, status int, e *plan.Error, id string) {
 // answer knows whether an answer has begun, and keeps the shortcuts of the writer below.
 type answer struct {
 	http.ResponseWriter
+	body    *inbound // of the request; nil for none
+	sharing sharing
 	status  int // 0 until the header is written
 	aborted bool
 }
 
 // WriteHeader keeps the first final status.
 func (a *answer) WriteHeader(status int) {
-	if a.status == 0 && status >= http.StatusOK {
-		a.status = status
+	if status >= http.StatusOK {
+		a.begin(status)
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
 
 // Write writes the header if nobody did.
 func (a *answer) Write(b []byte) (int, error) {
-	a.begin()
+	a.begin(http.StatusOK)
 	return a.ResponseWriter.Write(b)
 }
 
 // ReadFrom lets the server copy from socket to socket.
 func (a *answer) ReadFrom(r io.Reader) (int64, error) {
-	a.begin()
+	a.begin(http.StatusOK)
 	return io.Copy(a.ResponseWriter, r)
 }
 
 // Flush sends what was written so far.
 func (a *answer) Flush() {
-	a.begin()
+	a.begin(http.StatusOK)
 	_ = http.NewResponseController(a.ResponseWriter).Flush() // a server's writer can flush
 }
 
 // Unwrap is for [http.ResponseController].
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-func (a *answer) begin() {
-	if a.status == 0 {
-		a.status = http.StatusOK
+// begin completes the header of an answer that begins, once.
+func (a *answer) begin(status int) {
+	if a.status != 0 {
+		return
+	}
+	a.status = status
+	a.sharing.mark(a.Header())
+	if a.body != nil && !a.body.drain() {
+		a.Header().Set("Connection", "close")
 	}
 }
