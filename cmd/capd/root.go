@@ -32,6 +32,6 @@ Exit codes: 0 all is well, 1 the specs have findings, 2 the job could not be don
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return failure("%v; see '%s --help'", err, cmd.CommandPath())
 	})
-	root.AddCommand(c.explainCommand(), c.fixCommand(), c.serveCommand(), c.listCommand(), c.inspectCommand(), c.callCommand(), c.stubCommand(), c.validateCommand(), c.versionCommand())
+	root.AddCommand(c.explainCommand(), c.fixCommand(), c.serveCommand(), c.listCommand(), c.inspectCommand(), c.callCommand(), c.schemaCommand(), c.stubCommand(), c.validateCommand(), c.versionCommand())
 	return root
 }
