@@ -88,7 +88,7 @@ func (e *Engine) bindSockets(ctx context.Context, c *change) error {
 		}
 		s, err := e.listen(ctx, l.Addr)
 		if err != nil {
-			c.failed[l.Addr] = err
+			c.failed[l.Addr] = c.bindFailure(l.Addr, err, live, e.Current().Plan)
 			continue
 		}
 		c.sockets[l.Addr] = s
@@ -133,11 +133,15 @@ func exposures(l *plan.Listener) []*plan.Exposure {
 }
 
 func unbound(x *plan.Exposure, a Addr) diag.Diagnostic {
+	hint := bindHint
+	if e, ok := errors.AsType[*bindError](a.Err); ok {
+		hint = e.hint
+	}
 	return diag.Diagnostic{
 		Code: diag.CodeListen, Severity: diag.Error,
 		Span: x.Span, Unit: diag.Unit{Doc: x.Unit.ID, Adapter: x.Namespace},
 		Message: fmt.Sprintf("cannot listen on %s: %s", a.Declared, reason(a.Err)),
-		Hint:    "stop what listens there, change the port, or serve everything on one address with --listen",
+		Hint:    hint,
 	}
 }
 

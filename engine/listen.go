@@ -27,7 +27,7 @@ type server struct {
 // listen binds an address.
 func (e *Engine) listen(ctx context.Context, addr string) (*server, error) {
 	var lc net.ListenConfig
-	socket, err := lc.Listen(ctx, "tcp", addr)
+	socket, err := lc.Listen(ctx, network(addr), addr)
 	if err != nil {
 		return nil, err
 	}

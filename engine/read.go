@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"syscall"
 
@@ -108,7 +109,13 @@ func sizeText(n int64) string {
 func reason(err error) string {
 	var path *fs.PathError
 	var errno syscall.Errno
+	var bind *bindError
+	var name *net.DNSError
 	switch {
+	case errors.As(err, &bind):
+		return bind.text
+	case errors.As(err, &name):
+		return name.Err
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.As(err, &path):
