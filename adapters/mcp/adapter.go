@@ -22,6 +22,7 @@ const (
 	DefaultMaxBody        = 10 << 20
 	DefaultMaxResult      = 32 << 20
 	DefaultSessionTimeout = 10 * time.Minute
+	DefaultMaxSessions    = 1000
 )
 
 // Options configures the adapter. The zero value is ready to use.
@@ -38,6 +39,10 @@ type Options struct {
 	// SessionTimeout ends a session of the older protocol that makes no requests; 0 means
 	// [DefaultSessionTimeout].
 	SessionTimeout time.Duration
+	// MaxSessions bounds the sessions of the older protocol at each endpoint; 0 means
+	// [DefaultMaxSessions]. One more ends the longest idle one, and is refused while all are
+	// in use.
+	MaxSessions int
 }
 
 func (o Options) withDefaults() Options {
@@ -55,6 +60,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SessionTimeout <= 0 {
 		o.SessionTimeout = DefaultSessionTimeout
+	}
+	if o.MaxSessions <= 0 {
+		o.MaxSessions = DefaultMaxSessions
 	}
 	return o
 }

@@ -3,9 +3,11 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 	"runtime/debug"
 
 	"capd/engine/plan"
@@ -17,6 +19,9 @@ import (
 // dispatcher is the one tool the SDK knows. Calls of every tool of the catalogue are sent
 // to it; it is never listed, and a call by its own name finds no tool.
 const dispatcher = "__capd_call"
+
+// methodInitialize begins a session of the older protocol.
+const methodInitialize = "initialize"
 
 // maxInstructions is how much of a server's instructions clients read, in bytes.
 const maxInstructions = 2048
@@ -57,6 +62,11 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 				res, err = nil, internalError()
 			}
 		}()
+		leave, err := e.occupy(ctx, method, req)
+		if err != nil {
+			return nil, err
+		}
+		defer leave()
 		switch req := req.(type) {
 		case *sdk.ListToolsRequest:
 			cursor := ""
@@ -77,9 +87,30 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		}
 		if res, err = next(ctx, method, req); err == nil {
 			e.introduce(res)
+			if s, ok := req.GetSession().(*sdk.ServerSession); ok && method == methodInitialize && s.ID() != "" {
+				e.older.open(opening(ctx), s)
+			}
 		}
 		return res, err
 	}
+}
+
+// occupy keeps the session of req from being idle until leave is called: a call goes on
+// when its HTTP request has ended. A session can only be opened by a request that was
+// admitted for it.
+func (e *endpoint) occupy(ctx context.Context, method string, req sdk.Request) (leave func(), _ error) {
+	s, ok := req.GetSession().(*sdk.ServerSession)
+	if !ok || s == nil || s.ID() == "" { // one without ID is a single request
+		return func() {}, nil
+	}
+	x, _ := e.older.find(s.ID())
+	if x == nil && method == methodInitialize {
+		if x = opening(ctx); x == nil {
+			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: "initialize must be the message of a POST without a session"}
+		}
+		e.older.enter(x)
+	}
+	return func() { e.older.leave(x) }, nil
 }
 
 // introduce puts the exposure's present description into what a client reads first.
@@ -169,21 +200,48 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	return shaped(out, body, resultURI(c.endpoint.unit.ID, t.Name), isModern(req)), nil
 }
 
-// log records faults of capd loudly, and failures that have a cause behind them.
+// log records a failed call: who failed and why, never what was sent.
 func (c *pendingCall) log(ctx context.Context, id string, e *plan.Error) {
-	level := slog.LevelDebug
-	switch {
-	case outcomeOf(e.Code).protocol == jsonrpc.CodeInternalError:
-		level = slog.LevelError
-	case e.Cause != nil && e.Code != plan.CodeCanceled:
-		level = slog.LevelWarn
+	level := levelOf(e.Code)
+	if !c.endpoint.opts.Logger.Enabled(ctx, level) {
+		return
 	}
-	attrs := []any{"document", c.endpoint.unit.ID, "tool", c.tool.tool.Name, "request_id", id,
-		"code", e.Code.String(), "message", e.Message}
+	attrs := []slog.Attr{
+		slog.String("request_id", id),
+		slog.String("code", e.Code.String()),
+		slog.String("document", c.endpoint.unit.ID),
+		slog.String("tool", c.tool.tool.Name),
+		slog.String("message", e.Message),
+	}
+	if op := c.tool.tool.Operation; op != nil {
+		attrs = append(attrs, slog.String("operation", op.Name()))
+	}
 	if e.Cause != nil {
-		attrs = append(attrs, "cause", e.Cause)
+		attrs = append(attrs, slog.String("cause", causeText(e.Cause)))
 	}
-	c.endpoint.opts.Logger.Log(ctx, level, "MCP call failed", attrs...)
+	c.endpoint.opts.Logger.LogAttrs(ctx, level, "MCP call failed", attrs...)
+}
+
+// levelOf says how much a failure concerns the operator: a caller's mistake little, the
+// upstream's and the configuration's more, capd's own most.
+func levelOf(code plan.Code) slog.Level {
+	switch code {
+	case plan.CodeInternal:
+		return slog.LevelError
+	case plan.CodeNotConfigured, plan.CodeUpstreamFailed, plan.CodeUpstreamTimeout, plan.CodeUpstreamTooLarge, plan.CodeBadOutput:
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
+}
+
+// causeText gives a cause for the log. An error of net/http quotes the URL, whose query
+// can hold a key: only what happened is kept of it.
+func causeText(err error) string {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Op + ": " + ue.Err.Error()
+	}
+	return err.Error()
 }
 
 // read gives the whole body, and closes it.

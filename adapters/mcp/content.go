@@ -18,14 +18,18 @@ import (
 // shaped makes a tool's result of an operation's: the bare body as text, and as structured
 // content too when it is JSON. uri names a body that can only be sent as a resource.
 func shaped(out *plan.Result, body []byte, uri string, modern bool) *sdk.CallToolResult {
-	res := &sdk.CallToolResult{Content: []sdk.Content{}, IsError: out.Status >= http.StatusBadRequest}
+	res := &sdk.CallToolResult{Content: []sdk.Content{}, IsError: isFailure(out.Status)}
 	c := contentOf(body, out.MediaType, uri)
 	_, isText := c.(*sdk.TextContent)
-	if len(body) == 0 || !isText {
+	switch {
+	case isRedirect(out.Status):
+		// What a redirect's body says is not what the call was for.
+		res.Content = append(res.Content, &sdk.TextContent{
+			Text: "upstream answered " + statusLine(out.Status) + ": it redirected elsewhere, which was not followed",
+		})
+	case out.Status >= http.StatusMultipleChoices && (len(body) == 0 || !isText):
 		// Without text only the status can say what went wrong.
-		if out.Status >= http.StatusMultipleChoices {
-			res.Content = append(res.Content, &sdk.TextContent{Text: "upstream answered " + statusLine(out.Status)})
-		}
+		res.Content = append(res.Content, &sdk.TextContent{Text: "upstream answered " + statusLine(out.Status)})
 	}
 	if len(body) == 0 {
 		return res
@@ -38,6 +42,14 @@ func shaped(out *plan.Result, body []byte, uri string, modern bool) *sdk.CallToo
 	}
 	return res
 }
+
+// isRedirect reports statuses that send the caller elsewhere. A redirect that arrives here
+// was not followed, so nothing is known of what the call did.
+func isRedirect(status int) bool {
+	return status >= http.StatusMultipleChoices && status < http.StatusBadRequest && status != http.StatusNotModified
+}
+
+func isFailure(status int) bool { return status >= http.StatusBadRequest || isRedirect(status) }
 
 func statusLine(status int) string {
 	return strings.TrimSpace(strconv.Itoa(status) + " " + http.StatusText(status))

@@ -13,6 +13,7 @@ import (
 func TestShapedResult(t *testing.T) {
 	t.Parallel()
 	const uri = "capd://result/doc/tool"
+	const elsewhere = ": it redirected elsewhere, which was not followed"
 	png := "\x89PNG\r\n\x1a\n\x00"
 	text := func(s string) string { b, _ := json.Marshal(s); return `{"type":"text","text":` + string(b) + `}` }
 	tests := map[string]struct {
@@ -49,7 +50,20 @@ func TestShapedResult(t *testing.T) {
 			out: plan.Result{Status: 204}, want: `{"content":[]}`,
 		},
 		"a redirect without a body": {
-			out: plan.Result{Status: 302}, want: `{"content":[` + text("upstream answered 302 Found") + `]}`,
+			out:  plan.Result{Status: 302, FromUpstream: true},
+			want: `{"content":[` + text("upstream answered 302 Found"+elsewhere) + `],"isError":true}`,
+		},
+		"a redirect with a body": {
+			out: plan.Result{Status: 307, MediaType: "application/json", FromUpstream: true}, body: `{"at":"new"}`,
+			want: `{"content":[` + text("upstream answered 307 Temporary Redirect"+elsewhere) + `,` + text(`{"at":"new"}`) + `],"isError":true}`,
+		},
+		"a choice of places that is no text": {
+			out: plan.Result{Status: 300, MediaType: "image/png", FromUpstream: true}, body: png,
+			want: `{"content":[` + text("upstream answered 300 Multiple Choices"+elsewhere) + `,{"type":"image","mimeType":"image/png","data":"iVBORw0KGgoA"}],"isError":true}`,
+		},
+		"not modified": { // is no redirect
+			out:  plan.Result{Status: 304, FromUpstream: true},
+			want: `{"content":[` + text("upstream answered 304 Not Modified") + `]}`,
 		},
 		"upstream error": { // M5
 			out: plan.Result{Status: 404, MediaType: "application/json", FromUpstream: true}, body: `{"error":"no room"}`,

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"iter"
 	"net/http"
 	"sync"
@@ -53,7 +54,8 @@ type endpoint struct {
 	current atomic.Pointer[state]
 	closed  atomic.Bool
 	streams *streams
-	visits  tally // requests under way
+	older   *sessions // of the older protocol
+	visits  tally     // requests under way
 
 	// The protocol engine is made when the first client comes.
 	once           sync.Once
@@ -62,7 +64,7 @@ type endpoint struct {
 }
 
 func newEndpoint(o *Options, x *plan.Exposure) *endpoint {
-	return &endpoint{opts: o, unit: x.Unit, streams: newStreams()}
+	return &endpoint{opts: o, unit: x.Unit, streams: newStreams(), older: newSessions(o.MaxSessions)}
 }
 
 // prepare makes the next state. An exposure that did not change keeps its catalogue.
@@ -114,7 +116,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.visits.enter()
 	defer e.visits.leave()
 	if e.closed.Load() {
-		writeProblem(w, http.StatusNotFound, plan.CodeNotFound.String(), "this MCP endpoint was removed")
+		writeProblem(w, r, http.StatusNotFound, plan.CodeNotFound.String(), "this MCP endpoint was removed")
 		return
 	}
 	e.once.Do(e.begin)
@@ -123,11 +125,44 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.modern.ServeHTTP(w, r)
 		return
 	}
+	e.serveOlder(w, r)
+}
+
+// retryAfter is when a client may ask again for a session, in seconds (RFC 9110 section
+// 10.2.3). Sessions come free when a call ends, so it is short.
+const retryAfter = "5"
+
+// serveOlder serves the protocol with sessions.
+func (e *endpoint) serveOlder(w http.ResponseWriter, r *http.Request) {
+	if opensSession(r, e.opts.MaxBody) {
+		x, evicted, err := e.older.admit()
+		if err != nil {
+			w.Header().Set("Retry-After", retryAfter)
+			writeProblem(w, r, http.StatusServiceUnavailable, "", "this endpoint has "+err.Error()+"; try again later")
+			return
+		}
+		defer e.older.leave(x)
+		if evicted != nil {
+			e.opts.Logger.DebugContext(r.Context(), "MCP session ended to make room", "document", e.unit.ID)
+			_ = evicted.conn.Close() // nothing of it is under way, so this does not wait
+		}
+		r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, x))
+	} else {
+		x, ok := e.older.find(r.Header.Get(headerSession))
+		if !ok {
+			writeProblem(w, r, http.StatusNotFound, plan.CodeNotFound.String(), "this session has ended; initialize another")
+			return
+		}
+		defer e.older.leave(x)
+		if r.Method == http.MethodDelete && x != nil {
+			defer e.older.forget(x) // its client gets room for another with the answer
+		}
+	}
 	if r.Method == http.MethodGet {
 		ctx, leave, ok := e.streams.join(r.Context())
 		defer leave()
 		if !ok {
-			writeProblem(w, http.StatusServiceUnavailable, "", "this server is shutting down")
+			writeProblem(w, r, http.StatusServiceUnavailable, "", "this server is shutting down")
 			return
 		}
 		r = r.WithContext(ctx)

@@ -325,6 +325,23 @@ func (l *records) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
+// text gives the records with the message, or all if it is empty: level, message and
+// attributes of each on a line.
+func (l *records) text(msg string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var b strings.Builder
+	for _, r := range l.all {
+		if msg != "" && r.Message != msg {
+			continue
+		}
+		b.WriteString(r.Level.String() + " " + r.Message)
+		r.Attrs(func(a slog.Attr) bool { b.WriteString(" " + a.String()); return true })
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
 // count gives how many records have the message and, where one is given, the attribute.
 func (l *records) count(msg, key, value string) int {
 	l.mu.Lock()

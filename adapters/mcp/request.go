@@ -1,9 +1,7 @@
 package mcp
 
 import (
-	"context"
 	"encoding/base64"
-	"log/slog"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -49,21 +47,3 @@ func decodeHeaderValue(v string) (string, bool) {
 	}
 	return string(raw), true
 }
-
-// quiet gives a logger for the SDK, which writes several lines per request at level info.
-func quiet(l *slog.Logger) *slog.Logger { return slog.New(warnings{l.Handler()}) }
-
-// warnings lets records of level warn and above through.
-type warnings struct{ next slog.Handler }
-
-func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && h.next.Enabled(ctx, l)
-}
-
-func (h warnings) Handle(ctx context.Context, r slog.Record) error { return h.next.Handle(ctx, r) }
-
-func (h warnings) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return warnings{h.next.WithAttrs(attrs)}
-}
-
-func (h warnings) WithGroup(name string) slog.Handler { return warnings{h.next.WithGroup(name)} }

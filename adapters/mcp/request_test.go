@@ -1,12 +1,6 @@
 package mcp
 
-import (
-	"bytes"
-	"context"
-	"log/slog"
-	"strings"
-	"testing"
-)
+import "testing"
 
 func TestDecodeHeaderValue(t *testing.T) {
 	t.Parallel()
@@ -22,20 +16,5 @@ func TestDecodeHeaderValue(t *testing.T) {
 		if got, ok := decodeHeaderValue(v); ok {
 			t.Errorf("decodeHeaderValue(%q) = %q, want it left alone", v, got)
 		}
-	}
-}
-
-func TestSDKLogsWarningsOnly(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	l := quiet(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))).With("a", 1).WithGroup("g")
-	l.Info("chatter")
-	l.Warn("trouble")
-	if s := out.String(); strings.Contains(s, "chatter") || !strings.Contains(s, "trouble") {
-		t.Errorf("logged %q, want the warning alone", s)
-	}
-	silent := quiet(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelError})))
-	if silent.Enabled(context.Background(), slog.LevelWarn) {
-		t.Error("the logger's own level does not count any more")
 	}
 }

@@ -42,7 +42,7 @@ func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint) *router
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segs := segments(r.URL.EscapedPath())
 	if len(segs) == 0 || segs[0] != plan.MCP.Prefix() {
-		notFound(w)
+		notFound(w, r)
 		return
 	}
 	if len(segs) > 1 {
@@ -50,7 +50,7 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			ep.ServeHTTP(w, r)
 			return
 		}
-		notFound(w)
+		notFound(w, r)
 		return
 	}
 	switch {
@@ -60,7 +60,7 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case rt.sole != nil:
 		rt.sole.ServeHTTP(w, r)
 	default:
-		notFound(w)
+		notFound(w, r)
 	}
 }
 
@@ -124,21 +124,23 @@ func renderIndex(mounts []*plan.Mount) []byte {
 	return append(b, '\n')
 }
 
-func notFound(w http.ResponseWriter) {
-	writeProblem(w, http.StatusNotFound, plan.CodeNotFound.String(), "no MCP endpoint has this address; GET /mcp lists them")
+func notFound(w http.ResponseWriter, r *http.Request) {
+	writeProblem(w, r, http.StatusNotFound, plan.CodeNotFound.String(), "no MCP endpoint has this address; GET /mcp lists them")
 }
 
-// problem is an RFC 9457 problem document with capd's code.
+// problem is an RFC 9457 problem document with capd's code. RequestID is what finds the
+// log record.
 type problem struct {
-	Type   string `json:"type"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	Code   string `json:"code,omitempty"`
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code,omitempty"`
+	RequestID string `json:"requestId,omitempty"`
 }
 
-func writeProblem(w http.ResponseWriter, status int, code, detail string) {
-	b, err := json.Marshal(problem{"about:blank", http.StatusText(status), status, detail, code})
+func writeProblem(w http.ResponseWriter, r *http.Request, status int, code, detail string) {
+	b, err := json.Marshal(problem{"about:blank", http.StatusText(status), status, detail, code, plan.RequestID(r.Context())})
 	if err != nil { // strings and numbers always marshal
 		b = []byte("{}")
 	}

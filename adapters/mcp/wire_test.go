@@ -114,6 +114,9 @@ func TestBodyLimit(t *testing.T) {
 	if a := h.post("/mcp/rooms", header, body); a.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("modern: %d, want 413", a.status)
 	}
+	if a := h.post("/mcp/rooms", nil, strings.Replace(body, "tools/call", "initialize", 1)); a.status != http.StatusRequestEntityTooLarge {
+		t.Errorf("older, without a session: %d, want 413", a.status)
+	}
 	session := map[string]string{"Mcp-Session-Id": h.session("/mcp/rooms")}
 	if a := h.post("/mcp/rooms", session, body); a.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("older: %d, want 413", a.status)
@@ -149,12 +152,13 @@ func TestAddresses(t *testing.T) {
 			t.Parallel()
 			h := open(t, tt.docs, mcp.Options{})
 			header, body := modern("tools/list", "", "{}")
+			header["Test-Request-Id"] = "the-request"
 			a := h.post(tt.path, header, body)
 			switch {
 			case tt.found && (a.status != http.StatusOK || !strings.Contains(a.body, "get-room")):
 				t.Errorf("%d %s", a.status, a.body)
 			case !tt.found && (a.status != http.StatusNotFound || a.header.Get("Content-Type") != "application/problem+json" ||
-				!strings.Contains(a.body, `"code":"not-found"`)):
+				!strings.Contains(a.body, `"code":"not-found","requestId":"the-request"`)):
 				t.Errorf("%d %s, want a problem document", a.status, a.body)
 			}
 		})

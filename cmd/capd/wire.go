@@ -55,7 +55,9 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Logger:           log,
 		Adapters: map[plan.Kind]engine.Adapter{
 			plan.REST: rest.New(rest.Options{Logger: log, MaxBody: int64(f.maxBody)}),
-			plan.MCP:  mcp.New(mcp.Options{Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody)}),
+			plan.MCP: mcp.New(mcp.Options{
+				Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody), MaxResult: int64(f.maxUpstreamBody),
+			}),
 		},
 	}}, nil
 }

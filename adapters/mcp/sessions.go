@@ -1,0 +1,190 @@
+package mcp
+
+import (
+	"bytes"
+	"container/list"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// errNoRoom says that every session is in use.
+var errNoRoom = errors.New("as many sessions as are allowed are in use")
+
+// sessions are an endpoint's sessions of the older protocol. There are at most max of them:
+// each costs tens of kilobytes, and any client can open one with a single request. All
+// operations take constant time.
+type sessions struct {
+	max int
+
+	mu   sync.Mutex
+	n    int                 // sessions, and requests that are about to open one
+	byID map[string]*session // those that are open
+	idle *list.List          // of *session, the longest idle first
+}
+
+// session is one session, or a request that may open one.
+type session struct {
+	conn    *sdk.ServerSession // nil until it is open
+	uses    int                // requests, streams and calls under way
+	counted bool               // is part of n
+	gone    bool               // ended, or about to be
+	waiting *list.Element      // its place among the idle ones; nil while in use
+}
+
+func newSessions(limit int) *sessions {
+	return &sessions{max: limit, byID: map[string]*session{}, idle: list.New()}
+}
+
+// admit makes room for one more session, which the caller uses until it calls leave. When
+// there is none, the longest idle session goes: it is given back, for the caller to close.
+func (s *sessions) admit() (_, evicted *session, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n >= s.max {
+		first := s.idle.Front()
+		if first == nil {
+			return nil, nil, errNoRoom
+		}
+		evicted = first.Value.(*session)
+		s.drop(evicted)
+	}
+	s.n++
+	return &session{uses: 1, counted: true}, evicted, nil
+}
+
+// open records that the request of x has opened a session.
+func (s *sessions) open(x *session, conn *sdk.ServerSession) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x.conn != nil {
+		return
+	}
+	x.conn = conn
+	s.byID[conn.ID()] = x
+	go func() {
+		// A session also ends by its client's wish, or when its time is up.
+		_ = conn.Wait()
+		s.forget(x)
+	}()
+}
+
+// find gives an open session and keeps it from being idle until leave is called. It gives
+// nil for an unknown ID. ok is false for a session that is being ended.
+func (s *sessions) find(id string) (_ *session, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.byID[id]
+	if x == nil {
+		return nil, true
+	}
+	if x.gone {
+		return nil, false
+	}
+	s.use(x)
+	return x, true
+}
+
+// enter keeps x from being idle until leave is called. A nil x is nobody's session.
+func (s *sessions) enter(x *session) {
+	if x == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.use(x)
+}
+
+func (s *sessions) use(x *session) {
+	x.uses++
+	if x.waiting != nil {
+		s.idle.Remove(x.waiting)
+		x.waiting = nil
+	}
+	if !x.counted && !x.gone { // its request ended before it was handled
+		x.counted = true
+		s.n++
+	}
+}
+
+// leave ends what admit, find or enter began.
+func (s *sessions) leave(x *session) {
+	if x == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x.uses--
+	switch {
+	case x.uses > 0 || x.gone:
+	case x.conn == nil: // it came to nothing
+		x.counted = false
+		s.n--
+	default:
+		x.waiting = s.idle.PushBack(x)
+	}
+}
+
+// forget takes out a session that has ended.
+func (s *sessions) forget(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(x)
+	delete(s.byID, x.conn.ID())
+}
+
+// drop gives the place of x free.
+func (s *sessions) drop(x *session) {
+	x.gone = true
+	if x.waiting != nil {
+		s.idle.Remove(x.waiting)
+		x.waiting = nil
+	}
+	if x.counted {
+		x.counted = false
+		s.n--
+	}
+}
+
+type sessionKey struct{}
+
+// opening gives the session that the request behind ctx was admitted for, or nil.
+func opening(ctx context.Context) *session {
+	x, _ := ctx.Value(sessionKey{}).(*session)
+	return x
+}
+
+// opensSession reports whether r asks for a session. It reads the body, and puts it back.
+func opensSession(r *http.Request, limit int64) bool {
+	if r.Method != http.MethodPost || r.Header.Get(headerSession) != "" {
+		return false
+	}
+	// What is over the limit, or breaks off, is left for the SDK to refuse.
+	read, _ := io.ReadAll(io.LimitReader(r.Body, limit))
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(read), r.Body), r.Body}
+
+	type method struct {
+		Method string `json:"method"`
+	}
+	var one method
+	if json.Unmarshal(read, &one) == nil {
+		return one.Method == methodInitialize
+	}
+	var batch []method // revision 2025-03-26 has batches
+	if json.Unmarshal(read, &batch) == nil {
+		for _, m := range batch {
+			if m.Method == methodInitialize {
+				return true
+			}
+		}
+	}
+	return false
+}

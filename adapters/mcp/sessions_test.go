@@ -1,0 +1,159 @@
+package mcp_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"capd/adapters/mcp"
+	"capd/engine/plan"
+)
+
+const initialize = `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-03-26","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
+
+// alive tells whether a session is there, and uses it.
+func (h *house) alive(session string) bool {
+	h.t.Helper()
+	a := h.post("/mcp/rooms", map[string]string{"Mcp-Session-Id": session}, `{"jsonrpc":"2.0","id":9,"method":"ping"}`)
+	if a.status != http.StatusOK && a.status != http.StatusNotFound {
+		h.t.Errorf("ping: %d %s", a.status, a.body)
+	}
+	return a.status == http.StatusOK
+}
+
+// TestTheLongestIdleSessionMakesRoom for one more than there may be.
+func TestTheLongestIdleSessionMakesRoom(t *testing.T) {
+	t.Parallel()
+	h := open(t, map[string]string{"rooms": rooms, "other": rooms}, mcp.Options{MaxSessions: 2})
+	first, second := h.session("/mcp/rooms"), h.session("/mcp/rooms")
+	h.session("/mcp/other") // has its own
+	if !h.alive(first) {
+		t.Fatal("the first session is gone before there is a third")
+	}
+	third := h.session("/mcp/rooms")
+	if h.alive(second) {
+		t.Error("the longest idle session is still there")
+	}
+	if !h.alive(first) || !h.alive(third) {
+		t.Error("a session ended that was used later")
+	}
+	// Only a session needs room.
+	h.post("/mcp/rooms", nil, `{"jsonrpc":"2.0","id":1,"method":"tools/list"}`)
+	h.post("/mcp/rooms", nil, `nonsense`)
+	h.post("/mcp/rooms", map[string]string{"Mcp-Session-Id": "unknown"}, initialize)
+	h.post(pathAnd(modern("tools/list", "", "{}")))
+	if !h.alive(first) || !h.alive(third) {
+		t.Error("a session ended for a request that opens none")
+	}
+	if n := h.log.count("MCP session ended to make room", "document", "rooms"); n != 1 {
+		t.Errorf("%d records, want one", n)
+	}
+}
+
+// TestSessionsInUseStay: an open stream and a call in flight are uses, even when the
+// client of the call no longer waits for its answer.
+func TestSessionsInUseStay(t *testing.T) {
+	t.Parallel()
+	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{MaxSessions: 3})
+	started, finish := make(chan struct{}), make(chan struct{})
+	h.upstream.set(func(context.Context, *plan.Request) (*plan.Response, error) {
+		started <- struct{}{}
+		<-finish
+		return response(200, "text/plain", "done"), nil
+	})
+	const get = `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get-room","arguments":{"id":"7"}}}`
+	stream, streaming := h.stream("/mcp/rooms")
+	calling, left := h.session("/mcp/rooms"), h.session("/mcp/rooms")
+	result := make(chan answer)
+	go func() { result <- h.post("/mcp/rooms", map[string]string{"Mcp-Session-Id": calling}, get) }()
+	<-started
+	ctx, leave := context.WithCancel(context.Background())
+	// It is over for the server when the handler has returned.
+	gone, inner := make(chan struct{}), *h.handler.Load()
+	var watched http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Mcp-Session-Id") == left && r.Method == http.MethodPost {
+			defer close(gone)
+		}
+		inner.ServeHTTP(w, r)
+	})
+	h.handler.Store(&watched)
+	go func() {
+		r := h.request(http.MethodPost, "/mcp/rooms", map[string]string{"Mcp-Session-Id": left}, get)
+		if resp, err := h.Client().Do(r.WithContext(ctx)); err == nil {
+			_ = resp.Body.Close()
+		}
+	}()
+	<-started
+	leave()
+	<-gone
+	h.handler.Store(&inner)
+
+	a := h.post("/mcp/rooms", map[string]string{"Test-Request-Id": "the-request"}, initialize)
+	if a.status != http.StatusServiceUnavailable || a.header.Get("Retry-After") != "5" ||
+		a.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(a.body, `"requestId":"the-request"`) {
+		t.Errorf("one more: %d %v %s; want a 503 with Retry-After", a.status, a.header, a.body)
+	}
+	close(finish)
+	if a := <-result; !strings.Contains(a.body, `"text":"done"`) {
+		t.Errorf("the call in flight got %d %s", a.status, a.body)
+	}
+	h.session("/mcp/rooms")
+	if !h.alive(streaming) {
+		t.Error("the session with a stream ended")
+	}
+	// A session that its client ends makes room at once.
+	if a := h.do(http.MethodDelete, "/mcp/rooms", map[string]string{"Mcp-Session-Id": streaming}, ""); a.status != http.StatusNoContent {
+		t.Errorf("DELETE: %d", a.status)
+	}
+	stream.wait()
+	before := h.log.count("MCP session ended to make room", "", "")
+	h.session("/mcp/rooms")
+	if n := h.log.count("MCP session ended to make room", "", "") - before; n != 0 {
+		t.Errorf("%d sessions ended where there was room", n)
+	}
+}
+
+// TestAFloodOfSessions: however they ask, clients have no more sessions than allowed.
+func TestAFloodOfSessions(t *testing.T) {
+	t.Parallel()
+	const most = 5
+	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{MaxSessions: most})
+	asks := []string{
+		initialize,
+		"[" + initialize + "]",
+		strings.Replace(initialize, `"initialize"`, `"\u0069nitialize"`, 1),
+		strings.Replace(initialize, `"method"`, `"m\u0065thod"`, 1),
+		strings.Replace(initialize, `"method"`, `"method":"ping","method"`, 1),
+		strings.Replace(initialize, `"method":"initialize"`, `"method":"initialize","method":"ping"`, 1),
+		strings.Replace(initialize, `"method":"initialize"`, `"method":"initialize","METHOD":"ping"`, 1),
+	}
+	var mu sync.Mutex
+	var ids []string
+	var clients sync.WaitGroup
+	for range 4 {
+		clients.Go(func() {
+			for range 10 {
+				for _, ask := range asks {
+					a := h.post("/mcp/rooms", map[string]string{"Mcp-Protocol-Version": "2025-03-26"}, ask)
+					if id := a.header.Get("Mcp-Session-Id"); id != "" {
+						mu.Lock()
+						ids = append(ids, id)
+						mu.Unlock()
+					}
+				}
+			}
+		})
+	}
+	clients.Wait()
+	alive := 0
+	for _, id := range ids {
+		if h.alive(id) {
+			alive++
+		}
+	}
+	if alive > most || alive == 0 || len(ids) < 40 {
+		t.Errorf("%d of %d sessions are there, want at most %d", alive, len(ids), most)
+	}
+}
