@@ -26,17 +26,20 @@ type instance struct {
 
 // seenReport is a report as the log has it.
 type seenReport struct {
-	Documents []struct {
-		ID, File, State string
-		Adapters        []reportAdapter
-		Needs, Missing  []string
-	}
+	Documents   []reportedFile
 	Addresses   []reportAddress
 	Diagnostics []struct {
 		File                          string
 		Line                          int
 		Severity, Code, Message, Hint string
 	}
+}
+
+// reportedFile is a file in a report.
+type reportedFile struct {
+	ID, File, State string
+	Adapters        []reportAdapter
+	Needs, Missing  []string
 }
 
 // start serves until the test ends. The arguments follow "serve"; they get a listener on a

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 )
@@ -24,4 +25,15 @@ func (l *logFlags) slogLevel() slog.Level {
 		return slog.LevelError
 	}
 	return slog.LevelInfo
+}
+
+// told writes why a command ends into a log for programs, where text would be out of place, and
+// gives the error with nothing left to print.
+func (l *logFlags) told(w io.Writer, err error) error {
+	var e *exitError
+	if l.format != formatJSON || !errors.As(err, &e) || err.Error() == "" {
+		return err
+	}
+	slog.New(slog.NewJSONHandler(w, nil)).Error(err.Error())
+	return &exitError{code: e.code}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,8 +16,8 @@ import (
 	"capd/engine/plan"
 )
 
-// report is what serve says once when it has started: what is served and where, what is
-// missing, and every problem.
+// report is what serve says when it has started: what is served and where, what is missing,
+// and every problem. After a reload it says what changed (see [changes]).
 type report struct {
 	Documents   []reportDocument   `json:"documents"`
 	Addresses   []reportAddress    `json:"addresses"`
@@ -25,7 +27,8 @@ type report struct {
 	checked bool // nothing listens
 }
 
-// reportDocument is one file that was found.
+// reportDocument is one file that was found. One of which nothing is served is refused, whatever
+// its errors are.
 type reportDocument struct {
 	ID       string          `json:"id"`
 	File     string          `json:"file"`
@@ -34,6 +37,8 @@ type reportDocument struct {
 	Adapters []reportAdapter `json:"adapters,omitempty"`
 	Needs    []string        `json:"needs,omitempty"`   // variables
 	Missing  []string        `json:"missing,omitempty"` // those without a value
+
+	hash string // of the text
 }
 
 // reportAdapter is one exposure at its main address.
@@ -51,6 +56,8 @@ type reportAddress struct {
 	Declared string `json:"declared"`
 	Actual   string `json:"actual,omitempty"`
 	Error    string `json:"error,omitempty"`
+	// AllInterfaces: whoever reaches this machine reaches the address.
+	AllInterfaces bool `json:"allInterfaces,omitempty"`
 }
 
 // reportDiagnostic is a problem in a log event.
@@ -71,24 +78,40 @@ type lookup func(doc string, v *plan.Variable) (plan.Secret, error)
 // newReport describes a plan. addr gives the real address of a declared one, empty when
 // nothing listens there.
 func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, addr func(string) string, look lookup) *report {
-	r := &report{list: list}
+	r := &report{
+		Documents: []reportDocument{}, Addresses: []reportAddress{}, Diagnostics: reportDiagnostics(list), list: list,
+	}
 	exposures := exposuresByUnit(p, addr)
 	for _, d := range docs {
-		doc := reportDocument{ID: d.ID, File: d.File, State: d.State}
+		doc := reportDocument{ID: d.ID, File: d.File, State: d.State, hash: d.Hash}
 		if d.Unit != nil {
 			doc.Label = d.Unit.Label
 			doc.Adapters = exposures[d.Unit]
 			doc.Needs, doc.Missing = variables(d.Unit, look)
 		}
+		if d.State != engine.Ignored && !doc.served() {
+			doc.State = engine.Refused
+		}
 		r.Documents = append(r.Documents, doc)
 	}
+	return r
+}
+
+// served reports whether anything of a document is served.
+func (d *reportDocument) served() bool {
+	return slices.ContainsFunc(d.Adapters, func(a reportAdapter) bool { return a.URL != "" && a.Routes+a.Tools > 0 })
+}
+
+// reportDiagnostics gives problems as they stand in a log event.
+func reportDiagnostics(list diag.List) []reportDiagnostic {
+	out := make([]reportDiagnostic, 0, len(list))
 	for _, d := range list {
-		r.Diagnostics = append(r.Diagnostics, reportDiagnostic{
+		out = append(out, reportDiagnostic{
 			File: d.Span.File, Line: d.Span.Start.Line, Column: d.Span.Start.Col,
 			Severity: d.Severity, Code: d.Code, Message: d.Message, Hint: d.Hint, Path: d.Path,
 		})
 	}
-	return r
+	return out
 }
 
 // exposuresByUnit gives each document's exposures in the order the document has them.
@@ -106,7 +129,7 @@ func exposuresByUnit(p *plan.Plan, addr func(string) string) map[*plan.Unit][]re
 			e := m.Exposure
 			a := reportAdapter{Kind: e.Kind, Namespace: e.Namespace}
 			if at := addr(l.Addr); at != "" {
-				a.URL = "http://" + at + m.Path
+				a.URL = "http://" + reachable(at) + m.Path
 			}
 			for _, route := range e.Routes {
 				tally(route.Operation != nil, &a.Routes, &a.Refused)
@@ -125,6 +148,26 @@ func exposuresByUnit(p *plan.Plan, addr func(string) string) map[*plan.Unit][]re
 		}
 	}
 	return out
+}
+
+// reachable gives an address at which this machine can call what listens on another. All
+// interfaces are no address to call.
+func reachable(addr string) string {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil || !allInterfaces(addr) {
+		return addr
+	}
+	return net.JoinHostPort("127.0.0.1", port)
+}
+
+// allInterfaces reports whether an address is one of all interfaces.
+func allInterfaces(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
 }
 
 // tally adds one to the counter that the condition picks.
@@ -149,18 +192,23 @@ func variables(u *plan.Unit, look lookup) (needs, missing []string) {
 	return slices.Compact(needs), slices.Compact(missing)
 }
 
-// report says what the engine serves now.
+// report says what the engine serves now: everything the first time, later what changed.
 func (s *server) report() {
 	now := s.engine.Current()
 	r := newReport(now.Plan, now.Docs, now.Diagnostics, s.engine.Addr, s.wiring.Look)
 	for _, a := range s.engine.Addrs() {
-		at := reportAddress{Declared: a.Declared, Actual: a.Actual}
+		at := reportAddress{Declared: a.Declared, Actual: a.Actual, AllInterfaces: a.Actual != "" && allInterfaces(a.Actual)}
 		if a.Err != nil {
 			at.Error = a.Err.Error()
 		}
 		r.Addresses = append(r.Addresses, at)
 	}
-	if err := r.write(s.stderr, s.flags.log.format); err != nil {
+	write := r.write
+	if s.last != nil {
+		write = r.since(s.last).write
+	}
+	s.last = r
+	if err := write(s.stderr, s.flags.log.format); err != nil {
 		s.log.Warn("cannot write the report", "error", err)
 	}
 }
@@ -188,18 +236,23 @@ func (r *report) write(w io.Writer, format string) error {
 	return nil
 }
 
-// event writes one event in the form of the log. It is as important as the worst problem in
-// it, and is written whatever --log-level says, as the text is.
+// event writes the report as one event in the form of the log.
 func (r *report) event(w io.Writer, message string) {
+	writeEvent(w, r.list, message,
+		slog.Any("documents", r.Documents), slog.Any("addresses", r.Addresses), slog.Any("diagnostics", r.Diagnostics))
+}
+
+// writeEvent writes one event in the form of the log. It is as important as the worst problem
+// in it, and is written whatever --log-level says, as the text is.
+func writeEvent(w io.Writer, list diag.List, message string, attrs ...slog.Attr) {
 	level := slog.LevelInfo
 	switch {
-	case r.list.HasErrors():
+	case list.HasErrors():
 		level = slog.LevelError
-	case r.list.Count(diag.Warning) > 0:
+	case list.Count(diag.Warning) > 0:
 		level = slog.LevelWarn
 	}
-	slog.New(slog.NewJSONHandler(w, nil)).LogAttrs(context.Background(), level, message,
-		slog.Any("documents", r.Documents), slog.Any("addresses", r.Addresses), slog.Any("diagnostics", r.Diagnostics))
+	slog.New(slog.NewJSONHandler(w, nil)).LogAttrs(context.Background(), level, message, attrs...)
 }
 
 // text writes the report for people.
@@ -211,7 +264,8 @@ func (r *report) text(out io.Writer) error {
 	if b.Len() > 0 {
 		b.WriteByte('\n')
 	}
-	b.WriteString(r.headline())
+	b.WriteString("capd " + r.headline() + "\n")
+	r.warnOpen(&b, nil)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, d := range r.Documents {
 		if d.State != engine.Ignored { // its finding says enough
@@ -221,11 +275,6 @@ func (r *report) text(out io.Writer) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	for _, a := range r.Addresses {
-		if a.Error != "" {
-			fmt.Fprintf(&b, "capd: cannot listen on %s: %s\n", a.Declared, a.Error)
-		}
-	}
 	_, err := io.WriteString(out, b.String())
 	return err
 }
@@ -234,7 +283,7 @@ func (r *report) text(out io.Writer) error {
 func (r *report) headline() string {
 	served := 0
 	for _, d := range r.Documents {
-		if d.State == engine.Served || d.State == engine.Stale {
+		if d.served() {
 			served++
 		}
 	}
@@ -242,7 +291,7 @@ func (r *report) headline() string {
 	if r.checked {
 		verb = "would serve"
 	}
-	text := fmt.Sprintf("capd %s %d of %s", verb, served, plural(len(r.Documents), "file"))
+	text := fmt.Sprintf("%s %d of %s", verb, served, plural(len(r.Documents), "file"))
 	var at []string
 	for _, a := range r.Addresses {
 		if a.Actual != "" {
@@ -252,7 +301,17 @@ func (r *report) headline() string {
 	if len(at) > 0 {
 		text += " on " + strings.Join(at, ", ")
 	}
-	return text + "\n"
+	return text
+}
+
+// warnOpen says which addresses are open to others than this machine, those left out that a
+// former report has told of.
+func (r *report) warnOpen(w io.Writer, told []reportAddress) {
+	for _, a := range r.Addresses {
+		if a.AllInterfaces && !slices.Contains(told, a) {
+			fmt.Fprintf(w, "capd: %s is on all interfaces of this machine, and callers are not authenticated: everyone who reaches it can call\n", a.Actual)
+		}
+	}
 }
 
 // text writes one document, columns separated by tabs.

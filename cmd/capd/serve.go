@@ -24,7 +24,7 @@ specs again. The first SIGINT or SIGTERM stops after the calls in flight, the se
 		Example: "  capd serve capabilities/ --stub\n  capd serve team-a/ team-b/rooms.yaml --listen 127.0.0.1:8000",
 		Args:    pathArguments,
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			return c.serve(cmd.Context(), paths, &f)
+			return f.log.told(c.stderr, c.serve(cmd.Context(), paths, &f))
 		},
 	}
 	f.register(cmd.Flags())
@@ -74,6 +74,7 @@ type server struct {
 	wiring *wiring
 	flags  *serveFlags
 	log    *slog.Logger
+	last   *report // the last one that was written; nil before the first
 }
 
 // run starts the engine, says what it serves, and serves until it is told to stop.
@@ -134,6 +135,9 @@ func (s *server) reload(ctx context.Context) {
 func (s *server) startFailure(err error) error {
 	if invalid, ok := errors.AsType[*engine.InvalidError](err); ok {
 		s.diagnostics(invalid.Diagnostics)
+		if s.flags.log.format == formatJSON {
+			return findings() // the event has said everything
+		}
 		return &exitError{code: exitFindings, err: err}
 	}
 	return failure("%w", err)

@@ -32,6 +32,7 @@ type process struct {
 type event struct {
 	Message string `json:"msg"`
 	seenReport
+	Added, Removed, Changed []reportedFile // after a reload
 }
 
 // spawn starts capd and waits until it serves.
@@ -122,14 +123,21 @@ capability:
 
 	write(card("second"))
 	p.signal(t, syscall.SIGHUP)
-	p.await(t, "serving")
+	if e := p.await(t, "reloaded"); len(e.Changed) != 1 || len(e.Added)+len(e.Removed)+len(e.Diagnostics) != 0 {
+		t.Errorf("got %+v, want one changed file", e)
+	}
 	wants("second")
+
+	p.signal(t, syscall.SIGHUP)
+	if e := p.await(t, "reloaded"); len(e.Added)+len(e.Removed)+len(e.Changed)+len(e.Diagnostics) != 0 {
+		t.Errorf("got %+v, want nothing changed", e)
+	}
 
 	write("naftiko: [")
 	p.signal(t, syscall.SIGHUP)
-	e := p.await(t, "serving")
-	if len(e.Documents) != 1 || e.Documents[0].State != "stale" {
-		t.Errorf("documents %+v, want one stale", e.Documents)
+	e := p.await(t, "reloaded")
+	if len(e.Changed) != 1 || e.Changed[0].State != "stale" {
+		t.Errorf("changed %+v, want one stale", e.Changed)
 	}
 	var codes []string
 	for _, d := range e.Diagnostics {
