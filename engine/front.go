@@ -44,6 +44,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer f.record(out, r, id, time.Now())
 	}
 	defer f.recovered(out, id)
+	if out.body != nil && !stream { // a stream has no other bound than its caller
+		ctx, cancel := out.body.context(r.Context())
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
 	f.serve(out, r, handler, id)
 	out.begin(http.StatusOK) // an answer without a word is a 200
 }

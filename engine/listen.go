@@ -38,7 +38,7 @@ func (e *Engine) listen(ctx context.Context, addr string) (*server, error) {
 		MaxHeaderBytes:    e.opts.MaxHeader,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
-		BaseContext:       func(net.Listener) context.Context { return calls },
+		BaseContext:       func(net.Listener) context.Context { return context.WithValue(calls, serverContext{}, calls) },
 		// What net/http logs are broken connections; clients break them all the time.
 		ErrorLog: slog.NewLogLogger(e.opts.Logger.Handler(), slog.LevelDebug),
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -43,9 +44,10 @@ type inbound struct {
 	waited  bool // the sender waits for a 100 Continue
 
 	mu    sync.Mutex
-	begun bool // something was read
-	ended bool // no deadline is to be set any more
-	late  bool // the deadline passed
+	begun bool      // something was read
+	ended bool      // no deadline is to be set any more
+	late  bool      // the deadline passed
+	until time.Time // the deadline; zero for none
 }
 
 // newInbound limits the time of a request's body. It gives nil for a request without one.
@@ -103,7 +105,8 @@ func (b *inbound) within(d time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.ended && !b.late {
-		_ = b.control.SetReadDeadline(time.Now().Add(d)) // a writer without deadlines cannot stall either
+		b.until = time.Now().Add(d)
+		_ = b.control.SetReadDeadline(b.until) // a writer without deadlines cannot stall either
 	}
 }
 
@@ -126,6 +129,37 @@ func (b *inbound) drain() bool {
 	_, err := io.CopyN(io.Discard, b, maxUnread)
 	return errors.Is(err, io.EOF) || errors.Is(err, http.ErrBodyReadAfterClose)
 }
+
+// expired reports whether the deadline has passed before the body ended.
+func (b *inbound) expired() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.late || !b.ended && !b.until.IsZero() && !time.Now().Before(b.until)
+}
+
+// context gives a call a context that a late body does not end. net/http takes the deadline
+// for the end of the connection, but the caller is there and is owed an answer. The context
+// ends with the caller and with the server, as the request's own does.
+func (b *inbound) context(ctx context.Context) (context.Context, context.CancelFunc) {
+	call, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stops := []func() bool{context.AfterFunc(ctx, func() {
+		if !b.expired() {
+			cancel()
+		}
+	})}
+	if server, ok := ctx.Value(serverContext{}).(context.Context); ok {
+		stops = append(stops, context.AfterFunc(server, cancel))
+	}
+	return call, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel()
+	}
+}
+
+// serverContext is the key of the context in which a server runs its calls.
+type serverContext struct{}
 
 // leave is for the end of the request: what net/http still reads of the body is bounded, and
 // no later read touches the deadlines of the next request.

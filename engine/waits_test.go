@@ -72,6 +72,9 @@ func TestStalledBody(t *testing.T) {
 	read := func(w http.ResponseWriter, r *http.Request) {
 		_, err := io.ReadAll(r.Body)
 		e := plan.AsError(err)
+		if strings.HasPrefix(r.URL.Path, "/apis/") && r.Context().Err() != nil {
+			e = plan.Errorf(plan.CodeCanceled, "the caller is there, but the call was canceled")
+		}
 		writeProblem(w, http.StatusBadRequest, e, "ID")
 	}
 	addr := waiting(t, waits{call: time.Millisecond, answer: long, unread: long}, read, read)
@@ -179,6 +182,22 @@ func TestExpectContinue(t *testing.T) {
 	if resp, _ := hear(t, bufio.NewReader(conn)); resp.StatusCode != http.StatusOK {
 		t.Errorf("got %s", resp.Status)
 	}
+}
+
+// TestCallerGone: the end of the connection still ends a call whose body has arrived.
+func TestCallerGone(t *testing.T) {
+	t.Parallel()
+	entered, canceled := make(chan struct{}), make(chan struct{})
+	addr := waiting(t, waits{call: long, answer: long, unread: long}, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		close(entered)
+		<-r.Context().Done()
+		close(canceled)
+	}, func(http.ResponseWriter, *http.Request) {})
+	conn := say(t, addr, "POST /apis/a HTTP/1.1\nHost: localhost\nContent-Length: 3\n\nabc")
+	<-entered
+	_ = conn.Close()
+	<-canceled
 }
 
 func TestNoCallTimeout(t *testing.T) {
