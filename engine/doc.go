@@ -33,6 +33,7 @@
 //	socket -> server (one per address, kept across reloads)         listen.go
 //	       -> front  (one per address and snapshot):
 //	            request ID, Host and Origin, panics, dispatch       front.go, hosts.go
+//	            pages of allowed origins, callers that stall        cors.go, waits.go
 //	       -> the adapter's handler for the address
 //
 // A request runs on the snapshot that was current when it arrived, however long it takes.

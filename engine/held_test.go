@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -83,5 +84,15 @@ func TestListenErrorWords(t *testing.T) {
 		case a.Declared == busy && (a.Err.Error() != "address already in use" || !errors.Is(a.Err, syscall.EADDRINUSE)):
 			t.Errorf("%s: %v", a.Declared, a.Err)
 		}
+	}
+}
+
+func TestPortThatIsNotAllowed(t *testing.T) {
+	t.Parallel()
+	raw := &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", syscall.EACCES)}
+	err := new(change).bindFailure("127.0.0.1:80", raw, nil, nil)
+	var e *bindError
+	if !errors.As(err, &e) || e.Error() != "permission denied" || !strings.Contains(e.hint, "1024") || !errors.Is(err, syscall.EACCES) {
+		t.Errorf("got %+v", err)
 	}
 }
