@@ -29,13 +29,13 @@ type LoadOptions struct {
 	Link plan.LinkOptions
 	// Bind, if set, looks up the variables too.
 	Bind *plan.BindOptions
-	// Explain keeps where everything comes from (see [plan.CompileExplained]).
-	Explain bool
 	// Jobs is how many documents are worked on at once; zero means one per processor.
 	Jobs int
 	// HideIgnored leaves findings out of Loaded.Diagnostics that comments in the documents
 	// ignore, and adds what is wrong with those comments.
 	HideIgnored bool
+	// Explain keeps where everything comes from (see [plan.CompileExplained]).
+	Explain bool
 	// Logger is told of faults of capd, with a stack; nil means nobody is.
 	Logger *slog.Logger
 }
