@@ -58,10 +58,10 @@ func TestBaseline(t *testing.T) {
 func TestReadBaselineRefuses(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{"version": 1, "findings": [`:                                   "unexpected EOF",
-		`[]`:                                                             "not a baseline",
-		`{"version": 2, "findings": []}`:                                 "baseline of version 2, expected 1",
-		`{"findings": []}`:                                               "baseline of version 0, expected 1",
+		`{"version": 1, "findings": [`:   "unexpected EOF",
+		`[]`:                             "not a baseline",
+		`{"version": 2, "findings": []}`: "baseline of version 2, expected 1",
+		`{"findings": []}`:               "baseline of version 0, expected 1",
 		`{"version": 1, "findings": [{"file": "a.yaml"}]}`:               "without a code",
 		`{"version": 1, "summary": {}, "findings": []}`:                  "summary",
 		`{"version": 1, "findings": [{"code": "assumed", "count": -1}]}`: "negative count",
