@@ -114,7 +114,8 @@ func (f *syntaxFault) lastLine() int {
 // givenLine gives the offset of the start of the line yaml.v3 names. By is what it is
 // known to be wrong by: the parser counts from zero, the scanner does not.
 func (f *syntaxFault) givenLine(by int) int {
-	return f.src.offset(f.line+by, 1)
+	start, _ := f.src.lineAt(f.src.offset(f.line+by, 1)) // YAML may name a line behind the last one
+	return start
 }
 
 // atLine reports the line that holds offset off, from its first character on.
@@ -128,7 +129,7 @@ func (f *syntaxFault) atLine(off int) string {
 
 // atBytes reports n bytes at offset off.
 func (f *syntaxFault) atBytes(off, n int) {
-	f.at, f.end = off, min(off+n, len(f.src.text))
+	f.at, f.end = min(off, len(f.src.text)), min(off+n, len(f.src.text))
 }
 
 var keyColon = regexp.MustCompile(`:(?:[ \t]|$)`)
