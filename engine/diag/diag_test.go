@@ -122,6 +122,34 @@ func TestWriteTextLongLine(t *testing.T) {
 	}
 }
 
+// No excerpt shows a credential that the list knows, whichever finding it belongs to.
+func TestWriteTextHidesCredentials(t *testing.T) {
+	t.Parallel()
+	text := []byte("é: { token: s3cr3t, x: 1 }\ntoken: >\n  s3cr3t\n  s3cr3t\nend: 1\n")
+	several := at(2, 8, 0)
+	several.End = diag.Pos{Line: 4, Col: 9}
+	list := diag.List{
+		{Code: diag.CodeUnknownKey, Severity: diag.Warning, Span: at(1, 21, 22), Message: "x", Related: []diag.Related{{Span: at(3, 3, 4), Message: "y"}}},
+		{Code: diag.CodeAuthLiteral, Severity: diag.Info, Span: at(1, 13, 19), Message: "a credential"},
+		{Code: diag.CodeAuthLiteral, Severity: diag.Info, Span: several, Message: "a credential"},
+		{Code: diag.CodeYAML, Severity: diag.Error, Span: at(4, 4, 0), Message: "z"},
+		{Code: diag.CodeYAML, Severity: diag.Error, Span: at(5, 1, 4), Message: "z"},
+	}
+	var b strings.Builder
+	err := diag.WriteText(&b, list, diag.TextOptions{Excerpt: true, Source: func(string) []byte { return text }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "3cr") {
+		t.Errorf("a credential is shown:\n%s", b.String())
+	}
+	for _, want := range []string{"| é: { token: ******, x: 1 }\n", "|             ^~~~~~\n", "| end: 1\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in:\n%s", want, b.String())
+		}
+	}
+}
+
 type brokenWriter struct{ err error }
 
 func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }

@@ -25,7 +25,7 @@ type TextOptions struct {
 // related places. What comes from a document is written without control characters, so that it
 // cannot drive a terminal. The error is the writer's.
 func WriteText(w io.Writer, l List, o TextOptions) error {
-	t := &textWriter{w: bufio.NewWriter(w), o: o}
+	t := &textWriter{w: bufio.NewWriter(w), o: o, credentials: credentials(l)}
 	for i := range l {
 		t.diagnostic(&l[i])
 	}
@@ -38,6 +38,39 @@ type textWriter struct {
 	o    TextOptions
 	file string // of lines
 	text *lineIndex
+
+	credentials map[string][]Span // by file; no excerpt shows what stands there
+}
+
+// credentials gives the places that are known to hold one. Terminals are recorded and shared.
+func credentials(l List) map[string][]Span {
+	found := map[string][]Span{}
+	for i := range l {
+		if s := l[i].Span; l[i].Code == CodeAuthLiteral && s.Start.IsValid() {
+			found[s.File] = append(found[s.File], s)
+		}
+	}
+	return found
+}
+
+// mask puts asterisks for the credentials in line n of a file, one for each character.
+func (t *textWriter) mask(file string, n int, line string) string {
+	for _, s := range t.credentials[file] {
+		last := max(s.Start.Line, s.End.Line)
+		if n < s.Start.Line || n > last {
+			continue
+		}
+		text := []rune(line)
+		from, to := 0, len(text)
+		if n == s.Start.Line {
+			from = min(s.Start.Col-1, to)
+		}
+		if n == s.End.Line {
+			to = max(from, min(s.End.Col-1, to))
+		}
+		line = string(text[:from]) + strings.Repeat("*", to-from) + string(text[to:])
+	}
+	return line
 }
 
 const (
@@ -103,7 +136,7 @@ func (t *textWriter) excerpt(s Span, color string) {
 	if !ok {
 		return
 	}
-	x := cutExcerpt(line, s)
+	x := cutExcerpt(t.mask(s.File, s.Start.Line, line), s)
 	margin := fmt.Sprintf("%5d", s.Start.Line)
 	fmt.Fprintf(t.w, "%s %s\n", t.paint(dim, margin+" |"), x.line)
 	fmt.Fprintf(t.w, "%s %s%s\n", t.paint(dim, strings.Repeat(" ", len(margin))+" |"), strings.Repeat(" ", x.indent), t.paint(color, x.mark))

@@ -170,12 +170,12 @@ func cutAny(s, chars string) string {
 // readBaseTail keeps a query of the base URI as constant pairs.
 func (c *compiler) readBaseTail(op *consumed, i int) {
 	text := op.api.BaseURI
-	if text.Value[i] == '#' {
+	if i := strings.IndexByte(text.Value, '#'); i >= 0 {
 		op.fail(faultf(diag.CodePathFragment, "C4", text.Sub(i, len(text.Value)), "the base URI of %s has a fragment, which is never sent to a server", op.namespace))
 		return
 	}
 	at := i + 1
-	for query := cutAny(text.Value[at:], "#"); query != ""; {
+	for query := text.Value[at:]; query != ""; {
 		pair, rest, _ := strings.Cut(query, "&")
 		j := &joined{}
 		j.add(text, 0, len(text.Value))
@@ -240,6 +240,8 @@ func (c *compiler) baseRef(op *consumed, ref *expr.Ref, at diag.Span, authority 
 		}
 		// No caller chooses the host (D4). It may have a place in the path as well.
 		s.dropped, s.host = !s.placeholder, !s.placeholder
+		c.note(diag.Warning, diag.Unit{}, faultf(diag.CodeAssumed, "V4", at, "{%s} stands in the host, which no caller chooses; a variable is used, not the parameter", ref.Name).
+			hintf("give the parameter an enum of the values that are allowed"))
 	}
 	v, f := c.serverVariable(op, ref.Name, at)
 	p.value = v

@@ -128,7 +128,8 @@ type basePart struct {
 func (b *BaseURI) bind(u *Unit, bu *boundUnit, placeholders bool, list *diag.List) boundBase {
 	var text strings.Builder
 	var out boundBase
-	for _, p := range b.parts {
+	problem, code := "", diag.CodeBaseURINoHost
+	for i, p := range b.parts {
 		if p.variable == nil {
 			text.WriteString(p.literal)
 			continue
@@ -137,12 +138,17 @@ func (b *BaseURI) bind(u *Unit, bu *boundUnit, placeholders bool, list *diag.Lis
 		if v.err != nil {
 			return boundBase{err: v.err}
 		}
+		if b.isHostPart(i, text.String()) && strings.ContainsAny(v.value.Reveal(), "/?#@\\") {
+			problem = "has a character in its host that no host has"
+		}
 		if !p.variable.Setting {
 			out.secrets = append(out.secrets, v.value)
 		}
 		text.WriteString(v.value.Reveal())
 	}
-	base, code, problem := parseBase(text.String(), placeholders)
+	if problem == "" {
+		out.base, code, problem = parseBase(text.String(), placeholders)
+	}
 	if problem != "" {
 		if b.hasVariables() { // a literal one was judged while compiling
 			list.Add(diag.Diagnostic{
@@ -153,8 +159,18 @@ func (b *BaseURI) bind(u *Unit, bu *boundUnit, placeholders bool, list *diag.Lis
 		}
 		return boundBase{err: Errorf(CodeNotConfigured, "the base URI with its variables filled in %s", problem)}
 	}
-	out.base = base
 	return out
+}
+
+// isHostPart reports whether part i is a piece of the host, with text of the host before or
+// behind it, so that its value must not end the host.
+func (b *BaseURI) isHostPart(i int, before string) bool {
+	if _, host, ok := strings.Cut(before, "//"); !ok || strings.Contains(host, "/") {
+		return false
+	} else if host != "" {
+		return true
+	}
+	return i+1 < len(b.parts) && (b.parts[i+1].variable != nil || !strings.HasPrefix(b.parts[i+1].literal, "/"))
 }
 
 func (b *BaseURI) hasVariables() bool {
@@ -186,8 +202,9 @@ func parseBase(s string, placeholders bool) (base *Base, code diag.Code, problem
 	if scheme != "http" && scheme != "https" {
 		return nil, diag.CodeBaseURIScheme, "is not an http or https address"
 	}
-	rest, _, _ = strings.Cut(rest, "#")
-	rest, _, _ = strings.Cut(rest, "?")
+	if strings.ContainsAny(rest, "?#") {
+		return nil, diag.CodeBaseURINoHost, "holds a query or a fragment"
+	}
 	host, path := rest, ""
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		host, path = rest[:i], rest[i:]

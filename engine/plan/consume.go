@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -119,6 +120,9 @@ func (ns *namespace) isReplacing() bool {
 	return false
 }
 
+// methods are those of RFC 9110 and PATCH (RFC 5789).
+var methods = []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"}
+
 func (c *compiler) readOperation(op *consumed, replacing bool) {
 	op.name, op.id = op.decl.Name.Value, op.decl.ID.Value
 	op.method = strings.ToUpper(op.decl.Method.Value)
@@ -128,6 +132,9 @@ func (c *compiler) readOperation(op *consumed, replacing bool) {
 	if !isToken(op.method) {
 		op.fail(faultf(diag.CodeMethod, "C1", op.decl.Method.Span(), "%q is not an HTTP method", op.decl.Method.Value).
 			hintf("write one word such as GET"))
+	} else if near, ok := diag.Nearest(op.method, methods); ok && !slices.Contains(methods, op.method) {
+		op.warn(faultf(diag.CodeMethod, "C1", op.decl.Method.Span(), "%s is no method of HTTP; it is sent as written", op.method).
+			hintf("did you mean %s?", near))
 	}
 	op.body = readBody(op.decl.Body)
 	op.slots = declaredSlots(op)
@@ -334,7 +341,8 @@ func (c *compiler) placeParameters(op *consumed) {
 			f := faultf(diag.CodePathParamWithoutSlot, "C6", s.span(), "path parameter %s has no placeholder in %s %s", s.name, op.method, op.wire)
 			if path, ok := op.likelyPath(s.name); ok {
 				f.rule = "C6b"
-				f.hintf("write path: %s", path).mendedBy(func() []diag.Edit { return c.lostSubPath(op, s.name) })
+				f.hintf("write path: %s into operation %s, for %s %s", c.lostSubPath(op, s.name), op.key(), op.method, path).
+					mendedBy(func() []diag.Edit { return c.writeSubPath(op, s.name) })
 			} else {
 				f.hintf("put {%s} where it belongs in the path", s.name)
 			}

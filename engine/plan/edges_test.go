@@ -145,3 +145,69 @@ func TestRefusedRouteTakesNoPath(t *testing.T) {
 		t.Errorf("%d conflicts, want those of list and name: %v", conflicts, list)
 	}
 }
+
+// TestAbsentInJSONText: an absent value takes its member with it in a JSON text as it does in
+// a mapping (E4); a null that was given stays.
+func TestAbsentInJSONText(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(strings.Replace(edges, "AUTH", "{type: bearer, token: '{{KEY}}'}", 1),
+		`data: {n: "{{tools.n}}"}`, `data: '{"n": {{n}}, "in": {"o": {{o}}}, "l": [1, {{p}}], "t": "x {{q}}"}'`, 1)
+	for body, want := range map[string]string{
+		`{}`:                                `{"l":[1],"t":"x "}`,
+		`{"n":null,"q":"\"y"}`:              `{"n":null,"l":[1],"t":"x \"y"}`,
+		`{"n":1.0,"o":[],"p":"z","q":true}`: `{"n":1.0,"in":{"o":[]},"l":[1,"z"],"t":"x true"}`,
+	} {
+		d := load(t, text)
+		if _, err := d.rest("name", nil, "", body); err != nil || d.body != want {
+			t.Errorf("%s sends %s, %v; want %s", body, d.body, err, want)
+		}
+	}
+}
+
+// TestVariableStaysInItsPlace: what a variable holds cannot move the host it is a piece of,
+// nor lose a query.
+func TestVariableStaysInItsPlace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ base, value, want string }{
+		{"https://{{KEY}}.api.test/v1", "eu", "https://eu.api.test/v1/things"},
+		{"https://{{KEY}}.api.test/v1", "evil.test/", "has a character in its host that no host has"},
+		{"https://{{KEY}}.api.test/v1", "evil.test#", "has a character in its host that no host has"},
+		{"https://api.{{KEY}}/v1", "x@evil.test", "has a character in its host that no host has"},
+		{"https://api.test:{{KEY}}/v1", "80/x", "has a character in its host that no host has"},
+		{"https://{{KEY}}/v1", "api.test/base", "https://api.test/base/v1/things"},
+		{"{{KEY}}/v1", "http://api.test:8080/base", "http://api.test:8080/base/v1/things"},
+		{"{{KEY}}", "https://api.test/x?y=1", "holds a query or a fragment"},
+	} {
+		text := strings.Replace(strings.Replace(edges, "AUTH", "{type: bearer, token: x}", 1), "https://api.test", c.base, 1)
+		text = strings.Replace(text, "baseUri: "+c.base, `baseUri: "`+c.base+`"`, 1)
+		d := load(t, text, "KEY="+c.value)
+		_, err := d.rest("list", nil, "", "")
+		switch {
+		case strings.HasPrefix(c.want, "http"):
+			if err != nil || !strings.HasPrefix(d.wire(), "GET "+c.want+"\n") {
+				t.Errorf("%s with %s: %v, %s", c.base, c.value, err, d.wire())
+			}
+		case err == nil || !strings.HasSuffix(err.Error(), c.want) || len(d.sent) > 0:
+			t.Errorf("%s with %s: %v, %s", c.base, c.value, err, d.wire())
+		}
+	}
+}
+
+// TestSpeltWrong: names of places and methods that are nearly right are told.
+func TestSpeltWrong(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(strings.Replace(edges, "AUTH", "{type: bearer, token: '{{KEY}}'}", 1), "in: query}", "in: qeury}", 1)
+	d := load(t, strings.Replace(text, "{name: make, method: POST}", "{name: make, method: PSOT}", 1))
+	if got := d.codes(); got != "warning parameter, warning method" && got != "warning method, warning parameter" {
+		t.Errorf("got %v", d.list)
+	}
+	for _, x := range d.list {
+		if x.Hint != "did you mean query?" && x.Hint != "did you mean POST?" {
+			t.Errorf("hint %s", x.Hint)
+		}
+	}
+	d = load(t, strings.Replace(text, "call: api.list,", "call: api,", 1))
+	if r := d.route("list"); r.Refusal == nil || r.Refusal.Reason != "call api names a namespace and no operation of it" {
+		t.Errorf("got %+v", r.Refusal)
+	}
+}

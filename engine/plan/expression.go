@@ -1,6 +1,11 @@
 package plan
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+
+	"capd/engine/expr"
+)
 
 // expression is a compiled value: where it comes from is known, what it is shows at the call.
 type expression struct {
@@ -121,8 +126,10 @@ func (x *expression) object(s *scope) any {
 }
 
 // jsonText encodes each value for its place, so that no value can break the text around it.
+// An absent one takes its member or element with it (contract E4).
 func (x *expression) jsonText(s *scope) any {
 	var b []byte
+	gone := false
 	for i := range x.parts {
 		v := x.parts[i].eval(s)
 		switch {
@@ -130,11 +137,46 @@ func (x *expression) jsonText(s *scope) any {
 			b = append(b, textOf(v)...)
 		case x.quoted[i]:
 			b = appendEscaped(b, textOf(v))
+		case isAbsent(v):
+			b = append(b, absentMark...)
+			gone = true
 		default:
 			b = appendJSON(b, v)
 		}
 	}
+	if gone {
+		return withoutAbsent(b)
+	}
 	return parseValue(b)
+}
+
+// absentMark stands in a JSON text where an absent value was. A caller who writes the same
+// takes out what he put in.
+const absentMark = `{"\u0000":"\u0000absent"}`
+
+// withoutAbsent takes marked members and elements out of a JSON text, and containers that
+// become empty because of that.
+func withoutAbsent(raw []byte) any {
+	x := expression{kind: exprLiteral}
+	switch {
+	case string(raw) == absentMark:
+		return absent{}
+	case !bytes.Contains(raw, []byte(absentMark)):
+		return parseValue(raw)
+	case expr.Kind(raw) == '[':
+		x.kind = exprList
+		elements, _ := expr.Elements(raw)
+		for _, e := range elements {
+			x.parts = append(x.parts, literalExpr(withoutAbsent(e)))
+		}
+	default:
+		x.kind = exprObject
+		expr.Members(raw, func(name string, value []byte) {
+			x.names = append(x.names, name)
+			x.parts = append(x.parts, literalExpr(withoutAbsent(value)))
+		})
+	}
+	return x.eval(&scope{})
 }
 
 var xmlEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")

@@ -71,7 +71,11 @@ func (l *linker) address(e *Exposure) (string, bool) {
 	case l.options.Listen != "":
 		return l.options.Listen, true
 	case e.Port == 0:
-		l.note(diag.Error, diag.CodeMissingPort, e, e.Span, "add port, or serve with --listen", "the adapter has no usable port")
+		at, hint := e.Span, "add port, or serve with --listen"
+		if e.PortSpan.Start.IsValid() {
+			at, hint = e.PortSpan, "write a port from 1 to 65535, or serve with --listen"
+		}
+		l.note(diag.Error, diag.CodeMissingPort, e, at, hint, "the adapter has no usable port")
 		return "", false
 	}
 	host := cmp.Or(l.options.Address, "127.0.0.1")

@@ -53,6 +53,7 @@ type Exposure struct {
 	Index       int // position in the document's exposes
 	Description string
 	Address     string    // as declared; empty when not
+	PortSpan    diag.Span // of the value of port, usable or not
 	AddressSpan diag.Span // of Address
 	Port        int       // 0 when not declared
 	Transport   string    // of MCP: http or stdio

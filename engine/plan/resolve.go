@@ -160,6 +160,10 @@ func (c *compiler) resolveElsewhere(x *exposed, at spec.Text) (*consumed, *fault
 		}
 		return nil, f.hintf("write the consumed operations into this document")
 	}
+	if ns := c.namespaces[at.Value]; ns != nil {
+		return nil, faultf(diag.CodeUnresolvedOperation, "K1", at.Span(), "call %s names a namespace and no operation of it", at.Value).
+			hintf("write %s.operation; it has %s", at.Value, someOf(ns.names()))
+	}
 	names := sortedKeys(c.namespaces)
 	f := faultf(diag.CodeUnresolvedNamespace, "K5", at.Sub(0, len(written)), "namespace %q is not consumed in this document", written)
 	if near, ok := diag.Nearest(written, names); ok {

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 
+	"capd/engine/diag"
 	"capd/engine/expr"
 	"capd/engine/spec"
 )
@@ -34,6 +35,9 @@ func declaredSlots(op *consumed) []*slot {
 	return out
 }
 
+// places are where a parameter can go.
+var places = []string{"path", "query", "header", "cookie", "body"}
+
 func newSlot(op *consumed, p *spec.Parameter) *slot {
 	if p.Name.Value == "" {
 		return nil
@@ -48,6 +52,15 @@ func newSlot(op *consumed, p *spec.Parameter) *slot {
 	case "query", "header", "cookie", "body":
 	default:
 		s.in = op.guessPlace(s.name)
+		if p.In.Value != "" && !strings.EqualFold(p.In.Value, "environment") {
+			f := faultf(diag.CodeParameter, "S3", p.In.Span(), "%q is no place for a parameter; %s is sent in the %s", p.In.Value, s.name, s.in)
+			if near, ok := diag.Nearest(p.In.Value, places); ok {
+				f.hintf("did you mean %s?", near)
+			} else {
+				f.hintf("expected path, query, header, cookie or body")
+			}
+			op.warn(f)
+		}
 	}
 	if s.in == "header" {
 		switch strings.ToLower(s.name) {

@@ -73,21 +73,30 @@ func isElementOf(noun, collection string) bool {
 	return false
 }
 
-// lostSubPath writes the sub-path that the operation lost.
-func (c *compiler) lostSubPath(op *consumed, param string) []diag.Edit {
+// lostSubPath gives the operation's own path with the sub-path that it lost: whole, or as
+// what is appended to the resource's path, as the namespace has it (contract C2).
+func (c *compiler) lostSubPath(op *consumed, param string) string {
+	segment := "/{" + param + "}"
+	if own := op.decl.URI.Value; own != "" {
+		return strings.TrimSuffix(own, "/") + segment
+	}
+	if c.namespaces[op.namespace].isAppending() {
+		return segment
+	}
+	return strings.TrimSuffix(op.wire, "/") + segment
+}
+
+// writeSubPath writes the sub-path that the operation lost.
+func (c *compiler) writeSubPath(op *consumed, param string) []diag.Edit {
 	own, res := op.decl.URI, op.resource.URI
 	if strings.ContainsAny(own.Value+res.Value, "?#|") {
 		return nil
 	}
-	segment := "/{" + param + "}"
-	if own.Value != "" {
-		return own.Splice(len(strings.TrimSuffix(own.Value, "/")), len(own.Value), segment)
-	}
-	path := strings.TrimSuffix(op.wire, "/") + segment
-	if c.namespaces[op.namespace].isAppending() {
-		path = segment
-	}
-	if op.decl.HasURI {
+	path := c.lostSubPath(op, param)
+	switch {
+	case own.Value != "":
+		return own.Splice(len(strings.TrimSuffix(own.Value, "/")), len(own.Value), "/{"+param+"}")
+	case op.decl.HasURI:
 		return own.Rewrite(path)
 	}
 	return op.decl.Node.SetMember("path", spec.NewText(path), "id", "name", "method")

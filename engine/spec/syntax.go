@@ -201,26 +201,6 @@ func (f *syntaxFault) noColon() (string, string) {
 	return "no ':' after " + quote(strings.TrimPrefix(line, "- ")), "write a key, a colon and a space"
 }
 
-func (f *syntaxFault) openBracket() (string, string) {
-	start := f.givenLine(1)
-	line := f.atLine(start)
-	var open []int
-	for i := 0; i < len(line); i++ {
-		switch line[i] {
-		case '[', '{':
-			open = append(open, i)
-		case ']', '}':
-			open = open[:max(0, len(open)-1)]
-		}
-	}
-	if len(open) == 0 {
-		return strings.TrimPrefix(f.problem, "did not find ") + " is missing", "close the bracket"
-	}
-	f.atBytes(start+open[len(open)-1], 1)
-	return "this " + quote(f.src.text[f.at:f.end]) + " is not closed, or a comma is missing behind it",
-		"close it, or put the value in quotes if it is meant as text"
-}
-
 var (
 	bareTemplate = regexp.MustCompile(`(?:^|[:\-,\[]\s+)(\{\{[^}\r\n]*\}\}\s*[^\s,\]}#][^\r\n]*)`)
 	afterQuote   = regexp.MustCompile(`(?::\s+|^\s*-\s+)("[^"]*"|'[^']*')\s*[^\s,:\]}#]`)
