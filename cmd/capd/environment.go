@@ -50,7 +50,26 @@ func applyEnvironment(flags *pflag.FlagSet, env environment) error {
 // unwrapFlag leaves out what pflag says about a flag that nobody wrote.
 func unwrapFlag(err error) error {
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return fmt.Errorf("invalid value %q: %w", e.GetValue(), e.Unwrap())
+		return fmt.Errorf("invalid value %q: %w", e.GetValue(), flagCause(e))
 	}
 	return err
 }
+
+// flagError says what is wrong with a flag of the command line.
+func flagError(err error) error {
+	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok && flagCause(e) != e.Unwrap() {
+		return fmt.Errorf("invalid argument %q for %q flag: %w", e.GetValue(), "--"+e.GetFlag().Name, flagCause(e))
+	}
+	return err
+}
+
+// flagCause is why a value does not suit a flag. The flags of this command say so themselves,
+// pflag's own switch leaves it to the standard library, whose words are for programmers.
+func flagCause(e *pflag.InvalidValueError) error {
+	if e.GetFlag().Value.Type() == "bool" {
+		return errNoBool
+	}
+	return e.Unwrap()
+}
+
+var errNoBool = errors.New("expected true or false")

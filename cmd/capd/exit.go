@@ -11,7 +11,7 @@ import (
 // The exit codes, the same for every command.
 const (
 	exitOK       = 0 // nothing at or above the failing severity; a clean stop
-	exitFindings = 1 // the specs have findings
+	exitFindings = 1 // the specs have errors, or a call did not succeed
 	exitFailed   = 2 // the job could not be done: bad flag, missing file, port in use
 	exitSignal   = 128
 )

@@ -23,9 +23,26 @@ func readSpec(file string, limit int64) ([]byte, error) {
 	return text, err
 }
 
+// writable fails when the user may not write the file, which the rename that replaces it would
+// not ask. A file that nobody may write is left alone for a superuser too: the mode is a wish.
+func writable(file string, info os.FileInfo) error {
+	readOnly := errors.New("the file is read-only and stays as it is; make it writable and run the command again")
+	if info.Mode().Perm()&0o222 == 0 {
+		return readOnly
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY, 0)
+	if errors.Is(err, os.ErrPermission) {
+		return readOnly
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
 // replaceFile puts a new text in a file's place in one step, so that a reader has the old or
 // the new one. The file keeps its mode, and a symbolic link stays one. It fails when the file
-// is not what old says any more.
+// is read-only, and when it is not what old says any more.
 func replaceFile(file string, old, text []byte) (err error) {
 	real, err := filepath.EvalSymlinks(file)
 	if err != nil {
@@ -33,6 +50,9 @@ func replaceFile(file string, old, text []byte) (err error) {
 	}
 	info, err := os.Stat(real)
 	if err != nil {
+		return err
+	}
+	if err := writable(real, info); err != nil {
 		return err
 	}
 	temp, err := os.CreateTemp(filepath.Dir(real), "."+filepath.Base(real)+".*")

@@ -14,7 +14,8 @@ func (c *command) root() *cobra.Command {
 Every flag has an environment twin: --listen is CAPD_LISTEN, --log-level is CAPD_LOG_LEVEL.
 A flag beats its twin.
 
-Exit codes: 0 all is well, 1 the specs have findings, 2 the job could not be done.`,
+Exit codes: 0 all is well, 1 the specs have errors, or a call did not succeed, 2 the job could
+not be done.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -30,7 +31,7 @@ Exit codes: 0 all is well, 1 the specs have findings, 2 the job could not be don
 	root.SetErr(c.stderr)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return failure("%v; see '%s --help'", err, cmd.CommandPath())
+		return failure("%w; see '%s --help'", flagError(err), cmd.CommandPath())
 	})
 	root.AddCommand(c.explainCommand(), c.fixCommand(), c.serveCommand(), c.listCommand(), c.inspectCommand(), c.callCommand(), c.schemaCommand(), c.stubCommand(), c.validateCommand(), c.versionCommand())
 	return root

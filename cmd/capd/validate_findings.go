@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -71,7 +73,7 @@ func (f *findingFlags) sieve() (*sieve, error) {
 	for _, text := range f.ignorePath {
 		r, err := regexp.Compile(text)
 		if err != nil {
-			return nil, failure("--ignore-path: %w", err)
+			return nil, failure("--ignore-path: %q is not a regular expression: %w", text, expressionFault(err))
 		}
 		s.filter.Files = append(s.filter.Files, r)
 	}
@@ -86,6 +88,14 @@ func (f *findingFlags) sieve() (*sieve, error) {
 		return nil, failure("--baseline: %s: %w", f.baseline, err)
 	}
 	return s, nil
+}
+
+// expressionFault leaves out what the standard library says before the fault itself.
+func expressionFault(err error) error {
+	if e, ok := errors.AsType[*syntax.Error](err); ok {
+		return errors.New(e.Code.String())
+	}
+	return err
 }
 
 // sift gives the findings that are shown, and writes a baseline if one is wanted.
