@@ -31,7 +31,7 @@ func (f *syntaxFault) openBracket() (string, string) {
 	}
 	if len(open) == 0 {
 		return strings.TrimPrefix(f.problem, "did not find ") + " in this line or before it",
-			"write the comma or close the bracket; text with quotes or brackets in it needs quotes around the whole"
+			"write the comma, close the bracket, or put the whole value in quotes"
 	}
 	f.atBytes(start+open[len(open)-1], 1)
 	return "this " + quote(f.src.text[f.at:f.end]) + " is not closed, or a comma is missing behind it",
