@@ -37,9 +37,7 @@ and what is refused. The path - reads standard input.`,
 	flags := cmd.Flags()
 	f.documents.register(flags)
 	f.variables.register(flags)
-	flags.StringVar(&f.addresses.listen, "listen", "", "addresses as with everything on `HOST:PORT`")
-	flags.StringVar(&f.addresses.address, "address", "", "addresses as with this `HOST` for declared ports (default 127.0.0.1)")
-	flags.BoolVar(&f.addresses.allowSpecAddress, "allow-spec-address", false, "addresses as with those that specs declare")
+	f.addresses.register(flags)
 	flags.Var(choiceFlag(&f.format, formatText, formatJSON), "format", "output `format`: text or json")
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"capd/engine"
 	"capd/engine/diag"
@@ -21,6 +22,12 @@ type addressFlags struct {
 	listen           string
 	address          string
 	allowSpecAddress bool
+}
+
+func (a *addressFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&a.listen, "listen", "", "addresses as with everything on `HOST:PORT`")
+	flags.StringVar(&a.address, "address", "", "addresses as with this `HOST` for declared ports (default 127.0.0.1)")
+	flags.BoolVar(&a.allowSpecAddress, "allow-spec-address", false, "addresses as with those that specs declare")
 }
 
 func (a *addressFlags) link() plan.LinkOptions {
@@ -49,9 +56,7 @@ it, and what it calls. What is refused is listed with its code; validate says mo
 	}
 	flags := cmd.Flags()
 	f.documents.register(flags)
-	flags.StringVar(&f.addresses.listen, "listen", "", "addresses as with everything on `HOST:PORT`")
-	flags.StringVar(&f.addresses.address, "address", "", "addresses as with this `HOST` for declared ports (default 127.0.0.1)")
-	flags.BoolVar(&f.addresses.allowSpecAddress, "allow-spec-address", false, "addresses as with those that specs declare")
+	f.addresses.register(flags)
 	flags.Var(choiceFlag(&f.format, formatText, formatJSON), "format", "output `format`: text or json")
 	return cmd
 }

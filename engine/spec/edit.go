@@ -404,17 +404,7 @@ func (t Text) Splice(i, j int, with string) []diag.Edit {
 	case doubleQuoted:
 		with = escapeDouble(with)
 	}
-	start := d.body
-	switch {
-	case i < len(d.from):
-		start = int(d.from[i])
-	case i > 0:
-		start = int(d.to[i-1])
-	}
-	end := start
-	if j > i {
-		end = int(d.to[j-1])
-	}
+	start, end := d.place(i, j)
 	return []diag.Edit{t.node.src.edit(start, end, with)}
 }
 

@@ -20,6 +20,22 @@ type scalarScan struct {
 	from, to []int32 // per byte of want: bounds of the source that stands for its character
 }
 
+// place gives where the bytes from i to j of the decoded value stand in the source. The scan
+// must have recorded them.
+func (d *scalarScan) place(i, j int) (start, end int) {
+	start = d.body
+	switch {
+	case i < len(d.from):
+		start = int(d.from[i])
+	case i > 0:
+		start = int(d.to[i-1])
+	}
+	if end = start; j > i {
+		end = int(d.to[j-1])
+	}
+	return start, end
+}
+
 // scanScalar scans v. It is not ok when the source does not say what v holds.
 func scanScalar(v *Value, record bool) (*scalarScan, bool) {
 	s := &scalarScan{text: v.src.text, want: v.Text, record: record}

@@ -24,16 +24,6 @@ func (t Text) Sub(i, j int) diag.Span {
 	}
 	i = max(0, min(i, len(t.Value)))
 	j = max(i, min(j, len(t.Value)))
-	start := d.body
-	switch {
-	case i < len(d.from):
-		start = int(d.from[i])
-	case i > 0:
-		start = int(d.to[i-1])
-	}
-	end := start
-	if j > i {
-		end = int(d.to[j-1])
-	}
+	start, end := d.place(i, j)
 	return t.node.src.span(start, end)
 }
