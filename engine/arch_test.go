@@ -31,10 +31,11 @@ var mayImport = []struct {
 	{"engine/spec", []string{"engine/diag"}},
 	{"engine/expr", []string{"engine/diag"}},
 	{"engine/format", []string{"engine/diag"}},
-	{"engine/plan", []string{"engine/diag", "engine/spec", "engine/expr", "engine/format"}},
+	{"engine/script", []string{"engine/diag"}},
+	{"engine/plan", []string{"engine/diag", "engine/spec", "engine/expr", "engine/format", "engine/script"}},
 	{"engine/repair", []string{"engine/diag", "engine/spec", "engine/plan"}},
 	{"schema", []string{"engine/diag"}},
-	{"adapters/*", []string{"engine/plan", "engine/diag"}},
+	{"adapters/*", []string{"engine/plan", "engine/diag", "engine/format", "engine/script"}},
 	{"capabilities", nil},
 }
 
@@ -44,7 +45,7 @@ var homes = []struct {
 	library  string
 	packages []string
 }{
-	{"gopkg.in/yaml.v3", []string{"engine/spec"}},
+	{"gopkg.in/yaml.v3", []string{"engine/spec", "engine/format"}},
 	{"github.com/santhosh-tekuri/jsonschema/v5", []string{"schema"}},
 	{"github.com/ohler55/ojg", []string{"engine/expr", "engine/format"}},
 	{"github.com/labstack/echo/v4", []string{"adapters/rest"}},
@@ -52,7 +53,20 @@ var homes = []struct {
 	{"github.com/spf13/cobra", []string{"cmd/*"}},
 	{"github.com/spf13/pflag", []string{"cmd/*"}},
 	{"golang.org/x/sync", []string{"engine"}},
-	{"golang.org/x/net", []string{"adapters/httpclient"}},
+	{"golang.org/x/net", []string{"adapters/httpclient", "engine/format"}},
+	{"golang.org/x/text", []string{"engine/format"}},
+	{"github.com/PuerkitoBio/goquery", []string{"engine/format"}},
+	{"github.com/andybalholm/cascadia", []string{"engine/format"}},
+	{"github.com/yuin/goldmark", []string{"engine/format"}},
+	{"github.com/hamba/avro/v2", []string{"engine/format"}},
+	{"github.com/bufbuild/protocompile", []string{"engine/format"}},
+	{"google.golang.org/protobuf", []string{"engine/format"}},
+	{"github.com/dop251/goja", []string{"engine/script"}},
+	{"go.starlark.net", []string{"engine/script"}},
+	{"github.com/icholy/digest", []string{"adapters/credential"}},
+	{"github.com/aws/aws-sdk-go-v2", []string{"adapters/credential"}},
+	{"golang.org/x/oauth2", []string{"adapters/credential"}},
+	{"software.sslmate.com/src/go-pkcs12", []string{"adapters/httpclient"}},
 }
 
 // testLibraries may be used by tests everywhere: the MCP client is how a tool is called, a

@@ -192,7 +192,7 @@ func (l *loader) compile(src *source, text []byte, v *version) {
 	}
 	doc.ID = src.id
 	shape := l.phases.check(doc)
-	unit, found := l.phases.compile(doc)
+	unit, found := l.phases.compile(doc, nil)
 	problems = once(append(problems, found...))
 	locate(doc, problems)
 	v.unit, v.problems = unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))

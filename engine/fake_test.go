@@ -57,7 +57,7 @@ func (c *fakeCore) parse(file string, text []byte, _ spec.Limits) (*spec.Documen
 	return nil, diag.List{d}
 }
 
-func (c *fakeCore) compile(doc *spec.Document) (*plan.Unit, diag.List) {
+func (c *fakeCore) compile(doc *spec.Document, _ plan.Files) (*plan.Unit, diag.List) {
 	c.mu.Lock()
 	c.compiled = append(c.compiled, doc.File)
 	c.mu.Unlock()

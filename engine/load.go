@@ -66,7 +66,7 @@ func Load(ctx context.Context, o LoadOptions) (*Loaded, error) {
 type phases struct {
 	parse   func(file string, text []byte, lim spec.Limits) (*spec.Document, diag.List)
 	check   func(*spec.Document) diag.List
-	compile func(*spec.Document) (*plan.Unit, diag.List)
+	compile func(*spec.Document, plan.Files) (*plan.Unit, diag.List)
 	link    func(*plan.Plan, []*plan.Unit, plan.LinkOptions) (*plan.Plan, diag.List)
 	bind    func(*plan.Plan, plan.BindOptions) (*plan.Bound, diag.List)
 }

@@ -280,7 +280,7 @@ func fault(t *testing.T) diag.List {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.phases.compile = func(*spec.Document) (*plan.Unit, diag.List) { panic("a fault") }
+	l.phases.compile = func(*spec.Document, plan.Files) (*plan.Unit, diag.List) { panic("a fault") }
 	got, err := l.load(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -152,7 +152,7 @@ func bind(t testing.TB, docs map[string]string, up plan.Upstream) *plan.Bound {
 			t.Fatalf("%s does not parse: %v", id, found)
 		}
 		doc.ID = id
-		u, found := plan.Compile(doc)
+		u, found := plan.Compile(doc, nil)
 		if u == nil {
 			t.Fatalf("%s does not compile: %v", id, found)
 		}

@@ -85,7 +85,7 @@ func serveThings(t testing.TB, o Options, up plan.UpstreamFunc) *httptest.Server
 		t.Fatal(problems)
 	}
 	doc.ID = "things"
-	unit, problems := plan.Compile(doc)
+	unit, problems := plan.Compile(doc, nil)
 	if unit == nil {
 		t.Fatal(problems)
 	}

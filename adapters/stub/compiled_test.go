@@ -80,7 +80,7 @@ func compile(t *testing.T) *plan.Unit {
 		t.Fatal(problems)
 	}
 	doc.ID = "rooms"
-	unit, problems := plan.Compile(doc)
+	unit, problems := plan.Compile(doc, nil)
 	if unit == nil || problems.HasErrors() {
 		t.Fatal(problems)
 	}

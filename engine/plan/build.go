@@ -93,13 +93,11 @@ func (c *compiler) truncated(at diag.Span, what string) *fault {
 
 // unsupportedParts refuses the parts of the language that this version does not run.
 func unsupportedParts(x *exposed) *fault {
-	for _, p := range []struct {
-		key   string
-		value *spec.Value
-	}{{"steps", x.decl.Steps}, {"ref", x.decl.Ref}} {
-		if p.value != nil && p.value.Kind != spec.Null {
-			return faultf(diag.CodeUnsupportedFeature, "K", p.value.Span(), "%s uses %s, which is not supported yet", x.title(), p.key)
-		}
+	switch {
+	case x.decl.HasSteps:
+		return faultf(diag.CodeUnsupportedFeature, "K", x.decl.Node.Get("steps").Span(), "%s uses steps, which is not supported yet", x.title())
+	case x.decl.Ref.IsSet():
+		return faultf(diag.CodeUnsupportedFeature, "K", x.decl.Ref.Span(), "%s uses ref, which is not supported yet", x.title())
 	}
 	return nil
 }

@@ -11,10 +11,11 @@ import (
 )
 
 // Compile turns one document into a unit. It is pure. It returns nil when nothing of the
-// document can be served; the list then holds an error that says why.
-func Compile(doc *spec.Document) (*Unit, diag.List) { return compile(doc, false) }
+// document can be served; the list then holds an error that says why. files gives what the
+// document refers to.
+func Compile(doc *spec.Document, files Files) (*Unit, diag.List) { return compile(doc, files, false) }
 
-func compile(doc *spec.Document, explain bool) (unit *Unit, list diag.List) {
+func compile(doc *spec.Document, files Files, explain bool) (unit *Unit, list diag.List) {
 	defer func() {
 		if r := recover(); r != nil {
 			unit, list = nil, diag.List{{
@@ -25,6 +26,7 @@ func compile(doc *spec.Document, explain bool) (unit *Unit, list diag.List) {
 	}()
 	c := &compiler{
 		doc:     doc,
+		files:   files,
 		unit:    &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value},
 		faults:  map[string]int{},
 		more:    map[int]int{},
@@ -56,6 +58,7 @@ func origin(stack []byte) string {
 // compiler holds what is known while one document is compiled.
 type compiler struct {
 	doc        *spec.Document
+	files      Files
 	unit       *Unit
 	list       diag.List
 	faults     map[string]int // faults already reported, by code, place and message: index in list

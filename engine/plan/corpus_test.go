@@ -73,7 +73,7 @@ func TestRefusals(t *testing.T) {
 		if doc != nil {
 			doc.ID = strings.TrimSuffix(file, ".yaml")
 			var more diag.List
-			unit, more = plan.Compile(doc)
+			unit, more = plan.Compile(doc, nil)
 			list = append(list, more...)
 		}
 		for _, want := range byFile[file] {

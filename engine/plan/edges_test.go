@@ -126,7 +126,7 @@ func TestRefusedRouteTakesNoPath(t *testing.T) {
 	unit := func(id, call string) *plan.Unit {
 		doc, _ := spec.Parse(id+".yaml", []byte(strings.Replace(strings.Replace(edges, "AUTH", "{type: bearer, token: '{{KEY}}'}", 1), "call: api.make", "call: "+call, 1)), spec.Limits{})
 		doc.ID = id
-		u, _ := plan.Compile(doc)
+		u, _ := plan.Compile(doc, nil)
 		return u
 	}
 	p, list := plan.Link(nil, []*plan.Unit{unit("a", "api.nothing"), unit("b", "api.make")}, plan.LinkOptions{})

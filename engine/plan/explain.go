@@ -10,7 +10,9 @@ import (
 // CompileExplained compiles as [Compile] does and keeps, beside the plan, where everything
 // in it comes from: [Call.Origins], [Operation.Inputs] and [Unit.Consumed]. What runs is the
 // same; the explanation costs memory, so that those who serve do without.
-func CompileExplained(doc *spec.Document) (*Unit, diag.List) { return compile(doc, true) }
+func CompileExplained(doc *spec.Document, files Files) (*Unit, diag.List) {
+	return compile(doc, files, true)
+}
 
 // Part is a kind of part of an upstream request.
 type Part string

@@ -78,7 +78,7 @@ func checkDocument(t *testing.T, text []byte) {
 		return
 	}
 	doc.ID = "fuzz"
-	unit, list := plan.Compile(doc)
+	unit, list := plan.Compile(doc, nil)
 	checkList(t, list, text)
 	if unit == nil {
 		if !list.HasErrors() {

@@ -37,7 +37,7 @@ func load(t *testing.T, text string, env ...string) *document {
 		return d
 	}
 	doc.ID = "test"
-	unit, more := plan.Compile(doc)
+	unit, more := plan.Compile(doc, nil)
 	d.unit = unit
 	d.list = append(d.list, more...)
 	if unit == nil {

@@ -31,8 +31,8 @@ func TestEveryPartIsExplained(t *testing.T) {
 		if doc == nil {
 			continue
 		}
-		plain, list := Compile(doc)
-		explained, same := CompileExplained(doc)
+		plain, list := Compile(doc, nil)
+		explained, same := CompileExplained(doc, nil)
 		if !reflect.DeepEqual(list, same) {
 			t.Errorf("%s: the explanation changes the diagnostics", file)
 		}

@@ -125,7 +125,7 @@ func TestLinkKeepsUnits(t *testing.T) {
 	compile := func(id, text string) *plan.Unit {
 		doc, list := spec.Parse(id+".yaml", []byte(text), spec.Limits{})
 		doc.ID = id
-		u, more := plan.Compile(doc)
+		u, more := plan.Compile(doc, nil)
 		if u == nil {
 			t.Fatal(list, more)
 		}

@@ -90,7 +90,7 @@ func serve(file string, text []byte, env map[string]any) *served {
 		return s
 	}
 	doc.ID = strings.TrimSuffix(file, ".yaml")
-	unit, more := plan.Compile(doc)
+	unit, more := plan.Compile(doc, nil)
 	s.unit, s.list = unit, append(slices.Clone(s.list), more...)
 	if unit == nil {
 		return s

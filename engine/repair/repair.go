@@ -88,7 +88,7 @@ func read(file string, text []byte, lim spec.Limits) *state {
 	s.doc, s.problems = spec.Parse(file, text, lim)
 	if s.doc != nil {
 		var more diag.List
-		s.unit, more = plan.Compile(s.doc)
+		s.unit, more = plan.Compile(s.doc, nil)
 		s.problems = append(slices.Clone(s.problems), more...)
 		s.advice = s.doc.Spellings()
 	}

@@ -37,6 +37,7 @@ type Document struct {
 	Binds       []Bind
 	Consumes    []Consumed // capability.consumes, then root consumes
 	Exposes     []Exposed
+	Aggregates  []Aggregate
 	Imports     []Import // entries of any section that stand in another file
 	Truncation  *Truncation
 
@@ -81,6 +82,8 @@ type Consumed struct {
 	HasBaseURI  bool
 	Description Text
 	Auth        *Value // the authentication mapping, if any
+	Transport   *Value // key "transport": timeouts, TLS, proxy
+	Tunnel      *Value
 	Parameters  []Parameter
 	Resources   []ConsumedResource
 }
@@ -105,12 +108,16 @@ type ConsumedOperation struct {
 	URI          Text // the key "path"
 	HasURI       bool
 	Description  Text
-	RawFormat    Text // outputRawFormat
+	RawFormat    Text   // outputRawFormat
+	OutputSchema Text   // what the format needs: a file, a CSS selector, the start of a heading
+	MediaType    Text   // outputMediaType
+	MaxBinary    Text   // maxBinarySize
+	Auth         *Value // overrides that of the API
+	Transport    *Value // overrides that of the API, key by key
 	Parameters   []Parameter
 	Outputs      []Output
 	Body         *Value // the key "body" as written
 	PathSpan     diag.Span
-	UnknownParts []Text // keys of parts of the language that this tree does not hold
 }
 
 // Parameter is an input of a consumed or of an exposed operation.
@@ -144,6 +151,7 @@ type Exposed struct {
 	Auth        *Value
 	Parameters  []Parameter
 	Resources   []ExposedResource // rest
+	MaxBinary   Text              // maxBinarySize
 	Tools       []ExposedOperation
 	Others      []Text // keys of sections that hold something else: mcp resources, prompts, skills
 }
@@ -159,7 +167,7 @@ type ExposedResource struct {
 	Forward    *Value
 }
 
-// ExposedOperation is one REST operation or one MCP tool.
+// ExposedOperation is one REST operation, one MCP tool, or one flow of an aggregate.
 type ExposedOperation struct {
 	Span        diag.Span
 	Node        *Value // what it was read from
@@ -175,8 +183,51 @@ type ExposedOperation struct {
 	Outputs     []Output
 	HasOutputs  bool
 	Hints       *Value
-	Steps, Ref  *Value
-	Mappings    *Value
+	Tags        []Text
+	Ref         Text
+	Steps       []Step
+	HasSteps    bool
+	Mappings    []StepMapping
+	Semantics   *Value // of a flow
+	MediaType   Text   // outputMediaType of a flow
+	Responses   *Value
+	Binary      *Value // responseBinary
+}
+
+// Step is one step of an orchestration: a call, a lookup or a script.
+type Step struct {
+	Span diag.Span
+	Node *Value // what it was read from
+	Name Text
+	Type Text // call, lookup, script, or as written; empty when not given
+
+	Call *Value // call
+	With *Value // call, script
+
+	Index       Text   // lookup: the step whose answer is searched
+	Match       Text   // lookup: the member that is compared
+	LookupValue *Value // lookup: what it is compared to
+	Fields      []Text // lookup: the members that are kept
+
+	Language, Location, File Text   // script
+	Dependencies             []Text // script: files evaluated before
+}
+
+// StepMapping puts a value of the steps at a place of the answer.
+type StepMapping struct {
+	Span   diag.Span
+	Node   *Value // what it was read from
+	Target Text   // a dotted path
+	Value  *Value
+}
+
+// Aggregate is a set of flows that exposed operations refer to.
+type Aggregate struct {
+	Span      diag.Span
+	Node      *Value // what it was read from
+	Namespace Text
+	Label     Text
+	Flows     []ExposedOperation
 }
 
 // Output is one outputParameters entry or a nested property of one.

@@ -37,6 +37,7 @@ func (p *parser) document(root *Value) *Document {
 	}
 	for _, part := range []*Value{capability, root} {
 		p.consumes(d, part)
+		p.aggregates(d, part)
 	}
 	p.exposes(d, capability)
 	if m := root.member("exposes"); m != nil {

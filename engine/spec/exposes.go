@@ -24,6 +24,7 @@ func (p *parser) exposed(e entry) Exposed {
 		Port: p.integer(e.value, "port", 0, 65535), PortSpan: some(e.value, "port").Span(),
 		Transport: p.text(e.value, "transport"), Description: p.text(e.value, "description"),
 		Auth: p.authentication(e.value), Parameters: p.parameters(e.value, p.required()),
+		MaxBinary: p.text(e.value, "maxBinarySize"),
 	}
 	if !x.Namespace.IsSet() {
 		x.Namespace = e.name
@@ -85,6 +86,11 @@ func (p *parser) exposedResource(e entry) ExposedResource {
 
 func (p *parser) exposedOperation(e entry) ExposedOperation {
 	p.keys(e.value, exposedOperationKeys, exposedOperationSilent)
+	return p.operation(e)
+}
+
+// operation reads what exposed operations, tools and flows have in common.
+func (p *parser) operation(e entry) ExposedOperation {
 	return ExposedOperation{
 		Span: e.span, Node: e.value, Name: e.name,
 		Label: p.first(e.value, "label", "display", "title"), Description: p.first(e.value, "description", "summary"),
@@ -92,6 +98,8 @@ func (p *parser) exposedOperation(e entry) ExposedOperation {
 		Call: some(e.value, "call"), CallForm: firstValue(e.value, "calls", "operation"),
 		With: p.named(some(e.value, "with")), Parameters: p.parameters(e.value, p.required()),
 		Outputs: p.outputs(e.value), HasOutputs: some(e.value, "outputParameters") != nil,
-		Hints: some(e.value, "hints"), Steps: some(e.value, "steps"), Ref: some(e.value, "ref"), Mappings: some(e.value, "mappings"),
+		Hints: some(e.value, "hints"), Tags: p.texts(e.value, "tags"), Ref: p.text(e.value, "ref"),
+		Steps: p.steps(e.value), HasSteps: some(e.value, "steps") != nil, Mappings: p.mappings(e.value),
+		Responses: some(e.value, "responses"), Binary: some(e.value, "responseBinary"),
 	}
 }

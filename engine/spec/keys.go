@@ -21,14 +21,14 @@ const (
 	bindKeys   = "namespace location keys description"
 	bindSilent = "from import as name"
 
-	consumedKeys   = "type namespace baseUri description authentication inputParameters resources tunnel"
+	consumedKeys   = "type namespace baseUri description authentication inputParameters resources tunnel transport"
 	consumedSilent = "auth import location from as ref openapi label display title name tags targetUri"
 
 	consumedResourceKeys   = "name path description inputParameters operations label display tags"
 	consumedResourceSilent = "title"
 
 	consumedOperationKeys = "name method path description inputParameters outputParameters outputRawFormat " +
-		"outputSchema outputMediaType maxBinarySize body label display tags"
+		"outputSchema outputMediaType maxBinarySize body label display tags authentication transport"
 	consumedOperationSilent = "id title summary"
 
 	parameterKeys   = "name in type description value required default enum items properties pattern const"
@@ -46,6 +46,17 @@ const (
 	exposedOperationKeys = "name method path description inputParameters call with outputParameters steps mappings ref " +
 		"responses responseBinary hints label display tags"
 	exposedOperationSilent = "id title summary calls operation"
+
+	flowKeys = "name description inputParameters call with outputParameters steps mappings semantics outputMediaType label display tags"
+
+	stepKeys   = "name type call with index match lookupValue outputParameters language location file dependencies"
+	stepSilent = "description label display title inputParameters"
+
+	mappingKeys   = "target targetName value"
+	mappingSilent = "description"
+
+	aggregateKeys   = "namespace label display flows functions"
+	aggregateSilent = "name title description tags import location from as ref"
 
 	outputKeys   = "name type mapping value const properties items description maxLength"
 	outputSilent = "in selector values required enum precision scale contentEncoding contentCompression " +

@@ -37,9 +37,7 @@ func (d *Document) ToVersion(version string, optional func(adapter int, tool, in
 			m.edit(n, n.RenameKey("location", "from"), "location of an import is called from")
 		}
 	}
-	for _, part := range []*Value{d.tree, d.tree.Get("capability")} {
-		m.aggregates(part.Get("aggregates"))
-	}
+	m.aggregates(d.Aggregates)
 	if refs := d.tree.Get("externalRefs"); refs.given() {
 		m.leave(refs, "externalRefs became binds: write namespace, location and keys")
 	}
@@ -122,43 +120,32 @@ func (m *migrator) operation(x *Exposed, o *ExposedOperation) {
 	m.steps(x.Namespace.Value, o.Steps)
 }
 
-func (m *migrator) steps(namespace string, steps *Value) {
-	for _, s := range steps.elements() {
-		m.with(namespace, s.Get("with"))
+func (m *migrator) steps(namespace string, steps []Step) {
+	for i := range steps {
+		m.with(namespace, steps[i].With)
 	}
-}
-
-// elements gives the elements of a collection in either form.
-func (v *Value) elements() []*Value {
-	if v == nil {
-		return nil
-	}
-	out := append([]*Value(nil), v.Items...)
-	for _, m := range v.Members {
-		out = append(out, m.Value)
-	}
-	return out
 }
 
 // targets renames the targets of mappings.
-func (m *migrator) targets(mappings *Value) {
-	for _, item := range mappings.elements() {
-		if item.Get("targetName") != nil {
-			m.edit(item, item.RenameKey("targetName", "target"), "targetName is called target")
+func (m *migrator) targets(mappings []StepMapping) {
+	for i := range mappings {
+		if n := mappings[i].Node; n.Get("targetName") != nil {
+			m.edit(n, n.RenameKey("targetName", "target"), "targetName is called target")
 		}
 	}
 }
 
-func (m *migrator) aggregates(list *Value) {
-	for _, a := range list.elements() {
-		namespace := a.Get("namespace").AsText().Value
-		if a.Get("functions") != nil {
-			m.edit(a, a.RenameKey("functions", "flows"), "functions are called flows")
+func (m *migrator) aggregates(list []Aggregate) {
+	for i := range list {
+		a := &list[i]
+		if a.Node.Get("functions") != nil {
+			m.edit(a.Node, a.Node.RenameKey("functions", "flows"), "functions are called flows")
 		}
-		for _, f := range firstValue(a, "flows", "functions").elements() {
-			m.with(namespace, f.Get("with"))
-			m.steps(namespace, f.Get("steps"))
-			m.targets(f.Get("mappings"))
+		for j := range a.Flows {
+			f := &a.Flows[j]
+			m.with(a.Namespace.Value, f.With)
+			m.steps(a.Namespace.Value, f.Steps)
+			m.targets(f.Mappings)
 		}
 	}
 }
@@ -257,4 +244,16 @@ func (v *Value) strings(visit func(*Value)) {
 	for _, e := range v.elements() {
 		e.strings(visit)
 	}
+}
+
+// elements gives the elements of a collection in either form.
+func (v *Value) elements() []*Value {
+	if v == nil {
+		return nil
+	}
+	out := append([]*Value(nil), v.Items...)
+	for _, m := range v.Members {
+		out = append(out, m.Value)
+	}
+	return out
 }

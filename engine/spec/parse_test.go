@@ -135,7 +135,7 @@ func outline(d *spec.Document) string {
 		for _, r := range c.Resources {
 			put("  %s %s", r.Name.Value, r.URI.Value)
 			for _, o := range r.Operations {
-				put("  operation %s%s %s unknown %v body %v", o.Name.Value, o.ID.Value, o.RawFormat.Value, values(o.UnknownParts), o.Body != nil)
+				put("  operation %s%s %s schema %s body %v", o.Name.Value, o.ID.Value, o.RawFormat.Value, o.OutputSchema.Value, o.Body != nil)
 				params(put, o.Parameters)
 			}
 		}
@@ -189,7 +189,7 @@ bind more "file:///x" A=A
 consumes http rooms https://rooms.example auth {"type":"bearer","token":"{{TOKEN}}"}
     X-Trace in header type  required 0 default null enum 0 pattern 
   room /rooms/{id}
-  operation get-room avro unknown [outputSchema] body BODY
+  operation get-room avro schema x.avsc body BODY
     id in path type string required 2 default "a" enum 2 pattern 
     expand in query type  required 0 default null enum 0 pattern 
 exposes rest rooms-rest 0.0.0.0:8080 others []
