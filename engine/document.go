@@ -24,6 +24,7 @@ type version struct {
 	unit       *plan.Unit // nil when nothing of it can be served
 	problems   diag.List
 	ignores    []diag.Ignore // empty unless the options ask for them
+	files      *files        // what it refers to; nil when the file was not read
 }
 
 // record is what is known of one file from one load to the next. A reload makes new records
@@ -153,7 +154,7 @@ func (l *loader) document(src *source, prev *record) *record {
 	return r
 }
 
-// version reads a file and compiles it, unless its text is known.
+// version reads a file and compiles it, unless its text and all it refers to are known.
 func (l *loader) version(src *source, prev *record) (v *version) {
 	v = &version{file: src.file, named: src.named}
 	defer func() {
@@ -171,11 +172,12 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 	v.hash = hex.EncodeToString(sum[:])
 	if prev != nil {
 		for _, known := range []*version{prev.current, prev.served} {
-			if known.hash == v.hash && known.file == v.file && known.named == v.named {
+			if known.hash == v.hash && known.file == v.file && known.named == v.named && known.files.unchanged() {
 				return known
 			}
 		}
 	}
+	v.files = l.newFiles(src)
 	l.compile(src, text, v)
 	return v
 }
@@ -192,7 +194,7 @@ func (l *loader) compile(src *source, text []byte, v *version) {
 	}
 	doc.ID = src.id
 	shape := l.phases.check(doc)
-	unit, found := l.phases.compile(doc, nil)
+	unit, found := l.phases.compile(doc, v.files)
 	problems = once(append(problems, found...))
 	locate(doc, problems)
 	v.unit, v.problems = unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))
@@ -285,8 +287,11 @@ func (r *record) diagnostics() diag.List {
 
 func (r *record) docState() DocState {
 	d := DocState{
-		ID: r.id, File: r.current.file, Hash: r.current.hash,
+		ID: r.id, File: r.current.file, Hash: r.current.files.hash(r.current.hash),
 		Unit: r.served.unit, Diagnostics: r.diagnostics(),
+	}
+	if r.current.files != nil {
+		d.Files = r.current.files
 	}
 	switch {
 	case r.ignored:

@@ -101,9 +101,10 @@ func New(o Options) (*Engine, error) {
 // loadOptions gives the part of the options that loading needs.
 func (o *Options) loadOptions() LoadOptions {
 	return LoadOptions{
-		Paths:  o.Paths,
-		Limits: o.Limits,
-		Link:   plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
+		Paths:      o.Paths,
+		AllowPaths: o.AllowPaths,
+		Limits:     o.Limits,
+		Link:       plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
 		Bind: &plan.BindOptions{
 			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders,
 			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody,

@@ -21,7 +21,8 @@ import (
 )
 
 // The shell is tested with a language of one line, so that its tests know nothing of the
-// real one: "serve ADDR WORD" is a document that answers WORD at ADDR.
+// real one: "serve ADDR WORD" is a document that answers WORD at ADDR. A word such as @./x is
+// what the file ./x holds.
 
 // fakeCore stands for the core. It remembers what it did.
 type fakeCore struct {
@@ -57,11 +58,18 @@ func (c *fakeCore) parse(file string, text []byte, _ spec.Limits) (*spec.Documen
 	return nil, diag.List{d}
 }
 
-func (c *fakeCore) compile(doc *spec.Document, _ plan.Files) (*plan.Unit, diag.List) {
+func (c *fakeCore) compile(doc *spec.Document, files plan.Files) (*plan.Unit, diag.List) {
 	c.mu.Lock()
 	c.compiled = append(c.compiled, doc.File)
 	c.mu.Unlock()
 	words := strings.Fields(doc.Label.Value)
+	if location, ok := strings.CutPrefix(strings.Join(words[min(2, len(words)):], " "), "@"); ok {
+		text, err := files.Read(doc.File, location)
+		if err != nil {
+			return nil, diag.List{{Code: diag.CodeNothingExposed, Severity: diag.Error, Span: diag.Span{File: doc.File}, Message: err.Error()}}
+		}
+		words[len(words)-1] = string(text)
+	}
 	switch {
 	case len(words) == 3 && words[0] == "serve":
 		u := &plan.Unit{ID: doc.ID, File: doc.File, Label: words[2]}

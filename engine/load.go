@@ -25,6 +25,9 @@ type LoadOptions struct {
 	StdinName string
 	// Limits bound a document; zero fields mean those of [spec.DefaultLimits].
 	Limits spec.Limits
+	// AllowPaths are folders whose files every document may use, beside those of the folder
+	// it was found in.
+	AllowPaths []string
 	// Link decides on addresses.
 	Link plan.LinkOptions
 	// Bind, if set, looks up the variables too.

@@ -48,6 +48,9 @@ const (
 type Options struct {
 	// Paths are files and folders of capability documents.
 	Paths []string
+	// AllowPaths are folders whose files every document may use, beside those of the folder
+	// it was found in.
+	AllowPaths []string
 
 	// Listen is the one address (host:port) for everything; empty means the ports that the
 	// documents declare.
@@ -93,6 +96,7 @@ type Options struct {
 // withDefaults gives a checked copy that shares nothing with o that a caller could change.
 func (o Options) withDefaults() (Options, error) {
 	o.Paths = slices.Clone(o.Paths)
+	o.AllowPaths = slices.Clone(o.AllowPaths)
 	o.AllowedHosts = slices.Clone(o.AllowedHosts)
 	o.AllowedOrigins = slices.Clone(o.AllowedOrigins)
 	o.Adapters = maps.Clone(o.Adapters)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,7 @@ type source struct {
 	stdin  bool
 	link   bool        // found through a symbolic link
 	folder bool        // a folder that cannot be looked into; err says why
+	roots  []string    // the folders whose files it may use
 	info   fs.FileInfo // of the real file
 	err    error
 }
@@ -32,6 +34,7 @@ type source struct {
 type scanner struct {
 	sources []source
 	byReal  map[string]int // resolved path to index of sources
+	root    string         // the folder of the command line that is looked into
 }
 
 // scan looks at every path in the order given, and into folders in the order of names. The
@@ -41,7 +44,7 @@ func scan(paths []string, stdin bool, stdinName string) ([]source, error) {
 	var errs []error
 	for _, p := range paths {
 		if p == stdinPath && stdin {
-			s.sources = append(s.sources, source{id: baseID(stdinName), file: stdinName, named: true, stdin: true})
+			s.sources = append(s.sources, source{id: baseID(stdinName), file: stdinName, named: true, stdin: true, roots: []string{filepath.Dir(stdinName)}})
 			continue
 		}
 		if err := s.path(p); err != nil {
@@ -66,11 +69,12 @@ func (s *scanner) path(p string) error {
 		if err != nil {
 			return err
 		}
-		s.folder(filepath.Clean(p), real, "", entries)
+		s.root = filepath.Clean(p)
+		s.folder(s.root, real, "", entries)
 		return nil
 	}
 	p = filepath.Clean(p)
-	s.add(source{id: baseID(filepath.Base(p)), file: p, named: true, info: info}, real)
+	s.add(source{id: baseID(filepath.Base(p)), file: p, named: true, info: info, roots: []string{filepath.Dir(p)}}, real)
 	return nil
 }
 
@@ -93,7 +97,7 @@ func (s *scanner) folder(dir, real, prefix string, entries []fs.DirEntry) {
 			continue
 		}
 		if isYAML(name) {
-			src := source{id: path.Join(prefix, baseID(name)), file: file, link: e.Type()&fs.ModeSymlink != 0}
+			src := source{id: path.Join(prefix, baseID(name)), file: file, link: e.Type()&fs.ModeSymlink != 0, roots: []string{s.root}}
 			s.document(src, filepath.Join(real, name))
 		}
 	}
@@ -130,6 +134,8 @@ func (s *scanner) add(src source, real string) {
 		return
 	}
 	old := &s.sources[i]
+	src.roots = append(slices.Clone(old.roots), src.roots...)
+	old.roots = src.roots
 	switch {
 	case src.named:
 		old.named = true

@@ -57,9 +57,13 @@ func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 // DocState is one file that was found.
 type DocState struct {
 	ID, File string
-	// Hash is the SHA-256 of the file's bytes in hex; empty when it was not read.
+	// Hash is the SHA-256 of the file's bytes in hex; empty when it was not read. Of a file
+	// that has others read it covers those too.
 	Hash  string
 	State State
+	// Files gives what the document refers to, to those who compile its text again; nil when
+	// the file was not read.
+	Files plan.Files
 	// Unit is what is served of it; nil when nothing is.
 	Unit *plan.Unit
 	// Diagnostics are the problems of this document alone and in the company of others.

@@ -121,7 +121,7 @@ func (c *command) loadCall(ctx context.Context, file string, f *callFlags, watch
 		return nil, nil, err
 	}
 	return c.loadOne(ctx, file, engine.LoadOptions{
-		Limits: f.documents.limits(),
+		AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(),
 		Bind: &plan.BindOptions{
 			Look: env.Look, Upstream: up, Placeholders: f.stub || f.dryRun,
 			CallTimeout: time.Duration(f.callTimeout), MaxUpstreamBody: int64(f.maxUpstreamBody),

@@ -13,6 +13,7 @@ import (
 
 	"capd/engine"
 	"capd/engine/diag"
+	"capd/engine/plan"
 	"capd/engine/repair"
 )
 
@@ -66,7 +67,8 @@ func (c *command) fix(ctx context.Context, paths []string, f *fixFlags) error {
 	}
 	var piped bytes.Buffer
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
-		Paths: paths, Stdin: io.TeeReader(c.stdin, &piped), StdinName: f.stdinName, Limits: f.documents.limits(), HideIgnored: true,
+		Paths: paths, Stdin: io.TeeReader(c.stdin, &piped), StdinName: f.stdinName,
+		AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(), HideIgnored: true,
 	})
 	if err != nil {
 		return failure("%w", err)
@@ -77,7 +79,7 @@ func (c *command) fix(ctx context.Context, paths []string, f *fixFlags) error {
 	var jobs []*fixJob
 	for i := range loaded.Docs {
 		if d := &loaded.Docs[i]; d.State != engine.Ignored {
-			jobs = append(jobs, &fixJob{file: d.File, found: d.Diagnostics})
+			jobs = append(jobs, &fixJob{file: d.File, files: d.Files, found: d.Diagnostics})
 		}
 	}
 	for _, j := range jobs {
@@ -114,6 +116,7 @@ func (f *fixFlags) options() (repair.Options, error) {
 type fixJob struct {
 	file   string
 	piped  bool // standard input
+	files  plan.Files
 	found  diag.List
 	text   []byte
 	result *repair.Result
@@ -150,6 +153,7 @@ func (j *fixJob) run(o repair.Options, migrate bool) {
 			return
 		}
 	}
+	o.Files = j.files
 	if migrate {
 		j.result, j.err = repair.Migrate(j.file, j.text, o)
 	} else {

@@ -25,11 +25,13 @@ type documentFlags struct {
 	maxDocument size
 	maxDepth    count
 	maxNodes    count
+	allowPaths  folders
 }
 
 func (d *documentFlags) register(f *pflag.FlagSet) {
 	def := spec.DefaultLimits
 	d.maxDocument, d.maxDepth, d.maxNodes = size(def.Bytes), count(def.Depth), count(def.Nodes)
+	f.Var(&d.allowPaths, "allow-path", "let specs use the files below `DIR`, beside those below their own folder; repeatable")
 	f.Var(&d.maxDocument, "max-document", "largest spec file that is read")
 	f.Var(&d.maxDepth, "max-depth", "deepest nesting in a spec")
 	f.Var(&d.maxNodes, "max-nodes", "most values in a spec, aliases expanded")

@@ -55,7 +55,7 @@ func (c *command) inspect(ctx context.Context, file string, f *inspectFlags) err
 	if err != nil {
 		return err
 	}
-	loaded, doc, err := c.loadOne(ctx, file, engine.LoadOptions{Limits: f.documents.limits(), Link: f.addresses.link()})
+	loaded, doc, err := c.loadOne(ctx, file, engine.LoadOptions{AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(), Link: f.addresses.link()})
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ it, and what it calls. What is refused is listed with its code; validate says mo
 
 func (c *command) list(ctx context.Context, paths []string, f *listFlags) error {
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
-		Paths: paths, Stdin: c.stdin, Limits: f.documents.limits(), Link: f.addresses.link(),
+		Paths: paths, Stdin: c.stdin, AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(), Link: f.addresses.link(),
 	})
 	if err != nil {
 		return failure("%w", err)

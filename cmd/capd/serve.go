@@ -146,9 +146,10 @@ func (s *server) startFailure(err error) error {
 // check does everything but listen.
 func (c *command) check(ctx context.Context, o engine.Options, f *serveFlags, log *slog.Logger) error {
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
-		Paths:  o.Paths,
-		Limits: o.Limits,
-		Link:   plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
+		Paths:      o.Paths,
+		AllowPaths: o.AllowPaths,
+		Limits:     o.Limits,
+		Link:       plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
 		Bind: &plan.BindOptions{
 			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders,
 			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody,

@@ -50,7 +50,7 @@ does: with the request it got, credentials masked, and samples wherever a spec r
 
 // serveStub answers until a signal.
 func (c *command) serveStub(ctx context.Context, paths []string, f *stubFlags) error {
-	loaded, err := engine.Load(ctx, engine.LoadOptions{Paths: paths, Limits: f.documents.limits()})
+	loaded, err := engine.Load(ctx, engine.LoadOptions{Paths: paths, AllowPaths: f.documents.allowPaths, Limits: f.documents.limits()})
 	if err != nil {
 		return failure("%w", err)
 	}

@@ -85,10 +85,11 @@ func (c *command) validate(ctx context.Context, paths []string, f *validateFlags
 	}
 	var piped bytes.Buffer
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
-		Paths:     paths,
-		Stdin:     io.TeeReader(c.stdin, &piped),
-		StdinName: f.stdinName,
-		Limits:    f.documents.limits(),
+		Paths:      paths,
+		Stdin:      io.TeeReader(c.stdin, &piped),
+		StdinName:  f.stdinName,
+		AllowPaths: f.documents.allowPaths,
+		Limits:     f.documents.limits(),
 		// Nothing is called: the stub only stands where serve has a transport.
 		Bind:        &plan.BindOptions{Look: env.Look, Upstream: stub.New()},
 		Jobs:        int(f.jobs),

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,6 +88,22 @@ func (s *size) Set(text string) error {
 		return nil
 	}
 	return errors.New("must be a size such as 10MiB, 512KiB or 4096")
+}
+
+// folders is a flag that takes folders, several times or with commas.
+type folders []string
+
+func (f *folders) Type() string   { return "dir" }
+func (f *folders) String() string { return strings.Join(*f, ",") }
+
+func (f *folders) Set(text string) error {
+	for dir := range strings.SplitSeq(text, ",") {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return fmt.Errorf("%q is not a folder", dir)
+		}
+		*f = append(*f, dir)
+	}
+	return nil
 }
 
 // count is a flag that takes a positive whole number.

@@ -44,6 +44,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		AllowedHosts:     f.allowedHosts,
 		AllowedOrigins:   f.allowedOrigins,
 		OnInvalid:        onInvalid,
+		AllowPaths:       f.documents.allowPaths,
 		Limits:           f.documents.limits(),
 		MaxHeader:        int(f.maxHeader),
 		CallTimeout:      time.Duration(f.callTimeout),

@@ -40,7 +40,7 @@ func (m *migration) pass() error {
 	if err != nil {
 		return err
 	}
-	now := read(m.file, repaired.Text, m.options.Limits)
+	now := read(m.file, repaired.Text, &m.options)
 	m.result.Fixed, m.result.Unmigrated = append(m.result.Fixed, repaired.Fixed...), nil
 	if why := now.unfit(); why != "" {
 		m.leave(diag.Span{File: m.file}, why)
@@ -99,7 +99,7 @@ func (m *migration) step(s *state, todo spec.Migration) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot migrate %s: %w", m.file, err)
 	}
-	next := read(m.file, text, m.options.Limits)
+	next := read(m.file, text, &m.options)
 	if next.isWorse(s) {
 		m.leave(diag.Span{File: m.file}, "a part of the migration is left out, since less would be served after it")
 		return s, nil

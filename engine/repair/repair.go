@@ -21,6 +21,8 @@ type Options struct {
 	Only []diag.Code
 	// Limits bound the document; zero fields mean those of [spec.DefaultLimits].
 	Limits spec.Limits
+	// Files gives what the document refers to. Nothing of it is ever changed.
+	Files plan.Files
 }
 
 // Result is what became of a text.
@@ -81,14 +83,14 @@ type state struct {
 	advice   diag.List // spellings, which are no problems
 }
 
-func (f *fixer) read(text []byte) *state { return read(f.file, text, f.options.Limits) }
+func (f *fixer) read(text []byte) *state { return read(f.file, text, &f.options) }
 
-func read(file string, text []byte, lim spec.Limits) *state {
+func read(file string, text []byte, o *Options) *state {
 	s := &state{text: text}
-	s.doc, s.problems = spec.Parse(file, text, lim)
+	s.doc, s.problems = spec.Parse(file, text, o.Limits)
 	if s.doc != nil {
 		var more diag.List
-		s.unit, more = plan.Compile(s.doc, nil)
+		s.unit, more = plan.Compile(s.doc, o.Files)
 		s.problems = append(slices.Clone(s.problems), more...)
 		s.advice = s.doc.Spellings()
 	}

@@ -1,0 +1,418 @@
+package engine
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"capd/engine/plan"
+	"capd/engine/spec"
+)
+
+// files gives one document what it refers to (see [plan.Files]). A document that was found in
+// a served folder may use what is below that folder, one that was named what is below its own,
+// and every one what is below the folders of LoadOptions.AllowPaths. It is safe for concurrent
+// use.
+type files struct {
+	limit int64
+	// roots gives the folders that may be used. Most documents refer to nothing, and never ask.
+	roots func() []allowedRoot
+
+	// mu guards what was asked for, with a digest of what came of it.
+	mu   sync.Mutex
+	uses map[use]string
+	// elsewhere holds locations of [files.Place] for which the working directory matters.
+	elsewhere map[use]fallback
+}
+
+// allowedRoot is a folder that may be used, as it was given and without links. Both are absolute.
+type allowedRoot struct{ path, real string }
+
+// use is a question of a document.
+type use struct{ what, from, location string }
+
+// The questions.
+const (
+	useRead  = "read"
+	usePlace = "place"
+)
+
+// fallback is what became of a location that is not beside its file but, as a path, below the
+// working directory.
+type fallback struct{ refused bool }
+
+// newFiles gives the files of a source.
+func (l *loader) newFiles(src *source) *files {
+	paths := slices.Concat(src.roots, l.AllowPaths)
+	return &files{
+		limit: max(l.Limits.Bytes, spec.DefaultLimits.Bytes),
+		roots: sync.OnceValue(func() []allowedRoot { return openRoots(paths) }),
+		uses:  map[use]string{}, elsewhere: map[use]fallback{},
+	}
+}
+
+// openRoots finds folders. One that is not there holds nothing that could be used.
+func openRoots(paths []string) []allowedRoot {
+	var out []allowedRoot
+	for _, p := range paths {
+		path, err := filepath.Abs(p)
+		if err != nil {
+			continue
+		}
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			out = append(out, allowedRoot{path, real})
+		}
+	}
+	return out
+}
+
+// fileError says in words fit for a diagnostic what is wrong with a location.
+type fileError struct {
+	location, text string
+	cause          error // fs.ErrNotExist, plan.ErrOutside or nil
+}
+
+func (e *fileError) Error() string { return e.location + " " + e.text }
+func (e *fileError) Unwrap() error { return e.cause }
+
+// spot is a place on disk that may be used.
+type spot struct {
+	plan.FilePlace
+	real string // the path without links; empty when nothing is there
+}
+
+// Read implements [plan.Files].
+func (f *files) Read(from, location string) ([]byte, error) {
+	text, err := f.read(from, location)
+	f.note(use{useRead, from, location}, digest(text, err))
+	return text, err
+}
+
+func (f *files) read(from, location string) ([]byte, error) {
+	at, err := f.find(from, location)
+	if err != nil {
+		return nil, err
+	}
+	if at.real == "" {
+		return nil, missing(location)
+	}
+	text, err := at.read(f.limit)
+	if err != nil {
+		return nil, unusable(location, err)
+	}
+	return text, nil
+}
+
+// Place implements [plan.Files].
+func (f *files) Place(from, location string) (plan.FilePlace, error) {
+	place, back, err := f.place(from, location)
+	u := use{usePlace, from, location}
+	f.note(u, digest([]byte(place.Path), err))
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if back != nil {
+		f.elsewhere[u] = *back
+	}
+	return place, err
+}
+
+// place gives the place beside the file or, when nothing is there, below the working
+// directory, which is where other engines look.
+func (f *files) place(from, location string) (plan.FilePlace, *fallback, error) {
+	at, err := f.find(from, location)
+	if err != nil || at.real != "" {
+		return at.FilePlace, nil, err
+	}
+	other, err := f.find("", location)
+	switch {
+	case errors.Is(err, plan.ErrOutside) && exists(location):
+		return at.FilePlace, &fallback{refused: true}, nil
+	case err != nil || other.real == "" || other.Path == at.Path:
+		return at.FilePlace, nil, nil
+	}
+	return other.FilePlace, &fallback{}, nil
+}
+
+// exists reports whether something is at a relative location below the working directory.
+func exists(location string) bool {
+	path, err := locationPath(location)
+	if err != nil || filepath.IsAbs(path) {
+		return false
+	}
+	_, err = os.Stat(path)
+	return err == nil
+}
+
+// find looks for a location. That nothing is there is no error.
+func (f *files) find(from, location string) (spot, error) {
+	path, err := locationPath(location)
+	if err != nil {
+		return spot{}, err
+	}
+	name := filepath.Clean(path)
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(from), name)
+	}
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return spot{}, unusable(location, err)
+	}
+	inside := func(path string, of func(allowedRoot) string) int {
+		return slices.IndexFunc(f.roots(), func(r allowedRoot) bool { return isWithin(of(r), path) })
+	}
+	i := inside(abs, func(r allowedRoot) string { return r.path })
+	if i < 0 {
+		i = inside(abs, func(r allowedRoot) string { return r.real })
+	}
+	if i < 0 {
+		return spot{}, outside(location)
+	}
+	at := spot{FilePlace: plan.FilePlace{Name: name, Path: abs, Root: f.roots()[i].real}}
+	real, err := filepath.EvalSymlinks(abs)
+	if errors.Is(err, fs.ErrNotExist) {
+		return at, nil
+	}
+	if err != nil {
+		return spot{}, unusable(location, err)
+	}
+	if i = inside(real, func(r allowedRoot) string { return r.real }); i < 0 {
+		return spot{}, outside(location)
+	}
+	at.real, at.Root = real, f.roots()[i].real
+	return at, nil
+}
+
+// locationPath gives the path that a location is: a path as it stands, or that of a file://
+// URI, in which authors write file:///./x and file://./x for a relative one.
+func locationPath(location string) (string, error) {
+	bad := func(text string) error { return &fileError{location: location, text: text} }
+	if strings.TrimSpace(location) == "" {
+		return "", &fileError{location: "the location", text: "is empty"}
+	}
+	if strings.ContainsRune(location, 0) {
+		return "", bad("is no path")
+	}
+	scheme, rest, found := strings.Cut(location, "://")
+	switch {
+	case !found:
+		return filepath.FromSlash(location), nil
+	case !strings.EqualFold(scheme, "file"):
+		return "", bad("is not a file")
+	}
+	for _, relative := range []string{"/./", "/../"} {
+		if strings.HasPrefix(rest, relative) {
+			rest = rest[1:]
+		}
+	}
+	if after, ok := strings.CutPrefix(rest, "localhost/"); ok {
+		rest = "/" + after
+	}
+	if plain, err := url.PathUnescape(rest); err == nil {
+		rest = plain
+	}
+	if rest == "" || strings.ContainsRune(rest, 0) {
+		return "", bad("is no path")
+	}
+	return filepath.FromSlash(rest), nil
+}
+
+// isWithin reports whether a clean path is a folder or something in it.
+func isWithin(folder, path string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// read reads a file, no further than the limit. What another process puts in its place
+// meanwhile is still confined.
+func (s *spot) read(limit int64) ([]byte, error) {
+	folder, err := os.OpenRoot(s.Root)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = folder.Close() }() // nothing was written
+	rel, err := filepath.Rel(s.Root, s.real)
+	if err != nil {
+		return nil, err
+	}
+	file, size, err := openRegular(folder, rel)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // nothing was written
+	if size > limit {
+		return nil, &sizeError{size, limit}
+	}
+	return readAll(file, size, limit)
+}
+
+// openRegular opens a file. It does not wait for the other end of a pipe.
+func openRegular(folder *os.Root, name string) (*os.File, int64, error) {
+	info, err := folder.Stat(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errNotRegular
+	}
+	file, err := folder.Open(name)
+	return file, info.Size(), err
+}
+
+func missing(location string) error {
+	return &fileError{location, "does not exist", fs.ErrNotExist}
+}
+
+func outside(location string) error {
+	return &fileError{location, "leads out of the folders that this document may use", plan.ErrOutside}
+}
+
+// unusable words an error of the system without its path.
+func unusable(location string, err error) error {
+	var size *sizeError
+	switch {
+	case errors.As(err, &size):
+		return &fileError{location: location, text: "has " + size.atLeast() + ", the limit is " + sizeText(size.limit)}
+	case errors.Is(err, fs.ErrNotExist):
+		return missing(location)
+	}
+	return &fileError{location: location, text: "cannot be read: " + reason(err)}
+}
+
+// Folder implements [plan.Files].
+func (f *files) Folder(from, location string) (fs.FS, error) {
+	if _, err := f.find(from, location); err != nil {
+		return nil, err
+	}
+	return &folder{files: f, from: from, location: location}, nil
+}
+
+// folder is what is below a folder. It looks for the folder each time, since it may come late
+// and be exchanged at any time. Nothing leads out of it, links included.
+type folder struct {
+	files          *files
+	from, location string
+}
+
+// Open implements [fs.FS].
+func (d *folder) Open(name string) (fs.File, error) {
+	var file fs.File
+	err := d.within("open", name, func(r *os.Root) error {
+		info, err := r.Stat(filepath.FromSlash(name))
+		if err != nil {
+			return err
+		}
+		if !info.IsDir() && !info.Mode().IsRegular() {
+			return errNotRegular
+		}
+		file, err = r.Open(filepath.FromSlash(name))
+		return err
+	})
+	return file, err
+}
+
+// Stat implements [fs.StatFS].
+func (d *folder) Stat(name string) (info fs.FileInfo, err error) {
+	err = d.within("stat", name, func(r *os.Root) error {
+		info, err = r.Stat(filepath.FromSlash(name))
+		return err
+	})
+	return info, err
+}
+
+// within does something in the folder.
+func (d *folder) within(op, name string, do func(*os.Root) error) error {
+	if !fs.ValidPath(name) {
+		return &fs.PathError{Op: op, Path: name, Err: fs.ErrInvalid}
+	}
+	fail := func(err error) error {
+		if inner, ok := errors.AsType[*fs.PathError](err); ok {
+			err = inner.Err
+		}
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	at, err := d.files.find(d.from, d.location)
+	if err != nil {
+		return fail(err)
+	}
+	if at.real == "" {
+		return fail(fs.ErrNotExist)
+	}
+	r, err := os.OpenRoot(at.real)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { _ = r.Close() }() // nothing was written
+	if err := do(r); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// digest stands for what came of a question. An error has the digest of its text.
+func digest(text []byte, err error) string {
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+func (f *files) note(u use, digest string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.uses[u] = digest
+}
+
+// unchanged reports whether every question would have the same answer now.
+func (f *files) unchanged() bool {
+	for u, was := range f.asked() {
+		var now string
+		switch u.what {
+		case useRead:
+			now = digest(f.read(u.from, u.location))
+		case usePlace:
+			place, _, err := f.place(u.from, u.location)
+			now = digest([]byte(place.Path), err)
+		}
+		if now != was {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *files) asked() map[use]string {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.uses)
+}
+
+// hash adds what was read to the hash of a document's text.
+func (f *files) hash(text string) string {
+	uses := f.asked()
+	maps.DeleteFunc(uses, func(u use, _ string) bool { return u.what != useRead })
+	if len(uses) == 0 {
+		return text
+	}
+	sum := sha256.New()
+	_, _ = io.WriteString(sum, text) // a hash takes everything
+	for _, u := range slices.SortedFunc(maps.Keys(uses), func(a, b use) int {
+		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.location, b.location))
+	}) {
+		_, _ = io.WriteString(sum, "\x00"+u.from+"\x00"+u.location+"\x00"+uses[u])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
