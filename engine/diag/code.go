@@ -57,6 +57,8 @@ const (
 	CodeBaseURIScheme        Code = "base-uri-scheme"
 	CodeBaseURINoHost        Code = "base-uri-no-host"
 	CodeBaseURIUserinfo      Code = "base-uri-userinfo"
+	CodeTunnel               Code = "tunnel"       // a tunnel, which capd does not build
+	CodeNotHonoured          Code = "not-honoured" // a word of the language without an effect here
 	CodeUnusedPathInput      Code = "unused-path-input"
 	CodeUnboundInput         Code = "unbound-input"
 	CodeUnboundWithKey       Code = "unbound-with-key"

@@ -57,17 +57,18 @@ func origin(stack []byte) string {
 
 // compiler holds what is known while one document is compiled.
 type compiler struct {
-	doc        *spec.Document
-	files      Files
-	unit       *Unit
-	list       diag.List
-	faults     map[string]int // faults already reported, by code, place and message: index in list
-	more       map[int]int    // units refused for a fault of list that it does not name
-	vars       variables
-	namespaces map[string]*namespace
-	order      []*namespace
-	imports    map[string]spec.Import
-	explain    bool // keep where everything comes from
+	doc         *spec.Document
+	files       Files
+	unit        *Unit
+	list        diag.List
+	faults      map[string]int // faults already reported, by code, place and message: index in list
+	more        map[int]int    // units refused for a fault of list that it does not name
+	vars        variables
+	namespaces  map[string]*namespace
+	order       []*namespace
+	imports     map[string]spec.Import
+	unreachable []*fault // why whole APIs are not called
+	explain     bool     // keep where everything comes from
 }
 
 // fault is why a unit is refused: a diagnostic that is not reported yet.
@@ -166,6 +167,9 @@ func (c *compiler) finish() {
 	}
 	if declared == 0 {
 		c.nothingExposed()
+	}
+	for _, f := range c.unreachable {
+		c.note(diag.Warning, diag.Unit{}, f) // where nothing exposed has been refused for it
 	}
 	c.fixVariables()
 	c.vars.settle()

@@ -89,10 +89,14 @@ func (c *compiler) consume() {
 			c.namespaces[ns.name] = ns
 			c.order = append(c.order, ns)
 		}
+		unreachable := c.judgeTransport(api)
+		if unreachable != nil {
+			c.unreachable = append(c.unreachable, unreachable)
+		}
 		for j := range api.Resources {
 			r := &api.Resources[j]
 			for k := range r.Operations {
-				ns.ops = append(ns.ops, &consumed{api: api, resource: r, decl: &r.Operations[k], namespace: ns.name})
+				ns.ops = append(ns.ops, &consumed{api: api, resource: r, decl: &r.Operations[k], namespace: ns.name, fault: unreachable})
 			}
 		}
 	}

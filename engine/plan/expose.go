@@ -72,6 +72,7 @@ func (c *compiler) expose() {
 		for _, key := range e.Others {
 			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", key.Span(), "%s of an adapter of type %s are not served yet", key.Value, out.Kind))
 		}
+		c.noteMisplaced(e, out.Kind, unit)
 		switch out.Kind {
 		case REST:
 			c.exposeREST(e, out, unit)

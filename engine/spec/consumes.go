@@ -77,6 +77,7 @@ func (p *parser) parameters(v *Value, absent Tristate) []Parameter {
 	var out []Parameter
 	for _, e := range p.entries(v, "inputParameters", "parameter", diag.Warning) {
 		p.keys(e.value, parameterKeys, parameterSilent)
+		p.unheard(e.value, parameterUnheard)
 		out = append(out, Parameter{
 			Span: e.span, Node: e.value, Name: e.name,
 			In: p.text(e.value, "in"), Type: p.typeName(e.value), Description: p.text(e.value, "description"),
@@ -120,6 +121,7 @@ func (p *parser) outputs(v *Value) []Output {
 
 func (p *parser) output(e entry) Output {
 	p.keys(e.value, outputKeys, outputSilent)
+	p.unheard(e.value, outputUnheard)
 	o := Output{
 		Span: e.span, Node: e.value, Name: e.name, Type: p.typeName(e.value), Mapping: p.text(e.value, "mapping"),
 		Value: some(e.value, "value"), Const: some(e.value, "const"), HasProps: some(e.value, "properties") != nil,

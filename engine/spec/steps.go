@@ -7,6 +7,7 @@ func (p *parser) steps(v *Value) []Step {
 	var out []Step
 	for _, e := range p.entries(v, "steps", "step", diag.Error) {
 		p.keys(e.value, stepKeys, stepSilent)
+		p.unheard(e.value, stepUnheard)
 		out = append(out, Step{
 			Span: e.span, Node: e.value, Name: e.name, Type: p.text(e.value, "type"),
 			Call: some(e.value, "call"), With: p.named(firstValue(e.value, "with", "inputParameters")),

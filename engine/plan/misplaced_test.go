@@ -1,0 +1,87 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"capd/engine/diag"
+)
+
+// TestNotHonoured: a word that is known and does nothing at its place is reported there, and
+// refuses nothing.
+func TestNotHonoured(t *testing.T) {
+	t.Parallel()
+	const text = `ikanos: 1.0.0-beta5
+capability:
+  consumes:
+  - type: http
+    namespace: rooms
+    baseUri: https://rooms.example.com
+    resources:
+      rooms:
+        path: /rooms
+        operations:
+          list-rooms:
+            method: GET
+            inputParameters:
+              floor: { in: query, type: integer, precision: 3, minimum: 0, description: The floor, example: 2, format: int32 }
+  exposes:
+  - type: rest
+    namespace: rooms-api
+    port: 9090
+    ttlMs: 5
+    cacheScope: public
+    transport: http
+    tools: { list-rooms: { description: List, call: rooms.list-rooms } }
+    resources:
+      rooms:
+        path: /rooms
+        operations:
+          list-rooms:
+            method: GET
+            call: rooms.list-rooms
+            hints: { readOnly: true }
+            outputParameters:
+            - { type: array, mapping: $.rooms, selector: x, items: { type: string, contentEncoding: base64, title: Name } }
+  - type: mcp
+    namespace: rooms-mcp
+    port: 9091
+    tools:
+      list-rooms: { description: List, call: rooms.list-rooms, method: GET, path: /x, responses: {}, responseBinary: {} }
+`
+	d := load(t, text)
+	var got []string
+	for _, x := range d.list {
+		if x.Code != diag.CodeNotHonoured {
+			t.Errorf("unexpected: %s", x)
+			continue
+		}
+		word, _, _ := strings.Cut(x.Message, " ")
+		got = append(got, x.Severity.String()+" "+word)
+		if line := strings.Split(text, "\n")[x.Span.Start.Line-1]; word != "an" && !strings.HasPrefix(line[x.Span.Start.Col-1:], word+":") {
+			t.Errorf("%s points at %q", x, line[x.Span.Start.Col-1:])
+		}
+	}
+	const want = "info precision,info minimum,info selector,info contentEncoding,info ttlMs,info cacheScope,info transport,warning an," +
+		"info hints,info method,info path,info responses,info responseBinary"
+	if strings.Join(got, ",") != want {
+		t.Errorf("got %s", strings.Join(got, ","))
+	}
+	if _, err := d.rest("list-rooms", nil, "floor=2", ""); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestOtherProtocols: an API that is not HTTP is not called as if it were.
+func TestOtherProtocols(t *testing.T) {
+	t.Parallel()
+	for typ, want := range map[string]string{"http": "", "HTTP": "", "''": "", "grpc": "error unsupported-feature"} {
+		d := load(t, strings.Replace(behindTunnel("https://crm.internal", "null"), "type: http", "type: "+typ, 1))
+		if got := d.codes(); got != want {
+			t.Errorf("type %s: %s", typ, got)
+		}
+		if _, err := d.tool("list-customers", "{}"); (err == nil) != (want == "") {
+			t.Errorf("type %s: %v", typ, err)
+		}
+	}
+}
