@@ -1,0 +1,11 @@
+package format
+
+func newHTML(string) (reading, error) { return notYet, nil }
+
+func newMarkdown(string) reading { return notYet }
+
+func newAvro(o Options) (reading, error) { return notYet, nil }
+
+func newProtobuf(o Options) (reading, error) { return notYet, nil }
+
+func notYet(*answer, *writer) (string, error) { return "", invalid("this format is not built yet") }
