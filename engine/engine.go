@@ -106,7 +106,7 @@ func (o *Options) loadOptions() LoadOptions {
 		Limits:     o.Limits,
 		Link:       plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
 		Bind: &plan.BindOptions{
-			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders,
+			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders, Gate: o.Gate,
 			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody,
 		},
 		Logger: o.Logger,

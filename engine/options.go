@@ -85,6 +85,9 @@ type Options struct {
 	Upstream plan.Upstream
 	// Placeholders lets an unset variable stand as <NAME>: for stubs.
 	Placeholders bool
+	// Gate makes what keeps callers out of an exposure that wants authentication. Without it
+	// nobody comes in there.
+	Gate func(plan.Lock) plan.Gate
 
 	// Adapters serve the kinds of exposure. REST answers everything that is under no other
 	// kind's prefix.

@@ -110,7 +110,7 @@ func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (han
 	}
 	routers := map[string]*router{}
 	for _, l := range p.Listeners {
-		routers[l.Addr] = newRouter(l, byExposure)
+		routers[l.Addr] = newRouter(l, byExposure, next)
 	}
 	return func() (func(string) http.Handler, func()) {
 		gone := a.swap(endpoints, states)
@@ -118,7 +118,7 @@ func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (han
 				if r := routers[addr]; r != nil {
 					return r
 				}
-				return newRouter(&plan.Listener{Addr: addr}, nil)
+				return newRouter(&plan.Listener{Addr: addr}, nil, next)
 			}, func() {
 				for _, ep := range gone {
 					ep.close()

@@ -27,6 +27,8 @@ func outcomeOf(c plan.Code) outcome {
 		return outcome{lead: "The arguments are too large"}
 	case plan.CodeRefused:
 		return outcome{lead: "This tool is declared but cannot be served"}
+	case plan.CodeUnauthorized:
+		return outcome{lead: "This call needs credentials"}
 	case plan.CodeForbidden:
 		return outcome{lead: "This call is not allowed"}
 	case plan.CodeNotConfigured:

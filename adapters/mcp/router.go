@@ -12,13 +12,34 @@ import (
 
 // router finds the endpoint of a path at one listen address. It is immutable.
 type router struct {
-	byPath map[string]*endpoint // by decoded segments, joined with NUL
-	sole   *endpoint            // at /mcp itself; nil when there are none or several
-	index  func() []byte
+	bound  *plan.Bound         // has the gates
+	byPath map[string]*guarded // by decoded segments, joined with NUL
+	sole   *guarded            // at /mcp itself; nil when there are none or several
+	mounts []*plan.Mount       // that the index lists
+	index  func() []byte       // of all mounts
 }
 
-func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint) *router {
-	r := &router{byPath: map[string]*endpoint{}}
+// guarded is an endpoint behind the gate of its exposure.
+type guarded struct {
+	endpoint *endpoint
+	gate     plan.Gate // nil when everybody may come in
+}
+
+// ServeHTTP serves who may come in.
+func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if g.gate != nil {
+		in := g.gate.Admit(r)
+		if in == nil {
+			g.gate.Refuse(w, r)
+			return
+		}
+		r = in
+	}
+	g.endpoint.ServeHTTP(w, r)
+}
+
+func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint, bound *plan.Bound) *router {
+	r := &router{bound: bound, byPath: map[string]*guarded{}}
 	owner := map[string]string{}
 	for _, m := range l.Mounts {
 		ep := endpoints[m.Exposure]
@@ -29,12 +50,19 @@ func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint) *router
 		if prev, taken := owner[key]; taken && len(prev) >= len(id) {
 			continue // the longest ID owns an address
 		}
-		r.byPath[key], owner[key] = ep, id
+		r.byPath[key], owner[key] = &guarded{ep, bound.Gate(m.Exposure)}, id
 	}
 	if l.SoleMCP != nil {
-		r.sole = endpoints[l.SoleMCP.Exposure]
+		if ep := endpoints[l.SoleMCP.Exposure]; ep != nil {
+			r.sole = &guarded{ep, bound.Gate(l.SoleMCP.Exposure)}
+		}
 	}
-	r.index = sync.OnceValue(func() []byte { return renderIndex(l.Mounts) })
+	for _, m := range l.Mounts {
+		if m.Main && m.Exposure.Kind == plan.MCP {
+			r.mounts = append(r.mounts, m)
+		}
+	}
+	r.index = sync.OnceValue(func() []byte { return renderIndex(r.mounts) })
 	return r
 }
 
@@ -55,13 +83,34 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case wantsIndex(r):
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(rt.index())
+		rt.serveIndex(w, r)
 	case rt.sole != nil:
 		rt.sole.ServeHTTP(w, r)
 	default:
 		notFound(w, r)
 	}
+}
+
+// serveIndex answers with the endpoints that the caller may call. An index of which nothing
+// may be seen is refused as its first endpoint refuses.
+func (rt *router) serveIndex(w http.ResponseWriter, r *http.Request) {
+	var seen []*plan.Mount
+	for _, m := range rt.mounts {
+		if g := rt.bound.Gate(m.Exposure); g == nil || g.Admit(r) != nil {
+			seen = append(seen, m)
+		}
+	}
+	if len(rt.mounts) > 0 && len(seen) == 0 {
+		rt.bound.Gate(rt.mounts[0].Exposure).Refuse(w, r)
+		return
+	}
+	index := rt.index
+	if len(seen) < len(rt.mounts) {
+		index = func() []byte { return renderIndex(seen) }
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "private, no-cache") // a reload changes it, and so does who asks
+	_, _ = w.Write(index())
 }
 
 // wantsIndex tells a look at /mcp from a client of the protocol, whose GET belongs to a
@@ -109,9 +158,6 @@ func renderIndex(mounts []*plan.Mount) []byte {
 		Endpoints []indexEntry `json:"endpoints"`
 	}{[]indexEntry{}}
 	for _, m := range mounts {
-		if !m.Main || m.Exposure.Kind != plan.MCP {
-			continue
-		}
 		index.Endpoints = append(index.Endpoints, indexEntry{
 			Path: m.Path, Document: m.Exposure.Unit.ID, Namespace: m.Exposure.Namespace,
 			Label: m.Exposure.Unit.Label, Description: m.Exposure.Description, Tools: len(served(m.Exposure.Tools)),

@@ -40,29 +40,29 @@ type refusalEntry struct {
 	Reason string `json:"reason"`
 }
 
-// index lists every exposure of the address.
-func (s *site) index() *apiIndex {
-	return s.indexWhere(func(*plan.Exposure) bool { return true })
+// listed gives the main mounts of every exposure of the address.
+func (s *site) listed() []*plan.Mount {
+	return s.listedWhere(func(*plan.Exposure) bool { return true })
 }
 
-// indexOf lists what a mount stands for: the whole document at the document's own address,
-// one exposure at an exposure's.
-func (s *site) indexOf(m *plan.Mount) *apiIndex {
+// listedBy gives those of what a mount stands for: the whole document at the document's own
+// address, one exposure at an exposure's.
+func (s *site) listedBy(m *plan.Mount) []*plan.Mount {
 	unit := m.Exposure.Unit
 	if unit != nil && strings.Join(m.Segments, "/") == unit.ID {
-		return s.indexWhere(func(x *plan.Exposure) bool { return x.Unit == unit })
+		return s.listedWhere(func(x *plan.Exposure) bool { return x.Unit == unit })
 	}
-	return s.indexWhere(func(x *plan.Exposure) bool { return x == m.Exposure })
+	return s.listedWhere(func(x *plan.Exposure) bool { return x == m.Exposure })
 }
 
-func (s *site) indexWhere(wanted func(*plan.Exposure) bool) *apiIndex {
-	index := &apiIndex{APIs: []apiEntry{}}
+func (s *site) listedWhere(wanted func(*plan.Exposure) bool) []*plan.Mount {
+	var mounts []*plan.Mount
 	for _, m := range s.listener.Mounts {
 		if m.Main && m.Exposure.Kind == plan.REST && wanted(m.Exposure) {
-			index.APIs = append(index.APIs, newAPIEntry(m))
+			mounts = append(mounts, m)
 		}
 	}
-	return index
+	return mounts
 }
 
 func newAPIEntry(m *plan.Mount) apiEntry {
@@ -100,8 +100,18 @@ func queryOf(conditions []plan.Pair) string {
 	return strings.Join(pairs, "&")
 }
 
-// serveIndex answers with an index.
-func (s *server) serveIndex(c echo.Context, index *apiIndex) error {
+// serveIndex answers with an index of those mounts whose exposures the caller may call. One
+// of which nothing may be seen is refused as its first exposure refuses.
+func (s *server) serveIndex(c echo.Context, mounts []*plan.Mount) error {
+	index := &apiIndex{APIs: []apiEntry{}}
+	for _, m := range mounts {
+		if s.mayCome(c, m.Exposure) {
+			index.APIs = append(index.APIs, newAPIEntry(m))
+		}
+	}
+	if len(mounts) > 0 && len(index.APIs) == 0 && !s.admit(c, mounts[0].Exposure) {
+		return nil
+	}
 	r := c.Request()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return methodNotServed(c, allowed([]string{http.MethodGet}))
@@ -112,7 +122,7 @@ func (s *server) serveIndex(c echo.Context, index *apiIndex) error {
 	if err := enc.Encode(index); err != nil {
 		return err
 	}
-	c.Response().Header().Set("Cache-Control", "no-cache") // a reload changes it
+	c.Response().Header().Set("Cache-Control", "private, no-cache") // a reload changes it, and so does who asks
 	writeBytes(c.Response(), r, http.StatusOK, "application/json", body.Bytes())
 	return nil
 }

@@ -99,8 +99,10 @@ type match struct {
 	// allow is the methods of every route of that path, when no route answers. It is empty
 	// when the path is unknown.
 	allow []string
+	// near are the routes of that path, when none answers.
+	near []*entry
 	// err says that the query cannot be read, where there is a route that could have a
-	// look at it. Nothing else is set then.
+	// look at it. Of the others only near is set then.
 	err error
 }
 
@@ -186,7 +188,7 @@ func (s *search) end(n *node) (done bool) {
 	// answer must not depend on which parameters an operation happens to read.
 	if strings.Contains(s.rawQuery, "%") {
 		if err := s.parse(); err != nil {
-			s.match = match{err: err}
+			s.match = match{err: err, near: n.routes}
 			return true
 		}
 	}
@@ -199,6 +201,7 @@ func (s *search) end(n *node) (done bool) {
 	for _, e := range n.routes {
 		if s.holds(e.route.Conditions) {
 			s.match.allow = append(s.match.allow, e.route.Method)
+			s.match.near = append(s.match.near, e)
 		}
 	}
 	return false

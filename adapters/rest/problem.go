@@ -30,6 +30,8 @@ func answerOf(code plan.Code) answer {
 		return answer{http.StatusNotFound, "http_request_error"}
 	case plan.CodeMethodNotAllowed:
 		return answer{http.StatusMethodNotAllowed, "http_request_error"}
+	case plan.CodeUnauthorized:
+		return answer{http.StatusUnauthorized, "http_request_denied"}
 	case plan.CodeForbidden:
 		return answer{http.StatusForbidden, "http_request_denied"}
 	case plan.CodeRefused:

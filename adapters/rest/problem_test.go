@@ -19,6 +19,7 @@ func TestEveryCodeHasAnAnswer(t *testing.T) {
 		plan.CodeBodyTooLarge:     "413 http_request_error",
 		plan.CodeNotFound:         "404 http_request_error",
 		plan.CodeMethodNotAllowed: "405 http_request_error",
+		plan.CodeUnauthorized:     "401 http_request_denied",
 		plan.CodeForbidden:        "403 http_request_denied",
 		plan.CodeRefused:          "501 proxy_configuration_error",
 		plan.CodeNotConfigured:    "503 proxy_configuration_error",

@@ -62,13 +62,17 @@ func (s *server) serve(c echo.Context, at *site) error {
 	if segments[0] == plan.REST.Prefix() {
 		return s.serveMounts(c, at, segments[1:])
 	}
-	return s.dispatch(c, at.bare.find(r.Method, segments, r.URL.RawQuery))
+	found, ok := s.reveal(c, at.bare.find(r.Method, segments, r.URL.RawQuery))
+	if !ok {
+		return nil
+	}
+	return s.dispatch(c, found)
 }
 
 // serveMounts answers what is under /apis.
 func (s *server) serveMounts(c echo.Context, at *site, segments []string) error {
 	if isRoot(segments) {
-		return s.serveIndex(c, at.index())
+		return s.serveIndex(c, at.listed())
 	}
 	m, rest := at.mounts.longest(segments)
 	if m == nil {
@@ -77,7 +81,10 @@ func (s *server) serveMounts(c echo.Context, at *site, segments []string) error 
 	r := c.Request()
 	found := m.table.find(r.Method, rest, r.URL.RawQuery)
 	if found.isNone() && isRoot(rest) {
-		return s.serveIndex(c, at.indexOf(m.mount))
+		return s.serveIndex(c, at.listedBy(m.mount))
+	}
+	if !s.admit(c, m.mount.Exposure) {
+		return nil
 	}
 	return s.dispatch(c, found)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -134,6 +135,7 @@ type inspectedParameter struct {
 type inspectedAdapter struct {
 	Kind       plan.Kind            `json:"kind"`
 	Namespace  string               `json:"namespace,omitempty"`
+	Auth       string               `json:"auth,omitempty"` // how callers must authenticate
 	Addresses  []string             `json:"addresses"`
 	Operations []inspectedOperation `json:"operations"`
 }
@@ -218,9 +220,17 @@ func inspectVariable(u *plan.Unit, v *plan.Variable, uses []string, look lookup)
 	return out
 }
 
-// variableUses gives, by variable, the parts of the calls that use it.
+// variableUses gives, by variable, the parts of the calls and the adapters that use it.
 func variableUses(u *plan.Unit) map[string][]string {
 	out := map[string][]string{}
+	for _, x := range u.Exposures {
+		if x.Guard == nil {
+			continue
+		}
+		for _, name := range x.Guard.Variables() {
+			out[name] = append(out[name], fmt.Sprintf("authentication of callers of %s %s", x.Kind, x.Namespace))
+		}
+	}
 	for _, op := range operationsOf(u) {
 		for _, o := range op.Call().Origins() {
 			use := plan.PartName{Part: o.Part, Name: o.Name}.String() + " of " + op.Call().Name()
@@ -265,6 +275,9 @@ func inspectCall(op *plan.ConsumedOperation) inspectedCall {
 
 func inspectExposure(x *plan.Exposure, where *addressBook) inspectedAdapter {
 	out := inspectedAdapter{Kind: x.Kind, Namespace: x.Namespace, Addresses: where.exposure(x), Operations: []inspectedOperation{}}
+	if x.Guard != nil {
+		out.Auth = string(x.Guard.Scheme)
+	}
 	entries := listExposure(x, where)
 	for i, r := range x.Routes {
 		out.Operations = append(out.Operations, inspectedOperation{

@@ -124,6 +124,9 @@ func typeText(typ string, required bool) string {
 
 func (a *inspectedAdapter) text(p *page) {
 	p.section(strings.TrimRight(strings.ToUpper(string(a.Kind))+" "+a.Namespace, " ") + "  " + shortAddresses(a.Addresses))
+	if a.Auth != "" {
+		p.line("  callers authenticate: %s", a.Auth)
+	}
 	for i := range a.Operations {
 		a.Operations[i].text(p)
 	}

@@ -263,3 +263,38 @@ func TestStopWithStream(t *testing.T) {
 		t.Errorf("exit code %d, want 0", code)
 	}
 }
+
+// TestReloadOfGuard: a rotated credential lets in from the reload on, and the old one does not,
+// at REST and MCP alike.
+func TestReloadOfGuard(t *testing.T) {
+	t.Parallel()
+	env := filepath.Join(t.TempDir(), "env")
+	rotate := func(token string) {
+		if err := os.WriteFile(env, []byte("DOOR_TOKEN="+token+"\nUPSTREAM=http://127.0.0.1:1\nDOOR_USER=u\nDOOR_PASS=p\nDOOR_KEY=k\nDOOR_NAME=n\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rotate("one")
+	p := spawn(t, nil, "--env-file", env, specFile(t, "spec.yaml", guardedSpec))
+	wants := func(token string, status int) {
+		t.Helper()
+		for _, path := range []string{"/apis/spec/bearer", "/mcp"} {
+			if got := knock(t, "GET", p.url+path, "Authorization: Bearer "+token); got.Status != status {
+				t.Errorf("%s with %s: %d, want %d", path, token, got.Status, status)
+			}
+		}
+	}
+	wants("one", 200)
+	wants("two", 401)
+	rotate("two")
+	p.signal(t, syscall.SIGHUP)
+	p.await(t, "reloaded")
+	wants("one", 401)
+	wants("two", 200)
+	rotate("")
+	p.signal(t, syscall.SIGHUP)
+	p.await(t, "reloaded")
+	wants("one", 401)
+	wants("two", 401)
+	wants("", 401)
+}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"time"
 
+	"capd/adapters/auth"
 	"capd/adapters/httpclient"
 	"capd/adapters/mcp"
 	"capd/adapters/rest"
@@ -53,6 +54,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Look:             env.Look,
 		Upstream:         up,
 		Placeholders:     f.stub,
+		Gate:             auth.New,
 		Logger:           log,
 		Adapters: map[plan.Kind]engine.Adapter{
 			plan.REST: rest.New(rest.Options{Logger: log, MaxBody: int64(f.maxBody)}),

@@ -32,6 +32,7 @@ const (
 	CodeDuplicateTool      Code = "duplicate-tool"      // the same tool name twice in one adapter
 	CodeToolName           Code = "tool-name"           // a name no MCP client accepts
 	CodeHints              Code = "hints"               // hints that are no booleans, or contradict the method
+	CodeGuardedInput       Code = "guarded-input"       // an input that the guard takes for itself
 
 	// Calls.
 	CodeNoCall               Code = "no-call"

@@ -22,6 +22,9 @@ type BindOptions struct {
 	// Placeholders lets an unset variable stand as <NAME> instead of failing the call: for
 	// stubs and dry runs.
 	Placeholders bool
+	// Gate makes what keeps callers out of an exposure that has a lock. Without it nobody
+	// comes in there.
+	Gate func(Lock) Gate
 	// CallTimeout bounds a whole call; 0 means no bound.
 	CallTimeout time.Duration
 	// MaxUpstreamBody bounds, in bytes after decoding, an answer that must be held in
@@ -34,6 +37,7 @@ type Bound struct {
 	plan  *Plan
 	opts  BindOptions
 	units map[*Unit]*boundUnit
+	gates map[*Exposure]Gate
 }
 
 // boundUnit holds the values of one document, by the indices of its Variables and Bases.
@@ -43,9 +47,13 @@ type boundUnit struct {
 }
 
 type boundValue struct {
-	value Secret
-	err   *Error
+	value       Secret
+	err         *Error
+	placeholder bool // it stands for a value that is not set
 }
+
+// isSet reports whether the variable really has a value.
+func (v *boundValue) isSet() bool { return v.err == nil && !v.placeholder }
 
 type boundBase struct {
 	base    *Base
@@ -56,7 +64,7 @@ type boundBase struct {
 // Bind looks up every variable of the plan. A variable without a value is a warning, and
 // an error of the calls that need it.
 func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
-	b := &Bound{plan: p, opts: o, units: make(map[*Unit]*boundUnit, len(p.Units))}
+	b := &Bound{plan: p, opts: o, units: make(map[*Unit]*boundUnit, len(p.Units)), gates: map[*Exposure]Gate{}}
 	var list diag.List
 	for _, u := range p.Units {
 		bu := &boundUnit{values: make([]boundValue, len(u.Variables))}
@@ -67,6 +75,14 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 			bu.bases = append(bu.bases, base.bind(u, bu, o.Placeholders, &list))
 		}
 		b.units[u] = bu
+		for _, x := range u.Exposures {
+			if x.Guard == nil {
+				continue
+			}
+			if lock := x.Guard.bind(x, bu, &list); o.Gate != nil {
+				b.gates[x] = o.Gate(lock)
+			}
+		}
 	}
 	list.Sort()
 	return b, list
@@ -89,18 +105,36 @@ func (o BindOptions) lookUp(u *Unit, v *Variable, list *diag.List) boundValue {
 	case err == nil:
 		return boundValue{value: value}
 	case o.Placeholders && errors.Is(err, ErrUnset):
-		return boundValue{value: NewSecret("<" + v.Name + ">")}
+		if v.guards {
+			o.reportMissing(u, v, fmt.Sprintf("variable %s is not set, so nobody can call the adapters that want it", v.Name), list)
+		}
+		return boundValue{value: NewSecret("<" + v.Name + ">"), placeholder: true}
 	}
 	message := fmt.Sprintf("variable %s is not set", v.Name)
 	if !errors.Is(err, ErrUnset) {
 		message = fmt.Sprintf("variable %s cannot be read", v.Name)
 	}
+	o.reportMissing(u, v, message+", so "+v.missed(), list)
+	return boundValue{err: &Error{Code: CodeNotConfigured, Message: message, Cause: err}}
+}
+
+func (o BindOptions) reportMissing(u *Unit, v *Variable, message string, list *diag.List) {
 	list.Add(diag.Diagnostic{
 		Code: diag.CodeMissingVariable, Severity: diag.Warning, Rule: "V5", Span: v.Span,
-		Unit: diag.Unit{Doc: u.ID}, Message: message + ", so operations that use it fail",
+		Unit: diag.Unit{Doc: u.ID}, Message: message,
 		Hint: fmt.Sprintf("set %s in the environment or in an --env-file", v.Name),
 	})
-	return boundValue{err: &Error{Code: CodeNotConfigured, Message: message, Cause: err}}
+}
+
+// missed says what cannot be done without the variable.
+func (v *Variable) missed() string {
+	switch {
+	case v.guards && v.calls:
+		return "operations that use it fail, and nobody can call the adapters that want it"
+	case v.guards:
+		return "nobody can call the adapters that want it"
+	}
+	return "operations that use it fail"
 }
 
 // base gives a bound base, and notes the secrets in it.

@@ -20,6 +20,8 @@ const (
 	CodeNotFound
 	// CodeMethodNotAllowed: the address exists, the method does not.
 	CodeMethodNotAllowed
+	// CodeUnauthorized: the caller did not show what the exposure's guard wants.
+	CodeUnauthorized
 	// CodeForbidden: the request may not use this exposure (Host, Origin).
 	CodeForbidden
 	// CodeRefused: the operation is declared, but capd refused to serve it.
@@ -54,6 +56,8 @@ func (c Code) String() string {
 		return "not-found"
 	case CodeMethodNotAllowed:
 		return "method-not-allowed"
+	case CodeUnauthorized:
+		return "unauthorized"
 	case CodeForbidden:
 		return "forbidden"
 	case CodeRefused:

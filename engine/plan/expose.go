@@ -79,6 +79,7 @@ func (c *compiler) expose() {
 		case MCP:
 			c.exposeMCP(e, out, unit)
 		}
+		c.guardInputs(out)
 		c.unit.Exposures = append(c.unit.Exposures, out)
 	}
 }
@@ -96,11 +97,12 @@ func (c *compiler) judgeExposure(e *spec.Exposed, out *Exposure) *fault {
 	default:
 		return unknownAdapter(e)
 	}
-	if e.Auth != nil && (out.Kind == REST || out.Kind == MCP) {
-		return faultf(diag.CodeUnsupportedFeature, "L4", e.Auth.Span(), "authentication of callers is not supported yet, so the adapter is not served").
-			hintf("serving it without would let everyone in")
+	if e.Auth == nil || out.Kind == Control {
+		return nil
 	}
-	return nil
+	guard, f := c.readGuard(e, out)
+	out.Guard = guard
+	return f
 }
 
 func unknownAdapter(e *spec.Exposed) *fault {

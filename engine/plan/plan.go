@@ -59,6 +59,7 @@ type Exposure struct {
 	Transport   string    // of MCP: http or stdio
 	Routes      []*Route
 	Tools       []*Tool
+	Guard       *Guard // what callers must show; nil: nothing
 	Span        diag.Span
 }
 
@@ -127,7 +128,9 @@ type Variable struct {
 	Declared  bool
 	Setting   bool // stands only in a scheme, host, port or base path: may be printed
 	Span      diag.Span
-	index     int // in Unit.Variables
+	index     int  // in Unit.Variables
+	calls     bool // calls use it
+	guards    bool // guards use it
 }
 
 // Plan is everything that is served at one time. It is immutable.

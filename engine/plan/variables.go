@@ -163,11 +163,11 @@ func (v *variables) use(source string, fresh *Variable, at diag.Span, where usag
 // settle lists the variables and bases that served operations use, and numbers them.
 func (v *variables) settle() {
 	u := v.c.unit
-	variables, bases := map[*Variable]bool{}, map[*BaseURI]bool{}
+	bases := map[*BaseURI]bool{}
 	for _, op := range u.operations() {
 		op.expressions(func(x *expression) {
 			if x.kind == exprVariable {
-				variables[x.variable] = true
+				x.variable.calls = true
 			}
 		})
 		if op.call == nil {
@@ -177,12 +177,21 @@ func (v *variables) settle() {
 			bases[base] = true
 			for _, p := range base.parts {
 				if p.variable != nil {
-					variables[p.variable] = true
+					p.variable.calls = true
 				}
 			}
 		}
 	}
-	u.Variables = slices.DeleteFunc(u.Variables, func(x *Variable) bool { return !variables[x] })
+	for _, e := range u.Exposures {
+		if e.Guard != nil {
+			e.Guard.expressions(func(x *expression) {
+				if x.kind == exprVariable {
+					x.variable.guards = true
+				}
+			})
+		}
+	}
+	u.Variables = slices.DeleteFunc(u.Variables, func(x *Variable) bool { return !x.calls && !x.guards })
 	slices.SortFunc(u.Variables, func(a, b *Variable) int { return strings.Compare(a.Name, b.Name) })
 	for i, x := range u.Variables {
 		x.index = i

@@ -1,0 +1,184 @@
+// Package auth keeps the gates of exposures that want authentication: it reads what a caller
+// shows in a request, compares it with what the plan's lock wants, and answers those who
+// may not come in, in the same way for every adapter.
+package auth
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"capd/engine/plan"
+)
+
+// New makes the gate of a lock. It keeps only digests of the credentials.
+func New(l plan.Lock) plan.Gate {
+	return &gate{
+		scheme: l.Scheme, realm: l.Realm, in: l.In, name: l.Name, shut: l.Shut || l.Secret.IsEmpty(),
+		username: sha256.Sum256([]byte(l.Username.Reveal())), secret: sha256.Sum256([]byte(l.Secret.Reveal())),
+	}
+}
+
+// gate is the gate of one lock. It is immutable.
+type gate struct {
+	scheme           plan.Scheme
+	realm            string
+	in, name         string // of an API key
+	shut             bool
+	username, secret [sha256.Size]byte
+}
+
+// shown is what a request shows, right or wrong.
+type shown struct{ username, secret string }
+
+// Admit gives the request without the credential, or nil when it may not come in. A
+// credential that is there twice lets nobody in: the next one to read it may take the other.
+func (g *gate) Admit(r *http.Request) *http.Request {
+	s, ok := g.read(r)
+	if !g.opens(s) || !ok || g.shut {
+		return nil
+	}
+	return g.without(r)
+}
+
+// opens compares what is shown in a time that depends on its own length at most. Digests are
+// compared, so that neither the length of a credential nor the place where a guess goes wrong
+// shows, and both parts always are, so that none tells of the other.
+func (g *gate) opens(s shown) bool {
+	username, secret := sha256.Sum256([]byte(s.username)), sha256.Sum256([]byte(s.secret))
+	return subtle.ConstantTimeCompare(username[:], g.username[:])&subtle.ConstantTimeCompare(secret[:], g.secret[:]) == 1
+}
+
+// read gives what the request shows at the place of the scheme; false for nothing.
+func (g *gate) read(r *http.Request) (shown, bool) {
+	switch g.scheme {
+	case plan.SchemeBearer:
+		token, ok := bearer(r)
+		return shown{secret: token}, ok
+	case plan.SchemeBasic:
+		username, password, ok := r.BasicAuth()
+		return shown{username, password}, ok && len(r.Header["Authorization"]) == 1
+	case plan.SchemeAPIKey:
+		values := r.Header.Values(g.name)
+		if g.in == "query" {
+			query, err := plan.ParseQuery(r.URL.RawQuery)
+			if err != nil {
+				return shown{}, false
+			}
+			values = query[g.name]
+		}
+		if len(values) == 1 {
+			return shown{secret: values[0]}, true
+		}
+	}
+	return shown{}, false
+}
+
+// bearer gives the token of the Authorization header (RFC 6750 section 2.1). A token in the
+// query or in a form, which that document allows too, ends up in logs and is not read.
+func bearer(r *http.Request) (string, bool) {
+	values := r.Header["Authorization"]
+	if len(values) != 1 {
+		return "", false
+	}
+	scheme, token, ok := strings.Cut(values[0], " ")
+	token = strings.TrimSpace(token)
+	return token, ok && strings.EqualFold(scheme, "Bearer") && token != ""
+}
+
+// without gives a request that differs from r in nothing but the credential.
+func (g *gate) without(r *http.Request) *http.Request {
+	out := *r
+	if g.scheme == plan.SchemeAPIKey && g.in == "query" {
+		u := *r.URL
+		u.RawQuery = withoutPairs(u.RawQuery, g.name)
+		out.URL, out.RequestURI = &u, u.RequestURI()
+		return &out
+	}
+	name := "Authorization"
+	if g.scheme == plan.SchemeAPIKey {
+		name = g.name
+	}
+	out.Header = r.Header.Clone()
+	out.Header.Del(name)
+	return &out
+}
+
+// withoutPairs takes the pairs of a name out of a raw query and leaves the rest as it is.
+func withoutPairs(raw, name string) string {
+	var left []string
+	for pair := range strings.SplitSeq(raw, "&") {
+		key, _, _ := strings.Cut(pair, "=")
+		if decoded, err := url.QueryUnescape(key); err == nil && decoded == name {
+			continue
+		}
+		left = append(left, pair)
+	}
+	return strings.Join(left, "&")
+}
+
+// problem is the answer to every request that may not come in. It is the same whatever is
+// wrong, so that nobody learns which part of a guess was right.
+type problem struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Code      string `json:"code"`
+	RequestID string `json:"requestId,omitempty"`
+}
+
+// Refuse answers 401.
+func (g *gate) Refuse(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("WWW-Authenticate", g.challenge(r))
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusUnauthorized)
+	if r.Method == http.MethodHead {
+		return
+	}
+	// A struct of strings and a number always encodes; a caller who is gone reads nothing.
+	_ = json.NewEncoder(w).Encode(problem{
+		Type: "about:blank", Title: http.StatusText(http.StatusUnauthorized), Status: http.StatusUnauthorized,
+		Detail: "the credentials are missing or wrong", Code: plan.CodeUnauthorized.String(),
+		RequestID: plan.RequestID(r.Context()),
+	})
+}
+
+// challenge says what is wanted (RFC 9110 section 11.6.1). Only who showed a token is told
+// that it is not good (RFC 6750 section 3.1).
+func (g *gate) challenge(r *http.Request) string {
+	realm := "realm=" + quoted(g.realm)
+	switch g.scheme {
+	case plan.SchemeBasic:
+		return "Basic " + realm + `, charset="UTF-8"`
+	case plan.SchemeBearer:
+		if _, ok := bearer(r); ok {
+			return "Bearer " + realm + `, error="invalid_token"`
+		}
+		return "Bearer " + realm
+	}
+	// There is no registered scheme for keys, and a 401 needs one.
+	return "ApiKey " + realm
+}
+
+// quoted writes a quoted-string (RFC 9110 section 5.6.4). What cannot stand in one is left out.
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, c := range s {
+		switch {
+		case c == '"' || c == '\\':
+			b.WriteString("\\" + string(c))
+		case c >= ' ' && c < 0x7f:
+			b.WriteRune(c)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}

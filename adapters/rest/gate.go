@@ -1,0 +1,56 @@
+package rest
+
+import (
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"capd/engine/plan"
+)
+
+// admit lets a request through the gate of the exposure it is for, and takes the credential
+// off it. Otherwise it answers, and reports false.
+func (s *server) admit(c echo.Context, x *plan.Exposure) bool {
+	g := s.bound.Gate(x)
+	if g == nil {
+		return true
+	}
+	r := g.Admit(c.Request())
+	if r == nil {
+		g.Refuse(c.Response(), c.Request())
+		return false
+	}
+	c.SetRequest(r)
+	return true
+}
+
+// mayCome reports whether admit would let the request through.
+func (s *server) mayCome(c echo.Context, x *plan.Exposure) bool {
+	g := s.bound.Gate(x)
+	return g == nil || g.Admit(c.Request()) != nil
+}
+
+// reveal gives what a table of several exposures has for a request, as far as the caller may
+// know it: a path that exists only behind gates that stay shut is refused, whatever is wrong
+// with the request. It reports false when it answered.
+func (s *server) reveal(c echo.Context, m match) (match, bool) {
+	if m.entry != nil {
+		return m, s.admit(c, m.entry.exposure)
+	}
+	if len(m.near) == 0 || !slices.ContainsFunc(m.near, func(e *entry) bool { return s.bound.Gate(e.exposure) != nil }) {
+		return m, true
+	}
+	var methods []string
+	for _, e := range m.near {
+		if s.mayCome(c, e.exposure) {
+			methods = append(methods, e.route.Method)
+		}
+	}
+	if len(methods) == 0 {
+		return m, s.admit(c, m.near[0].exposure)
+	}
+	if m.err == nil {
+		m.allow = allowed(methods)
+	}
+	return m, true
+}

@@ -1,0 +1,289 @@
+package plan
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/spec"
+)
+
+// Scheme is a way in which callers show that they may come in.
+type Scheme string
+
+// The schemes that are served, named as the language names them.
+const (
+	SchemeBasic  Scheme = "basic"
+	SchemeBearer Scheme = "bearer"
+	SchemeAPIKey Scheme = "apikey"
+)
+
+// Guard is the compiled authentication of an exposure's callers. What they must show is text
+// and variables; [Bind] makes a [Lock] of it.
+type Guard struct {
+	Scheme Scheme
+	In     string // of an API key: header or query
+	Span   diag.Span
+
+	name     expression // of an API key: of its header or query parameter
+	username expression // of basic
+	secret   expression // token, password or key
+}
+
+// Lock is a guard with its values: what a caller must show to come in.
+type Lock struct {
+	Scheme   Scheme
+	Realm    string // what is guarded, for clients that keep several credentials
+	In, Name string // of an API key: header or query, and under which name
+	Username Secret // of basic
+	Secret   Secret // token, password or key; never empty unless Shut
+	// Shut: the credential has no usable value, so nobody comes in.
+	Shut bool
+}
+
+// Gate lets the callers of one exposure in who show what its [Lock] wants. An adapter that
+// knows which exposure a request is for asks its gate before it tells anything of it,
+// unknown paths included. It is safe for concurrent use.
+type Gate interface {
+	// Admit gives the request as it may come in: without the credential, so that nothing
+	// behind the gate can read it or send it on. It is nil when the request may not.
+	Admit(r *http.Request) *http.Request
+	// Refuse answers a request that may not come in.
+	Refuse(w http.ResponseWriter, r *http.Request)
+}
+
+// Gate gives the gate of an exposure of this plan, nil when everybody may come in.
+func (b *Bound) Gate(x *Exposure) Gate {
+	if x.Guard == nil {
+		return nil
+	}
+	if b != nil {
+		if g := b.gates[x]; g != nil {
+			return g
+		}
+	}
+	return shut{} // a guard that nobody keeps opens for nobody
+}
+
+// shut is the gate of a guard that nobody keeps.
+type shut struct{}
+
+func (shut) Admit(*http.Request) *http.Request { return nil }
+
+func (shut) Refuse(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
+
+// readGuard compiles the authentication of an adapter's callers, or says why the adapter is
+// not served: without it everyone could come in.
+func (c *compiler) readGuard(e *spec.Exposed, out *Exposure) (*Guard, *fault) {
+	v, who := e.Auth, adapterName(out)
+	if v.Kind != spec.Map {
+		return nil, faultf(diag.CodeAuthUnsupported, "D4", v.Span(), "authentication of %s is not a mapping", who)
+	}
+	r := guardReader{
+		authReader: authReader{c: c, op: &consumed{namespace: who}, v: v},
+		guard:      &Guard{Span: v.Span(), name: literalExpr(""), username: literalExpr("")},
+	}
+	switch t := r.text("type"); strings.ToLower(t.Value) {
+	case "bearer":
+		r.guard.Scheme = SchemeBearer
+		r.want(&r.guard.secret, "token", r.first("token", "value"))
+	case "basic":
+		r.guard.Scheme = SchemeBasic
+		r.want(&r.guard.username, "username", r.text("username"))
+		r.want(&r.guard.secret, "password", r.text("password"))
+	case "apikey", "api-key", "api_key", "header":
+		r.apiKey()
+	case "digest", "oauth2", "oauth", "jwt", "oidc":
+		r.fail(faultf(diag.CodeUnsupportedFeature, "D4", t.Span(), "authentication of callers by %s is not supported yet, so the adapter is not served", t.Value).
+			hintf("serving it without would let everyone in; bearer, basic and apikey are supported"))
+	case "":
+		r.fail(faultf(diag.CodeAuthIncomplete, "D4", v.Span(), "authentication of %s has no type, so the adapter is not served", who).
+			hintf("write type: bearer, basic or apikey; without authentication everyone may call"))
+	default:
+		r.fail(unknownGuard(t))
+	}
+	if r.failed != nil {
+		return nil, r.failed
+	}
+	return r.guard, nil
+}
+
+func unknownGuard(t spec.Text) *fault {
+	f := faultf(diag.CodeAuthUnsupported, "D4", t.Span(), "authentication type %q is not supported for callers", t.Value)
+	if near, ok := diag.Nearest(t.Value, []string{"bearer", "basic", "apikey"}); ok {
+		return f.hintf("did you mean %s?", near)
+	}
+	return f.hintf("expected bearer, basic or apikey")
+}
+
+// guardReader reads authentication with the spellings that a consumed API has too
+// (contract A).
+type guardReader struct {
+	authReader
+	guard *Guard
+}
+
+// want compiles a value that must be there: an empty credential is none.
+func (r *guardReader) want(to *expression, what string, t spec.Text) {
+	if t.Value == "" {
+		r.fail(faultf(diag.CodeAuthIncomplete, "D4", r.v.Span(), "authentication of %s has no %s, so nobody could call it", r.op.namespace, what).
+			hintf("give it a value from a variable, such as %s: '{{NAME}}'", what))
+		return
+	}
+	x, f := r.secret(t)
+	r.fail(f)
+	*to = x
+}
+
+// apiKey reads every spelling of rule A3 that has one key.
+func (r *guardReader) apiKey() {
+	g := r.guard
+	g.Scheme, g.In = SchemeAPIKey, strings.ToLower(r.first("placement", "in").Value)
+	switch g.In {
+	case "":
+		g.In = "header"
+	case "header", "query":
+	default:
+		r.fail(faultf(diag.CodeAuthUnsupported, "D4", r.first("placement", "in").Span(), "callers of %s cannot send their key in %q", r.op.namespace, g.In).
+			hintf("write placement: header or query"))
+		return
+	}
+	value, name := r.first("value", "token"), spec.Text{}
+	if value.Value != "" {
+		name = r.first("key", "name", "header")
+	} else {
+		value, name = r.text("key"), r.first("header", "name")
+	}
+	r.want(&g.name, "key", name)
+	r.want(&g.secret, "value", value)
+	if text, ok := g.name.constant(); ok && r.failed == nil && g.In == "header" && !isToken(text) {
+		r.fail(faultf(diag.CodeAuthIncomplete, "D4", name.Span(), "%q is no header name", text).hintf("use letters, digits and hyphens"))
+	}
+}
+
+// fail keeps the first fault.
+func (r *guardReader) fail(f *fault) {
+	if f != nil {
+		r.authReader.fail(f)
+	}
+}
+
+// constant gives the text of an expression that depends on nothing.
+func (x *expression) constant() (string, bool) {
+	fixed := true
+	x.walk(func(e *expression) { fixed = fixed && e.kind != exprVariable && e.kind != exprInput })
+	if !fixed {
+		return "", false
+	}
+	return textOf(x.eval(&scope{})), true
+}
+
+// expressions visits what the guard's values are made of.
+func (g *Guard) expressions(visit func(*expression)) {
+	for _, x := range []*expression{&g.name, &g.username, &g.secret} {
+		x.walk(visit)
+	}
+}
+
+// Variables gives the names of the environment variables that the guard's values come from.
+func (g *Guard) Variables() []string {
+	var out []string
+	g.expressions(func(x *expression) {
+		if x.kind == exprVariable && !slices.Contains(out, x.variable.Name) {
+			out = append(out, x.variable.Name)
+		}
+	})
+	return out
+}
+
+// takes reports whether the guard takes that header or query parameter off a request. Of a
+// name that a variable gives nothing is known.
+func (g *Guard) takes(in, name string) bool {
+	if g == nil {
+		return false
+	}
+	if g.Scheme != SchemeAPIKey {
+		return in == "header" && strings.EqualFold(name, "Authorization")
+	}
+	own, ok := g.name.constant()
+	return ok && in == g.In && sameSlotName(in, own, name)
+}
+
+// guardInputs warns of inputs that no caller can give, because the guard takes them.
+func (c *compiler) guardInputs(out *Exposure) {
+	if out.Guard == nil || out.Kind != REST {
+		return
+	}
+	for _, r := range out.Routes {
+		if r.Operation == nil {
+			continue
+		}
+		for i := range r.Operation.inputs {
+			for _, l := range r.Operation.inputs[i].lookups {
+				switch {
+				case l.kind == lookHeader && out.Guard.takes("header", l.name):
+					c.guardedInput(diag.Unit{Adapter: adapterName(out), Name: r.Name}, r.Span, "header", l.name)
+				case l.kind == lookQuery && out.Guard.takes("query", l.name):
+					c.guardedInput(diag.Unit{Adapter: adapterName(out), Name: r.Name}, r.Span, "query parameter", l.name)
+				}
+			}
+		}
+	}
+}
+
+func (c *compiler) guardedInput(unit diag.Unit, at diag.Span, place, name string) {
+	c.note(diag.Warning, unit, faultf(diag.CodeGuardedInput, "D4", at, "%s %s lets callers in and is never passed on, so the input of that name has no value", place, name).
+		hintf("let callers send the input under another name"))
+}
+
+// bind gives the lock of an exposure's guard. Unlike the calls of an operation it never takes
+// a placeholder for a value: that would be a credential that everybody knows.
+func (g *Guard) bind(x *Exposure, bu *boundUnit, list *diag.List) Lock {
+	lock := Lock{Scheme: g.Scheme, Realm: x.Namespace, In: g.In}
+	g.expressions(func(e *expression) {
+		if e.kind == exprVariable && !bu.values[e.variable.index].isSet() {
+			lock.Shut = true
+		}
+	})
+	if lock.Shut {
+		return lock // the variable's own finding says so
+	}
+	text := func(e *expression) string { return textOf(e.eval(&scope{vars: bu})) }
+	lock.Name = text(&g.name)
+	lock.Username, lock.Secret = NewSecret(text(&g.username)), NewSecret(text(&g.secret))
+	problem := ""
+	switch g.Scheme {
+	case SchemeBearer:
+		lock.Secret = NewSecret(withoutPrefix(lock.Secret.Reveal(), "Bearer "))
+	case SchemeBasic:
+		if lock.Username.IsEmpty() || strings.Contains(lock.Username.Reveal(), ":") {
+			problem = "user name is empty or holds a colon"
+		}
+	case SchemeAPIKey:
+		if lock.Name == "" || g.In == "header" && !isToken(lock.Name) {
+			problem = "key has no usable name"
+		}
+	}
+	if lock.Secret.IsEmpty() {
+		problem = "credential is empty"
+	}
+	if problem != "" {
+		lock.Shut = true
+		list.Add(diag.Diagnostic{
+			Code: diag.CodeMissingVariable, Severity: diag.Warning, Rule: "D7", Span: g.Span,
+			Unit:    diag.Unit{Doc: x.Unit.ID, Adapter: adapterName(x)},
+			Message: "the " + problem + " after variables are filled in, so nobody can call " + adapterName(x),
+			Hint:    "give the variable a value",
+		})
+	}
+	return lock
+}
+
+// withoutPrefix takes a prefix away, whatever its case.
+func withoutPrefix(s, prefix string) string {
+	if len(s) >= len(prefix) && strings.EqualFold(s[:len(prefix)], prefix) {
+		return strings.TrimSpace(s[len(prefix):])
+	}
+	return s
+}
