@@ -41,6 +41,8 @@ func outcomeOf(c plan.Code) outcome {
 		return outcome{lead: "The upstream API's answer is too large"}
 	case plan.CodeBadOutput:
 		return outcome{lead: "The upstream API's answer does not have the declared shape"}
+	case plan.CodeStepFailed:
+		return outcome{lead: "One of the API calls behind this tool failed"}
 	case plan.CodeCanceled:
 		return outcome{lead: "The call was cancelled"}
 	case plan.CodeNotFound, plan.CodeMethodNotAllowed:

@@ -46,6 +46,8 @@ func answerOf(code plan.Code) answer {
 		return answer{http.StatusBadGateway, "http_response_body_size"}
 	case plan.CodeBadOutput:
 		return answer{http.StatusBadGateway, "http_protocol_error"}
+	case plan.CodeStepFailed:
+		return answer{http.StatusBadGateway, "destination_unavailable"}
 	case plan.CodeCanceled:
 		return answer{statusClientClosed, "http_request_error"}
 	}
@@ -62,26 +64,41 @@ type problem struct {
 	Detail    string `json:"detail,omitempty"`
 	Code      string `json:"code"`
 	RequestID string `json:"requestId,omitempty"`
+
+	Step           string `json:"step,omitempty"`
+	UpstreamStatus int    `json:"upstreamStatus,omitempty"`
+}
+
+// statusOf gives the status of a failure. What an upstream says of the caller's own input is
+// passed on, also when it says it to one step of several; a refused credential is capd's.
+func statusOf(e *plan.Error) int {
+	switch e.UpstreamStatus {
+	case http.StatusNotFound, http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity, http.StatusTooManyRequests:
+		return e.UpstreamStatus
+	}
+	return answerOf(e.Code).status
 }
 
 // writeProblem answers with a failure of capd's own. Headers that are set stay.
 func writeProblem(w http.ResponseWriter, r *http.Request, e *plan.Error) {
-	a := answerOf(e.Code)
+	a, status := answerOf(e.Code), statusOf(e)
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)
 	// A struct of strings and a number always encodes.
 	_ = enc.Encode(problem{
 		Type:      "about:blank",
-		Title:     http.StatusText(a.status),
-		Status:    a.status,
+		Title:     http.StatusText(status),
+		Status:    status,
 		Detail:    e.Message,
 		Code:      e.Code.String(),
 		RequestID: plan.RequestID(r.Context()),
+
+		Step: e.Step, UpstreamStatus: e.UpstreamStatus,
 	})
 	h := w.Header()
 	h.Set("Proxy-Status", `capd; error=`+a.proxyError+`; details="`+e.Code.String()+`"`)
 	// Caches may keep a 404, 405 or 501 on their own account; the next reload can change it.
 	h.Set("Cache-Control", "no-store")
-	writeBytes(w, r, a.status, "application/problem+json", body.Bytes())
+	writeBytes(w, r, status, "application/problem+json", body.Bytes())
 }

@@ -27,6 +27,7 @@ func TestEveryCodeHasAnAnswer(t *testing.T) {
 		plan.CodeUpstreamTimeout:  "504 http_response_timeout",
 		plan.CodeUpstreamTooLarge: "502 http_response_body_size",
 		plan.CodeBadOutput:        "502 http_protocol_error",
+		plan.CodeStepFailed:       "502 destination_unavailable",
 		plan.CodeCanceled:         "499 http_request_error",
 		plan.CodeInternal:         "500 proxy_internal_error",
 	}

@@ -92,7 +92,7 @@ func routes(unit *plan.Unit) []*plan.Route { return unit.Exposures[0].Routes }
 func calls(unit *plan.Unit) []*plan.Call {
 	var out []*plan.Call
 	for _, r := range routes(unit) {
-		out = append(out, r.Operation.Call())
+		out = append(out, r.Operation.Calls()...)
 	}
 	return out
 }

@@ -183,7 +183,7 @@ func (c *command) answer(t *callTarget, watch *callWatch, result *plan.Result, e
 				return err
 			}
 		}
-		return explainCall(w, t.operation, watch.request)
+		return explainOperation(w, t.operation, watch.sent)
 	}
 	if watch.failed != nil {
 		err = errors.Join(watch.failed, err)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
 	"capd/engine/diag"
 	"capd/engine/plan"
@@ -23,9 +24,10 @@ func statusError(status int) error {
 type callWatch struct {
 	command *command
 	flags   *callFlags
-	request *plan.Request // the last one sent
-	dried   bool          // a dry run printed it
-	failed  error         // of printing
+	mu      sync.Mutex      // steps may send at the same time
+	sent    []*plan.Request // in order
+	dried   bool            // a dry run printed it
+	failed  error           // of printing
 }
 
 // Step has nothing to tell.
@@ -35,7 +37,9 @@ func (w *callWatch) Step(ctx context.Context, _ plan.Step) (context.Context, fun
 
 // Sent keeps the request, and prints its head when asked to.
 func (w *callWatch) Sent(_ context.Context, req *plan.Request) {
-	w.request = req
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sent = append(w.sent, req)
 	if !w.flags.verbose {
 		return
 	}
@@ -50,6 +54,8 @@ func (w *callWatch) Received(_ context.Context, req *plan.Request, resp *plan.Re
 	if !w.flags.verbose || w.flags.dryRun || resp == nil {
 		return
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.printf("< %s\n", strings.TrimSpace(strconv.Itoa(resp.Status)+" "+http.StatusText(resp.Status)))
 	for _, f := range resp.Header {
 		w.printf("< %s: %s\n", f.Name, req.Shown(f.Value))
@@ -71,6 +77,8 @@ func printableLine(s string) string { return diag.Printable(strings.TrimSuffix(s
 
 // dry prints a request that is not sent, as the wire would have it.
 func (w *callWatch) dry(req *plan.Request, wire []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.dried = true
 	head, body, _ := bytes.Cut(wire, []byte("\r\n\r\n"))
 	var out strings.Builder
@@ -106,14 +114,35 @@ func fieldOf(req *plan.Request, name, value string) plan.Field {
 	return plan.Field{Name: name, Value: value}
 }
 
-// explainCall says where every part of an operation's upstream request comes from. req is the
-// one that was sent; nil when none was.
-func explainCall(out io.Writer, op *plan.Operation, req *plan.Request) error {
+// explainOperation says where every part of an operation's upstream requests comes from. sent
+// are those that were sent.
+func explainOperation(out io.Writer, op *plan.Operation, sent []*plan.Request) error {
 	p := &page{}
-	origins := op.Call().Origins()
-	if len(origins) == 0 {
+	calls := op.Calls()
+	if len(calls) == 0 {
 		p.line("this operation calls no upstream: its answer stands in the spec")
 	}
+	for i, c := range calls {
+		if len(calls) > 1 {
+			if i > 0 {
+				p.line("")
+			}
+			p.line("call %d: %s", i+1, c.Name())
+		}
+		explainCall(p, c, sent)
+	}
+	_, err := io.WriteString(out, p.String())
+	return err
+}
+
+func explainCall(p *page, c *plan.Call, sent []*plan.Request) {
+	var req *plan.Request
+	for _, r := range sent {
+		if r.Call == c {
+			req = r
+		}
+	}
+	origins := c.Origins()
 	for i := range origins {
 		o := &origins[i]
 		title := plan.PartName{Part: o.Part, Name: o.Name}.String()
@@ -128,8 +157,6 @@ func explainCall(out io.Writer, op *plan.Operation, req *plan.Request) error {
 			explainSource(p, &o.Sources[j])
 		}
 	}
-	_, err := io.WriteString(out, p.String())
-	return err
 }
 
 // ruled names a rule of the contract and the place it was applied to.

@@ -232,11 +232,13 @@ func variableUses(u *plan.Unit) map[string][]string {
 		}
 	}
 	for _, op := range operationsOf(u) {
-		for _, o := range op.Call().Origins() {
-			use := plan.PartName{Part: o.Part, Name: o.Name}.String() + " of " + op.Call().Name()
-			for _, s := range o.Sources {
-				if s.Kind == plan.SourceVariable && !slices.Contains(out[s.Name], use) {
-					out[s.Name] = append(out[s.Name], use)
+		for _, call := range op.Calls() {
+			for _, o := range call.Origins() {
+				use := plan.PartName{Part: o.Part, Name: o.Name}.String() + " of " + call.Name()
+				for _, s := range o.Sources {
+					if s.Kind == plan.SourceVariable && !slices.Contains(out[s.Name], use) {
+						out[s.Name] = append(out[s.Name], use)
+					}
 				}
 			}
 		}

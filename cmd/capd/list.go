@@ -171,10 +171,16 @@ func listRefusal(r *plan.Refusal) *listedRefusal {
 
 // callName names what an operation calls; empty when it calls nothing.
 func callName(op *plan.Operation) string {
-	if op == nil || op.Call() == nil {
+	if op == nil {
 		return ""
 	}
-	return op.Call().Name()
+	var names []string
+	for _, c := range op.Calls() {
+		if !slices.Contains(names, c.Name()) {
+			names = append(names, c.Name())
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // routeTarget is a route's path with its conditions on the query.

@@ -109,8 +109,8 @@ func shutDown(server *http.Server, sig signals, limit time.Duration) error {
 func consumed(p *plan.Plan) []*plan.Call {
 	var calls []*plan.Call
 	add := func(op *plan.Operation) {
-		if op != nil && op.Call() != nil {
-			calls = append(calls, op.Call())
+		if op != nil {
+			calls = append(calls, op.Calls()...)
 		}
 	}
 	for _, u := range p.Units {

@@ -202,3 +202,25 @@ func (p *JSONPath) size(value []byte) ([]byte, bool, error) {
 	v, ok := Member(value, "length")
 	return v, ok, nil
 }
+
+// CutName takes the first member name off the path, for values that are held under that
+// name. ok is false when the path does not begin with a plain name.
+func (p *JSONPath) CutName() (name string, rest *JSONPath, ok bool) {
+	if len(p.steps) > 0 && !p.steps[0].isIndex && !p.steps[0].isAll {
+		cut := &JSONPath{steps: p.steps[1:], length: p.length}
+		cut.many = slices.ContainsFunc(cut.steps, func(s step) bool { return s.isAll })
+		return p.steps[0].name, cut, true
+	}
+	if len(p.full) < 2 || strings.Contains(p.full[1:].String(), "$") {
+		return "", nil, false
+	}
+	child, ok := p.full[1].(jp.Child)
+	if !ok {
+		return "", nil, false
+	}
+	cut := &JSONPath{length: p.length}
+	if len(p.full) > 2 {
+		cut.full = append(jp.Expr{jp.Root('$')}, p.full[2:]...)
+	}
+	return string(child), cut, true
+}

@@ -8,13 +8,32 @@ import (
 	"capd/engine/spec"
 )
 
-// builder makes one operation of an exposed and a consumed one.
-type builder struct {
+// draft is one exposed operation while it is compiled: what its calls have in common.
+type draft struct {
 	c        *compiler
 	x        *exposed
-	op       *consumed // nil: constant output
+	own      string // namespace by which the strings being compiled refer to inputs
 	inputs   []input
 	index    map[string]int
+	reached  map[string]bool   // input names that something asks for
+	paths    map[int]bool      // placeholders that something asks for
+	excused  map[string]bool   // names that only a dropped parameter asked for
+	fed      map[string]bool   // input names that with uses
+	props    map[int]*property // what is known of each input
+	implicit *property         // the body of a tool whose body is implicit
+	bindings []binding         // names that with of the operation or of a flow gives, the inner ones last
+	steps    *stepDraft        // nil: a single call, or no call
+	shape    []spec.Output     // outputParameters that shape the answer
+	out      *Operation
+	why      []*provenance // of each call; empty unless explained
+}
+
+// builder makes one call of a consumed operation.
+type builder struct {
+	*draft
+	op       *consumed // nil: no call, just values
+	answers  bool      // there is an answer to map
+	with     *spec.Value
 	slots    []*slot // live slots of op
 	vars     []templateVar
 	feeds    map[*slot]expression  // from with or own value
@@ -22,14 +41,7 @@ type builder struct {
 	extra    []member              // W5: members of an implicit body
 	pairs    []queryPart           // W5: query pairs
 	whole    *expression           // W5: the whole of an implicit body
-	reached  map[string]bool       // input names that something asks for
-	paths    map[int]bool          // placeholders that something asks for
-	excused  map[string]bool       // names that only a dropped parameter asked for
-	fed      map[string]bool       // input names that with uses
-	props    map[int]*property     // what is known of each input
-	implicit *property             // the body of a tool whose body is implicit
 	readAt   []string              // where in the answer nested mappings read
-	out      *Operation
 	call     *Call
 	why      *provenance // nil unless explained
 }
@@ -47,35 +59,69 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 	if f := c.truncated(x.decl.Span, x.title()); f != nil {
 		return nil, f
 	}
-	if f := unsupportedParts(x); f != nil {
+	d := &draft{
+		c: c, x: x, own: x.own, index: map[string]int{}, reached: map[string]bool{}, paths: map[int]bool{},
+		excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{},
+	}
+	d.out = &Operation{unit: c.unit, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name}
+	run := x.decl
+	if x.decl.Ref.IsSet() {
+		var f *fault
+		if run, f = d.enterFlow(); f != nil {
+			return nil, f
+		}
+	}
+	d.shape = run.Outputs
+	var f *fault
+	switch {
+	case run.HasSteps:
+		f = d.buildSteps(run)
+	case (run.Call == nil || run.Call.Kind == spec.Null) && run.CallForm == nil && isConstant(run.Outputs):
+		f = d.buildConstant()
+	default:
+		f = d.buildCall(run)
+	}
+	if f != nil {
 		return nil, f
 	}
-	b := &builder{
-		c: c, x: x, index: map[string]int{}, feeds: map[*slot]expression{}, varFeeds: map[string]expression{},
-		reached: map[string]bool{}, paths: map[int]bool{}, excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{},
-	}
-	if c.explain {
+	d.finish()
+	return d.out, nil
+}
+
+// newBuilder begins a call, or, with a nil op, values without one.
+func (d *draft) newBuilder(op *consumed, with *spec.Value) *builder {
+	b := &builder{draft: d, op: op, answers: op != nil, with: with, feeds: map[*slot]expression{}, varFeeds: map[string]expression{}}
+	if d.c.explain {
 		b.why = newProvenance(b)
+		d.why = append(d.why, b.why)
 	}
-	b.out = &Operation{unit: c.unit, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name}
-	if (x.decl.Call == nil || x.decl.Call.Kind == spec.Null) && x.decl.CallForm == nil && isConstant(x.decl.Outputs) {
-		return b.constant()
-	}
-	op, f := c.resolve(x)
+	return b
+}
+
+// finish hands what was found of the inputs to the operation.
+func (d *draft) finish() {
+	d.out.tool = d.inputSchema()
+	d.out.inputs = d.inputs
+	d.noteUnusedBindings()
+	d.finishProvenance()
+}
+
+// consumedBy finds what a call means and whether that can be called.
+func (d *draft) consumedBy(call, form *spec.Value, at diag.Span, what string) (*consumed, *fault) {
+	op, f := d.c.resolve(&callee{x: d.x, call: call, form: form, at: at, what: what})
 	if f != nil {
 		return nil, f
 	}
 	if op.fault != nil {
 		return nil, op.fault
 	}
-	if f := c.truncated(op.decl.Span, "operation "+op.label()); f != nil {
+	if f := d.c.truncated(op.decl.Span, "operation "+op.label()); f != nil {
 		return nil, f
 	}
 	for _, w := range op.warnings {
-		c.note(diag.Warning, x.unit, w)
+		d.c.note(diag.Warning, d.x.unit, w)
 	}
-	b.op = op
-	return b.build()
+	return op, nil
 }
 
 // truncated refuses what holds the last node of a text that was cut off (contract L3).
@@ -91,32 +137,35 @@ func (c *compiler) truncated(at diag.Span, what string) *fault {
 	return f
 }
 
-// unsupportedParts refuses the parts of the language that this version does not run.
-func unsupportedParts(x *exposed) *fault {
-	switch {
-	case x.decl.HasSteps:
-		return faultf(diag.CodeUnsupportedFeature, "K", x.decl.Node.Get("steps").Span(), "%s uses steps, which is not supported yet", x.title())
-	case x.decl.Ref.IsSet():
-		return faultf(diag.CodeUnsupportedFeature, "K", x.decl.Ref.Span(), "%s uses ref, which is not supported yet", x.title())
+// buildConstant compiles an operation whose answer stands in the document.
+func (d *draft) buildConstant() *fault { return d.newBuilder(nil, nil).readOutputs() }
+
+// buildCall compiles an operation that is one call.
+func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
+	op, f := d.consumedBy(run.Call, run.CallForm, run.Span, d.x.title())
+	if f != nil {
+		return f
 	}
+	b := d.newBuilder(op, run.With)
+	if f := b.build(); f != nil {
+		return f
+	}
+	for _, step := range []func() *fault{b.checkInputs, b.readOutputs} {
+		if f := step(); f != nil {
+			return f
+		}
+	}
+	d.out.steps = []step{&callStep{index: 0, call: b.call}}
+	d.out.passEncoding = d.out.output == nil && d.x.kind == REST
+	b.call.mapped = d.out.output != nil
 	return nil
 }
 
-func (b *builder) constant() (*Operation, *fault) {
-	if f := b.readOutputs(); f != nil {
-		return nil, f
-	}
-	b.out.tool = b.inputSchema()
-	b.out.inputs = b.inputs
-	b.why.finish()
-	return b.out, nil
-}
-
-func (b *builder) build() (*Operation, *fault) {
+// build compiles the request.
+func (b *builder) build() *fault {
 	op := b.op
 	b.call = &Call{unit: b.c.unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, pattern: patternOf(op)}
-	b.out.call = b.call
-	b.out.steps = []step{&callStep{index: 0, call: b.call}}
+	b.out.calls = append(b.out.calls, b.call)
 	for _, s := range op.slots {
 		if !s.dropped && !s.authFilled {
 			b.slots = append(b.slots, s)
@@ -125,19 +174,14 @@ func (b *builder) build() (*Operation, *fault) {
 		}
 	}
 	if f := b.collectVars(); f != nil {
-		return nil, f
+		return f
 	}
-	for _, step := range []func() *fault{b.readWith, b.pairLost, b.placeSlots, b.placeBody, b.placeAuth, b.checkInputs, b.readOutputs} {
+	for _, step := range []func() *fault{b.readWith, b.pairLost, b.placeSlots, b.placeBody, b.placeAuth} {
 		if f := step(); f != nil {
-			return nil, f
+			return f
 		}
 	}
-	b.out.inputs = b.inputs
-	b.out.passEncoding = b.out.output == nil && b.x.kind == REST
-	b.call.mapped = b.out.output != nil
-	b.out.tool = b.inputSchema()
-	b.why.finish()
-	return b.out, nil
+	return nil
 }
 
 // patternOf gives the operation's path as segments, for matching a request to it.
@@ -159,7 +203,7 @@ func patternOf(op *consumed) []Segment {
 }
 
 // input gives the number of an input, made when first asked for.
-func (b *builder) input(name string, lookups []lookup) int {
+func (b *draft) input(name string, lookups []lookup) int {
 	var key strings.Builder
 	key.WriteString(name)
 	for _, l := range lookups {
@@ -181,13 +225,13 @@ func (b *builder) input(name string, lookups []lookup) int {
 	return len(b.inputs) - 1
 }
 
-func (b *builder) inputExpr(name string, lookups []lookup) expression {
+func (b *draft) inputExpr(name string, lookups []lookup) expression {
 	return expression{kind: exprInput, index: b.input(name, lookups)}
 }
 
 // byName is the input that a slot or template variable takes for its own name (contract
 // I2, I3).
-func (b *builder) byName(in, name string) expression {
+func (b *draft) byName(in, name string) expression {
 	if b.x.kind != REST {
 		return b.inputExpr(name, b.arguments(name))
 	}
@@ -209,7 +253,7 @@ func (b *builder) byName(in, name string) expression {
 
 // declaredPlace is where the exposed operation says that the input is read; it is read
 // nowhere else.
-func (b *builder) declaredPlace(name string) ([]lookup, bool) {
+func (b *draft) declaredPlace(name string) ([]lookup, bool) {
 	names := make([]string, len(b.x.declared))
 	for i, d := range b.x.declared {
 		names[i] = d.name
@@ -232,7 +276,7 @@ func (b *builder) declaredPlace(name string) ([]lookup, bool) {
 
 // places gives REST lookups in the order of the letters: P placeholder, Q query, B member
 // of the body, H header.
-func (b *builder) places(order, name string) []lookup {
+func (b *draft) places(order, name string) []lookup {
 	var out []lookup
 	for _, letter := range order {
 		switch letter {
@@ -251,13 +295,16 @@ func (b *builder) places(order, name string) []lookup {
 	return out
 }
 
-func (b *builder) arguments(name string) []lookup {
+func (b *draft) arguments(name string) []lookup {
 	return []lookup{{kind: lookArg, name: name, fold: expr.Fold(name)}}
 }
 
 // reference is the input that a name with an input prefix means (contract W2). member
 // says that it stands alone as the value of a key named body that is one of several.
-func (b *builder) reference(name string, member bool) expression {
+func (b *draft) reference(name string, member bool) expression {
+	if x, ok := b.bound(name); ok {
+		return x
+	}
 	b.fed[name] = true
 	if b.x.kind != REST {
 		x := b.inputExpr(name, b.arguments(name))

@@ -34,6 +34,7 @@ func compile(doc *spec.Document, files Files, explain bool) (unit *Unit, list di
 	}
 	c.vars.init(c)
 	c.consume()
+	c.flows()
 	c.expose()
 	c.finish()
 	c.countMore()
@@ -67,6 +68,7 @@ type compiler struct {
 	namespaces  map[string]*namespace
 	order       []*namespace
 	imports     map[string]spec.Import
+	flowRefs    []flowRef
 	unreachable []*fault // why whole APIs are not called
 	explain     bool     // keep where everything comes from
 }

@@ -36,6 +36,9 @@ const (
 	CodeUpstreamTooLarge
 	// CodeBadOutput: the upstream's answer cannot be mapped as declared.
 	CodeBadOutput
+	// CodeStepFailed: an upstream answered a step of an orchestration with an error; the
+	// error's UpstreamStatus says which.
+	CodeStepFailed
 	// CodeCanceled: the caller went away.
 	CodeCanceled
 	// CodeInternal: a fault of capd.
@@ -72,6 +75,8 @@ func (c Code) String() string {
 		return "upstream-too-large"
 	case CodeBadOutput:
 		return "bad-output"
+	case CodeStepFailed:
+		return "step-failed"
 	case CodeCanceled:
 		return "canceled"
 	case CodeInternal:
@@ -86,6 +91,10 @@ type Error struct {
 	Code    Code
 	Message string
 	Cause   error
+	// Step is the step of an orchestration that ended the call, else empty.
+	Step string
+	// UpstreamStatus is the HTTP status with which an upstream ended it, else 0.
+	UpstreamStatus int
 }
 
 // Error gives the message for the caller.

@@ -50,6 +50,7 @@ const (
 	SourceLiteral  SourceKind = "literal"
 	SourceInput    SourceKind = "input"
 	SourceVariable SourceKind = "variable"
+	SourceStep     SourceKind = "step" // what came of an earlier step
 )
 
 // OriginSource is one source of a value.

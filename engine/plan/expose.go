@@ -26,6 +26,7 @@ type exposed struct {
 	conditions []Pair
 	declared   []declaredInput
 	unit       diag.Unit
+	flow       *flowRef // what it runs by ref
 }
 
 // declaredInput is an input that an exposed operation declares.
@@ -163,6 +164,9 @@ func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *s
 	}
 	seen[key] = route
 	route.Operation, route.Refusal = c.build(x)
+	if x.flow != nil {
+		route.Description = firstOf(route.Description, x.flow.flow.Description.Value)
+	}
 	out.Routes = append(out.Routes, route)
 }
 
@@ -338,19 +342,20 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 // describeTool fills what clients are shown of a tool.
 func (c *compiler) describeTool(x *exposed, t *Tool) {
 	t.InputSchema = t.Operation.tool
-	if t.Description == "" && t.Operation.call != nil {
-		t.Description = t.Operation.call.description
+	if x.flow != nil {
+		t.Title = firstOf(t.Title, x.flow.flow.Label.Value)
+		t.Description = firstOf(t.Description, x.flow.flow.Description.Value)
 	}
-	if t.Description == "" {
-		t.Description = t.Name
+	if len(t.Operation.calls) == 1 {
+		t.Description = firstOf(t.Description, t.Operation.calls[0].description)
 	}
-	method := "GET"
-	if t.Operation.call != nil {
-		method = t.Operation.call.method
+	t.Description = firstOf(t.Description, t.Name)
+	t.Annotations = t.Operation.annotations()
+	bad := func(v *spec.Value, key string) {
+		c.note(diag.Warning, x.unit, faultf(diag.CodeHints, "M", v.Span(), "hint %s is not true or false; it is ignored", key))
 	}
-	read := method == "GET" || method == "HEAD" || method == "OPTIONS"
-	t.Annotations = Annotations{
-		ReadOnly: read, Destructive: !read, Idempotent: read || method == "PUT" || method == "DELETE", OpenWorld: t.Operation.call != nil,
+	if x.flow != nil {
+		x.flow.semantics(&t.Annotations, bad)
 	}
 	for key, to := range map[string]*bool{
 		"readOnly": &t.Annotations.ReadOnly, "destructive": &t.Annotations.Destructive,
@@ -362,10 +367,33 @@ func (c *compiler) describeTool(x *exposed, t *Tool) {
 		case v.Kind == spec.Bool:
 			*to = strings.EqualFold(v.Text, "true")
 		default:
-			c.note(diag.Warning, x.unit, faultf(diag.CodeHints, "M", v.Span(), "hint %s is not true or false; it is ignored", key))
+			bad(v, key)
 		}
 	}
 	if t.Annotations.ReadOnly && x.decl.Hints.Get("destructive") == nil {
 		t.Annotations.Destructive = false
 	}
+}
+
+func firstOf(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// annotations are what the methods of an operation's calls say of it.
+func (op *Operation) annotations() Annotations {
+	a := Annotations{ReadOnly: true, Idempotent: true, OpenWorld: len(op.calls) > 0}
+	for _, c := range op.calls {
+		switch c.method {
+		case "GET", "HEAD", "OPTIONS":
+		case "PUT", "DELETE":
+			a.ReadOnly = false
+		default:
+			a.ReadOnly, a.Idempotent = false, false
+		}
+	}
+	a.Destructive = !a.ReadOnly
+	return a
 }

@@ -11,12 +11,14 @@ import (
 type expression struct {
 	kind     exprKind
 	literal  any          // exprLiteral: a value
-	index    int          // exprInput: of Operation.inputs
+	index    int          // exprInput: of Operation.inputs; exprResult: of Operation.steps
 	variable *Variable    // exprVariable
 	typ      string       // exprInput: declared type to convert text to, or empty
 	parts    []expression // exprText: concatenated; exprList: elements
 	names    []string     // exprObject: names of the members in parts
 	quoted   []bool       // exprJSON: whether each of parts stands inside a JSON string
+
+	path *expr.JSONPath // exprResult, exprFind: what is taken of the value
 }
 
 type exprKind uint8
@@ -30,6 +32,9 @@ const (
 	exprObject
 	exprJSON // JSON text with values in it, each encoded for where it stands
 	exprXML  // XML text with values in it
+
+	exprResult // the value at path in what came of a step
+	exprFind   // the value at path in the one of parts
 )
 
 func literalExpr(v any) expression { return expression{kind: exprLiteral, literal: v} }
@@ -38,6 +43,7 @@ func literalExpr(v any) expression { return expression{kind: exprLiteral, litera
 type scope struct {
 	args    []any
 	vars    *boundUnit
+	results []stepResult
 	secrets []Secret // values of variables that were used, to mask them
 	err     *Error   // the first reason why the call cannot be made
 }
@@ -91,8 +97,31 @@ func (x *expression) eval(s *scope) any {
 		return x.jsonText(s)
 	case exprXML:
 		return x.xmlText(s)
+	case exprResult:
+		return s.find(s.results[x.index].value, x.path)
+	case exprFind:
+		v := x.parts[0].eval(s)
+		if isAbsent(v) {
+			return v
+		}
+		return s.find(appendJSON(nil, v), x.path)
 	}
 	return absent{}
+}
+
+// find gives the value at a path of a JSON text, absent where there is none.
+func (s *scope) find(raw []byte, path *expr.JSONPath) any {
+	if raw == nil {
+		return absent{}
+	}
+	found, ok, err := path.Find(raw)
+	if err != nil && s.err == nil {
+		s.err = &Error{Code: CodeBadOutput, Message: "the answer of a step cannot be searched", Cause: err}
+	}
+	if err != nil || !ok {
+		return absent{}
+	}
+	return parseValue(found)
 }
 
 func (x *expression) text(s *scope) string {

@@ -89,9 +89,13 @@ func (c *compiler) keepsMeaning(more map[string]bool) bool {
 }
 
 // noteAdded reports the inputs that a tool does not declare and needs (contract M1).
-func (b *builder) noteAdded(added []*property) {
+func (b *draft) noteAdded(added []*property) {
+	by := "its steps need"
+	if b.steps == nil && len(b.out.calls) == 1 {
+		by = b.out.calls[0].name + " needs"
+	}
 	for _, p := range added {
-		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "M1", b.x.decl.Span, "%s does not declare the input %s, which %s needs; it is added", b.x.title(), p.name, b.op.label()).
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "M1", b.x.decl.Span, "%s does not declare the input %s, which %s; it is added", b.x.title(), p.name, by).
 			hintf("add it to inputParameters").
 			mendedBy(func() []diag.Edit { return b.x.declareInputs(added) }))
 	}
@@ -120,8 +124,8 @@ func (b *builder) writeWith(slot, input string) []diag.Edit {
 		return nil // it would be read as a template
 	}
 	value := spec.NewText(b.prefix() + "." + input)
-	if b.x.decl.With != nil {
-		return b.x.decl.With.InsertMember(slot, value)
+	if b.with != nil {
+		return b.with.InsertMember(slot, value)
 	}
 	return b.x.decl.Node.SetMember("with", spec.NewMap(spec.FreshMember{Key: slot, Value: value}), "call")
 }

@@ -178,3 +178,14 @@ func (d *document) codes() string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// rebound binds the document's plan to another upstream, which must be safe for concurrent
+// use.
+func rebound(t *testing.T, d *document, up plan.UpstreamFunc) *plan.Bound {
+	t.Helper()
+	b, list := plan.Bind(d.bound.Plan(), plan.BindOptions{Upstream: up})
+	if len(list) > 0 {
+		t.Fatal(list)
+	}
+	return b
+}

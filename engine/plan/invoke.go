@@ -15,8 +15,10 @@ type Operation struct {
 	name   string
 	unit   *Unit
 	inputs []input
-	steps  []step  // in the order they are run; none: constant output only
-	call   *Call   // of an operation that is one call
+	steps  []step  // in the order of the document; none: constant output only
+	waves  [][]int // steps that run together, group by group; nil: a single call
+	last   int     // the step whose answer is the result; -1: output reads several
+	calls  []*Call // of the steps that call
 	output *output // nil: the last step's whole body is handed on
 
 	usesInbound   bool   // the caller's body is sent on
@@ -30,72 +32,26 @@ type Operation struct {
 	why *provenance // nil unless explained
 }
 
-// step is one compiled step. It writes what came of it into its own element of
-// run.results and nowhere else, so that independent steps may run at the same time.
-type step interface {
-	name() string
-	run(ctx context.Context, r *run) error
-}
-
-// run is the state of one invocation.
-type run struct {
-	in      *Invocation
-	scope   *scope
-	results []stepResult // by the index of the step
-}
-
-// stepResult is what came of one step.
-type stepResult struct {
-	request  *Request
-	response *Response
-}
-
-// callStep calls a consumed operation.
-type callStep struct {
-	index int
-	call  *Call
-}
-
-func (c *callStep) name() string { return c.call.name }
-
-func (c *callStep) run(ctx context.Context, r *run) error {
-	req, rerr := c.call.render(r.scope, &r.in.Args)
-	if rerr != nil {
-		return rerr
-	}
-	if r.in.Observe != nil {
-		r.in.Observe.Sent(ctx, req)
-	}
-	resp, err := r.in.Bound.opts.Upstream.Do(ctx, req)
-	if r.in.Observe != nil {
-		r.in.Observe.Received(ctx, req, resp, err)
-	}
-	if err != nil {
-		return AsError(err)
-	}
-	r.results[c.index] = stepResult{req, resp}
-	return nil
-}
-
 // Name gives "<document>/<adapter namespace>/<operation or tool>", for logs and metrics.
 func (op *Operation) Name() string { return op.name }
 
 // Unit gives the document the operation belongs to.
 func (op *Operation) Unit() *Unit { return op.unit }
 
-// Call gives the upstream call; nil for an operation that needs no upstream.
-func (op *Operation) Call() *Call { return op.call }
+// Calls gives the upstream calls in the order of the document; none for an operation that
+// needs no upstream.
+func (op *Operation) Calls() []*Call { return op.calls }
 
 // Invoke renders the upstream request, sends it and shapes the answer. The error is an
 // *[Error]. The caller closes the result's body.
 func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
 	defer recovered(&err)
-	r := &run{in: in, scope: &scope{args: in.Args.values, vars: in.Bound.units[op.unit]}, results: make([]stepResult, len(op.steps))}
-	if r.scope.vars == nil {
+	r := &run{in: in, vars: in.Bound.units[op.unit], results: make([]stepResult, len(op.steps))}
+	if r.vars == nil {
 		return nil, Errorf(CodeInternal, "internal error")
 	}
 	if len(op.steps) == 0 {
-		return op.constant(r.scope)
+		return op.constant(r.scope())
 	}
 	cancel := func() {}
 	if t := in.Bound.opts.CallTimeout; t > 0 {
@@ -104,27 +60,15 @@ func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, e
 	if err = op.runSteps(ctx, r); err == nil {
 		res, err = op.result(r)
 	}
+	if err != nil {
+		r.discard()
+	}
 	if err != nil || res.Body.Stream == nil {
 		cancel()
 		return res, err
 	}
 	res.Body.Stream = &onClose{res.Body.Stream, cancel}
 	return res, nil
-}
-
-func (op *Operation) runSteps(ctx context.Context, r *run) error {
-	for i, s := range op.steps {
-		stepCtx, done := ctx, func(error) {}
-		if r.in.Observe != nil {
-			stepCtx, done = r.in.Observe.Step(ctx, Step{Index: i, Name: s.name()})
-		}
-		err := s.run(stepCtx, r)
-		done(err)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // recovered turns a panic into an internal fault of this one call. Of a panic value that is
@@ -161,9 +105,15 @@ func (op *Operation) constant(s *scope) (*Result, error) {
 	return &Result{Kind: Value, Status: 200, Body: BytesBody(value), MediaType: "application/json"}, nil
 }
 
-// result shapes the answer of the last step.
+// result shapes what came of the steps.
 func (op *Operation) result(r *run) (*Result, error) {
-	last := r.results[len(r.results)-1]
+	if op.last < 0 {
+		return op.constant(r.scope())
+	}
+	last := &r.results[op.last]
+	if last.response == nil || last.read {
+		return op.stepValue(r, last)
+	}
 	req, resp := last.request, last.response
 	mask := newMasker(req.Secrets)
 	res := &Result{
@@ -176,7 +126,34 @@ func (op *Operation) result(r *run) (*Result, error) {
 	case op.output == nil:
 		return res, nil
 	}
-	return op.shape(res, r.scope, r.in.Bound.opts.MaxUpstreamBody)
+	return op.shape(res, r.scope(), r.in.Bound.opts.MaxUpstreamBody)
+}
+
+// stepValue gives what came of the last step, through the output mappings if there are any.
+func (op *Operation) stepValue(r *run, last *stepResult) (*Result, error) {
+	res := &Result{Kind: Value, Status: 200, MediaType: "application/json"}
+	if last.response != nil {
+		res.Status = last.response.Status
+	}
+	value := last.value
+	switch {
+	case value == nil && last.response != nil:
+		return &Result{Kind: Passthrough, Status: res.Status}, nil
+	case value == nil:
+		value = []byte("null")
+	}
+	if op.output != nil {
+		s := r.scope()
+		var err error
+		if value, err = op.output.render(value, s); err == nil && s.err != nil {
+			err = s.err
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	res.Body = BytesBody(value)
+	return res, nil
 }
 
 // shape applies the output mappings to a body that is there.

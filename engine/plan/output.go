@@ -17,6 +17,7 @@ type output struct {
 	parts   []*output      // outputObject: members; outputFirst: candidates
 	items   *output        // outputList
 	max     int            // maxLength of a string, in code points; 0: none
+	omit    bool           // nothing is written where there is no value, instead of null
 }
 
 type outputKind uint8
@@ -44,7 +45,11 @@ func (o *output) render(raw []byte, s *scope) ([]byte, error) {
 
 func (o *output) append(dst, raw []byte, s *scope) ([]byte, error) {
 	if o.kind == outputConst {
-		return appendJSON(dst, convertText(o.literal.eval(s), o.typ)), nil
+		v := convertText(o.literal.eval(s), o.typ)
+		if o.omit && isAbsent(v) {
+			return dst, nil
+		}
+		return o.cut(dst, appendJSON(nil, v)), nil
 	}
 	value := raw
 	if o.path != nil {
@@ -71,16 +76,25 @@ func (o *output) appendObject(dst, value []byte, s *scope) ([]byte, error) {
 	if o.path != nil && expr.Kind(value) == 'n' {
 		return append(dst, "null"...), nil
 	}
+	begin := len(dst)
 	dst = append(dst, '{')
 	for i, p := range o.parts {
-		if i > 0 {
+		before := len(dst)
+		if before > begin+1 {
 			dst = append(dst, ',')
 		}
 		dst = append(appendString(dst, o.names[i]), ':')
+		named := len(dst)
 		var err error
 		if dst, err = p.append(dst, value, s); err != nil {
 			return nil, err
 		}
+		if len(dst) == named {
+			dst = dst[:before] // the part has no value and says nothing of it
+		}
+	}
+	if o.omit && len(dst) == begin+1 {
+		return dst[:begin], nil
 	}
 	return append(dst, '}'), nil
 }

@@ -34,7 +34,7 @@ func isConstantOutput(o *spec.Output) bool {
 
 // readOutputs compiles the exposed outputParameters (contract R).
 func (b *builder) readOutputs() *fault {
-	outs := b.x.decl.Outputs
+	outs := b.shape
 	if len(outs) == 0 {
 		return nil
 	}
@@ -53,9 +53,9 @@ func (b *builder) readOutputs() *fault {
 	switch {
 	case len(outs) == 1 && parts[0] == nil:
 		return nil // the whole body, unread
-	case len(outs) == 1 && !(b.op == nil && outs[0].Name.Value != ""):
+	case len(outs) == 1 && !(!b.answers && outs[0].Name.Value != ""):
 		b.out.output = parts[0]
-	case named || b.op == nil && len(outs) == 1:
+	case named || !b.answers && len(outs) == 1:
 		b.out.output = &output{kind: outputObject, parts: wholeParts(parts)}
 		for i := range outs {
 			b.out.output.names = append(b.out.output.names, outs[i].Name.Value)
@@ -98,7 +98,7 @@ func (b *builder) output(o *spec.Output, top bool) (*output, *fault) {
 	mapping := o.Mapping
 	if !o.HasMapping && constant != nil {
 		text := constant.AsText()
-		if b.op == nil || constant.Kind != spec.String || text.Value != "$" && !strings.HasPrefix(text.Value, "$.") && !strings.HasPrefix(text.Value, "$[") {
+		if !b.answers || constant.Kind != spec.String || text.Value != "$" && !strings.HasPrefix(text.Value, "$.") && !strings.HasPrefix(text.Value, "$[") {
 			x, f := b.dataValue(constant, "")
 			if f == nil {
 				b.noteInputs(x, nil)

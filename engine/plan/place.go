@@ -12,7 +12,10 @@ import (
 // pairLost joins the one input that would be lost with the one path slot that has no source
 // (contract I6).
 func (b *builder) pairLost() *fault {
-	if b.x.decl.With != nil && b.x.decl.With.Kind == spec.Map && len(b.x.decl.With.Members) > 0 {
+	if b.steps != nil || b.x.decl.Ref.IsSet() {
+		return nil
+	}
+	if b.with != nil && b.with.Kind == spec.Map && len(b.with.Members) > 0 {
 		return nil
 	}
 	var open []*slot
@@ -44,7 +47,7 @@ func (b *builder) hasSource(s *slot) bool {
 	return ok
 }
 
-func (b *builder) declaredNames() []string {
+func (b *draft) declaredNames() []string {
 	out := make([]string, len(b.x.declared))
 	for i := range b.x.declared {
 		out[i] = b.x.declared[i].name
@@ -328,7 +331,7 @@ func (b *builder) lostInput(f *fault, name string) *fault {
 }
 
 // placeholderSpan gives the place of a placeholder in the exposed path.
-func (b *builder) placeholderSpan(name string) diag.Span {
+func (b *draft) placeholderSpan(name string) diag.Span {
 	for _, t := range []spec.Text{b.x.decl.URI, b.x.resource} {
 		for _, r := range expr.ParsePath(t.Value).Refs() {
 			if r.Name == name && t.IsSet() {
@@ -339,7 +342,7 @@ func (b *builder) placeholderSpan(name string) diag.Span {
 	return b.x.decl.Span
 }
 
-func (b *builder) isReached(name string) bool {
+func (b *draft) isReached(name string) bool {
 	if b.reached[name] {
 		return true
 	}
@@ -361,10 +364,13 @@ func (op *Operation) expressions(visit func(*expression)) {
 	if op.output != nil {
 		op.output.expressions(visit)
 	}
-	c := op.call
-	if c == nil {
-		return
+	for _, s := range op.steps {
+		s.expressions(visit)
 	}
+}
+
+// expressions visits every expression of a call.
+func (c *Call) expressions(visit func(*expression)) {
 	for i := range c.path {
 		if c.path[i].value != nil {
 			c.path[i].value.walk(visit)

@@ -132,8 +132,12 @@ func (b *builder) wholeBody(s *slot) (expression, bool) {
 	return b.byName("body", "body"), true
 }
 
-// isInbound reports whether the value is the body of a REST request and nothing else.
-func (b *builder) isInbound(x *expression) bool {
+// isInbound reports whether the value is the body of a REST request and nothing else, so
+// that it can be sent on unread. Steps may need it more than once, so they read it.
+func (b *builder) isInbound(x *expression) bool { return b.steps == nil && b.isRequestBody(x) }
+
+// isRequestBody reports whether the value is the body of a REST request and nothing else.
+func (b *builder) isRequestBody(x *expression) bool {
 	if x.kind != exprInput {
 		return false
 	}
@@ -156,7 +160,7 @@ func (b *builder) passInbound(s *slot) {
 // body is not read for it. An input that something placed before uses as well is kept.
 func (b *builder) leaveUnread() {
 	used := map[int]bool{}
-	b.out.expressions(func(x *expression) {
+	b.call.expressions(func(x *expression) {
 		if x.kind == exprInput {
 			used[x.index] = true
 		}
@@ -171,7 +175,7 @@ func (b *builder) leaveUnread() {
 // isBodyInput reports whether a with value is exactly rest.body or tools.body.
 func (b *builder) isBodyInput(x *expression) bool {
 	if b.x.kind == REST {
-		return b.isInbound(x)
+		return b.isRequestBody(x)
 	}
 	return x.kind == exprInput && b.inputs[x.index].name == "body"
 }
@@ -190,6 +194,7 @@ func (b *builder) implicitBody() {
 		b.noteInputs(*b.whole, nil)
 		b.why.bodyFromWith(b.whole)
 		body.whole = b.whole
+	case b.steps != nil: // what no step says is not sent
 	case b.x.kind == REST:
 		b.leaveUnread()
 		body.inbound = true
@@ -203,7 +208,7 @@ func (b *builder) implicitBody() {
 		body.whole = &x
 		b.why.body("B4", &x, cause{"B4", b.op.decl.Span})
 	}
-	if b.x.kind != REST {
+	if b.x.kind != REST && b.steps == nil {
 		b.inputsAsMembers()
 	}
 }
@@ -223,6 +228,15 @@ func (b *builder) inputsAsMembers() {
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "B4", d.param.Span, "input %s of %s is no parameter of %s; it is sent as a member of the JSON body", d.name, b.x.title(), b.op.label()).
 			hintf("declare it: inputParameters: [{name: %s, in: body}]", d.name))
 	}
+}
+
+// varWord compiles a word of a template of the consumed operation's own. What with feeds it
+// comes before what came of a step.
+func (b *builder) varWord(name string, at diag.Span) (expression, *fault) {
+	if _, fed := b.varFeeds[name]; !fed && b.isStepName(name) {
+		return b.stepResult(name, at)
+	}
+	return b.varSource(name), nil
 }
 
 // varSource gives the value of a template variable: from with, else the input of its name
@@ -261,7 +275,7 @@ func (b *builder) dataValue(v *spec.Value, format string) (expression, *fault) {
 // encoded for the format it is written in.
 func (b *builder) dataString(t spec.Text, format string) (expression, *fault) {
 	tpl := expr.ParseTemplate(t.Value)
-	parts, f := b.templateParts(t, tpl, b.varSource)
+	parts, f := b.templateParts(t, tpl, b.varWord)
 	switch {
 	case f != nil:
 		return expression{}, f

@@ -206,7 +206,7 @@ func (p *provenance) template(name string, v *spec.Value) {
 // templateText notes a string of the template, a source for each reference in it.
 func (p *provenance) templateText(o Origin, t spec.Text) {
 	tpl := expr.ParseTemplate(t.Value)
-	parts, f := p.b.templateParts(t, tpl, p.b.varSource)
+	parts, f := p.b.templateParts(t, tpl, p.b.varWord)
 	if f != nil || len(parts) != len(tpl.Parts) {
 		return // the same text was compiled before, so this does not happen
 	}
@@ -259,6 +259,8 @@ func (p *provenance) sources(x *expression, why cause, hide bool) (out []OriginS
 			if e.variable.Declared {
 				s.Declared = e.variable.Span
 			}
+		case exprResult:
+			s.Kind, s.Name = SourceStep, p.b.steps.names[e.index]
 		default:
 			return
 		}

@@ -11,21 +11,27 @@ import (
 
 func number(i int) string { return strconv.Itoa(i) }
 
-// finish puts the explanation in the order of a request and hands it to the operation.
-func (p *provenance) finish() {
-	if p == nil {
+// finishProvenance puts the explanations in the order of their requests and hands them to
+// the calls and to the operation.
+func (d *draft) finishProvenance() {
+	if len(d.why) == 0 {
 		return
 	}
-	if p.b.call != nil {
-		p.target()
-		p.contentType()
-		p.resolve()
-		p.arrange()
-		p.b.call.why = p
+	for _, p := range d.why {
+		if p.b.call != nil {
+			p.target()
+			p.contentType()
+			p.resolve()
+			p.arrange()
+			p.b.call.why = p
+		}
 	}
-	p.listInputs()
-	p.b.out.why = p
-	p.b, p.uses, p.slots, p.vars, p.loose = nil, nil, nil, nil, nil
+	first := d.why[0]
+	first.listInputs(d.why)
+	d.out.why = first
+	for _, p := range d.why {
+		p.b, p.uses, p.slots, p.vars, p.loose = nil, nil, nil, nil, nil
+	}
 }
 
 // target notes method, base URI and what of the path is no parameter.
@@ -206,8 +212,8 @@ func (p *provenance) arrange() {
 	})
 }
 
-// listInputs gathers what callers can give: what is declared, then what is derived.
-func (p *provenance) listInputs() {
+// listInputs gathers what callers can give: what is declared, then what the calls derive.
+func (p *provenance) listInputs(calls []*provenance) {
 	b := p.b
 	for i := range b.x.declared {
 		d := &b.x.declared[i]
@@ -216,11 +222,13 @@ func (p *provenance) listInputs() {
 		in.Type, in.Required = prop.typ, prop.required
 		p.inputs = append(p.inputs, in)
 	}
-	for i := range p.origins {
-		o := &p.origins[i]
-		for j := range o.Sources {
-			if s := &o.Sources[j]; s.Kind == SourceInput {
-				p.noteInput(s, PartName{o.Part, o.Name})
+	for _, call := range calls {
+		for i := range call.origins {
+			o := &call.origins[i]
+			for j := range o.Sources {
+				if s := &o.Sources[j]; s.Kind == SourceInput {
+					p.noteInput(s, PartName{o.Part, o.Name})
+				}
 			}
 		}
 	}

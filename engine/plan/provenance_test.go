@@ -47,13 +47,13 @@ func TestEveryPartIsExplained(t *testing.T) {
 			t.Fatalf("%s: %d operations, %d when explained", file, len(ops), len(again))
 		}
 		for i, op := range ops {
-			if op.why != nil || op.Inputs() != nil || op.call != nil && op.call.Origins() != nil {
+			if op.why != nil || op.Inputs() != nil || len(op.calls) > 0 && op.calls[0].Origins() != nil {
 				t.Errorf("%s: %s is explained without being asked to", file, op.name)
 			}
 			if string(op.tool) != string(again[i].tool) || len(op.inputs) != len(again[i].inputs) {
 				t.Errorf("%s: %s takes other inputs when explained", file, op.name)
 			}
-			if again[i].call != nil {
+			if len(again[i].calls) > 0 {
 				explainsAll(t, file, again[i])
 			}
 		}
@@ -62,7 +62,7 @@ func TestEveryPartIsExplained(t *testing.T) {
 
 func explainsAll(t *testing.T, file string, op *Operation) {
 	t.Helper()
-	c, found := op.call, map[PartName]int{}
+	c, found := op.calls[0], map[PartName]int{}
 	for _, o := range c.Origins() {
 		found[PartName{o.Part, strings.ToLower(o.Name)}]++
 		if o.Rule == "" || !o.Span.Start.IsValid() {

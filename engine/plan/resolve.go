@@ -9,28 +9,36 @@ import (
 	"capd/engine/spec"
 )
 
-// resolve finds the consumed operation that an exposed one calls (contract K).
-func (c *compiler) resolve(x *exposed) (*consumed, *fault) {
-	decl := x.decl
-	call := decl.Call
+// callee is what something of an exposed operation says that it calls.
+type callee struct {
+	x    *exposed
+	call *spec.Value // as written
+	form *spec.Value // "calls" or "operation", which only look like a call
+	at   diag.Span   // what calls
+	what string      // how messages call it
+}
+
+// resolve finds the consumed operation that is called (contract K).
+func (c *compiler) resolve(by *callee) (*consumed, *fault) {
+	call := by.call
 	if call == nil || call.Kind == spec.Null {
-		if decl.CallForm != nil {
-			return nil, faultf(diag.CodeUnsupportedCallForm, "K5", decl.CallForm.Span(), "%s says what it calls in a form nobody defines", x.title()).
+		if by.form != nil {
+			return nil, faultf(diag.CodeUnsupportedCallForm, "K5", by.form.Span(), "%s says what it calls in a form nobody defines", by.what).
 				hintf("write call: namespace.operation")
 		}
-		return nil, faultf(diag.CodeNoCall, "K5", decl.Span, "%s does not say what it calls", x.title()).
+		return nil, faultf(diag.CodeNoCall, "K5", by.at, "%s does not say what it calls", by.what).
 			hintf("write call: namespace.operation")
 	}
 	if call.Kind != spec.String {
-		return nil, faultf(diag.CodeUnsupportedCallForm, "K5", call.Span(), "the call of %s is not a string", x.title()).
+		return nil, faultf(diag.CodeUnsupportedCallForm, "K5", call.Span(), "the call of %s is not a string", by.what).
 			hintf("write call: namespace.operation")
 	}
 	text := call.AsText()
 	ns, name := c.splitCall(text.Value)
 	if ns == nil {
-		return c.resolveElsewhere(x, text)
+		return c.resolveElsewhere(by.x, text)
 	}
-	return c.pick(ns, name, text, x)
+	return c.pick(ns, name, text, by.x)
 }
 
 // splitCall finds the longest consumed namespace in front of the call (K1).
@@ -191,22 +199,29 @@ func (c *compiler) onlyNamespace() (*namespace, bool) {
 		return nil, false
 	}
 	used := map[string]bool{}
-	for i := range c.doc.Exposes {
-		e := &c.doc.Exposes[i]
-		for j := range e.Tools {
-			used[callNamespace(&e.Tools[j])] = true
-		}
-		for j := range e.Resources {
-			for k := range e.Resources[j].Operations {
-				used[callNamespace(&e.Resources[j].Operations[k])] = true
+	note := func(ops []spec.ExposedOperation) {
+		for i := range ops {
+			used[callNamespace(ops[i].Call)] = true
+			for j := range ops[i].Steps {
+				used[callNamespace(ops[i].Steps[j].Call)] = true
 			}
 		}
+	}
+	for i := range c.doc.Exposes {
+		e := &c.doc.Exposes[i]
+		note(e.Tools)
+		for j := range e.Resources {
+			note(e.Resources[j].Operations)
+		}
+	}
+	for i := range c.doc.Aggregates {
+		note(c.doc.Aggregates[i].Flows)
 	}
 	delete(used, "")
 	return c.order[0], len(used) == 1
 }
 
-func callNamespace(op *spec.ExposedOperation) string {
-	ns, _, _ := strings.Cut(op.Call.AsText().Value, ".")
+func callNamespace(call *spec.Value) string {
+	ns, _, _ := strings.Cut(call.AsText().Value, ".")
 	return ns
 }

@@ -14,9 +14,11 @@ type recordingStep struct {
 	fail  error
 }
 
-func (s *recordingStep) name() string { return "recording" }
+func (s *recordingStep) name() string                  { return "recording" }
+func (s *recordingStep) hasEffects() bool              { return false }
+func (s *recordingStep) expressions(func(*expression)) {}
 
-func (s *recordingStep) run(_ context.Context, r *run) error {
+func (s *recordingStep) run(_ context.Context, r *run, _ *scope) error {
 	if s.begun != nil { // wait until the other step runs too
 		s.begun.Done()
 		s.begun.Wait()
@@ -25,22 +27,20 @@ func (s *recordingStep) run(_ context.Context, r *run) error {
 	return s.fail
 }
 
-// TestStepsHaveTheirOwnResult pins the seam that lets independent steps run together: each
-// writes its own element, and the race detector sees no other write.
-func TestStepsHaveTheirOwnResult(t *testing.T) {
+// TestStepsOfAWaveRunTogether: each step waits for the other, and writes its own element of
+// the results, which the race detector watches.
+func TestStepsOfAWaveRunTogether(t *testing.T) {
 	t.Parallel()
 	var begun sync.WaitGroup
 	begun.Add(2)
-	r := &run{in: &Invocation{}, results: make([]stepResult, 2)}
-	var ended sync.WaitGroup
-	for i := range 2 {
-		ended.Go(func() {
-			if err := (&recordingStep{index: i, begun: &begun}).run(t.Context(), r); err != nil {
-				t.Error(err)
-			}
-		})
+	op := &Operation{
+		steps: []step{&recordingStep{index: 0, begun: &begun}, &recordingStep{index: 1, begun: &begun}},
+		waves: [][]int{{0, 1}},
 	}
-	ended.Wait()
+	r := &run{in: &Invocation{}, results: make([]stepResult, 2)}
+	if err := op.runSteps(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
 	for i := range r.results {
 		if got := r.results[i].response.Status; got != 200+i {
 			t.Errorf("result %d is %d", i, got)
@@ -52,7 +52,10 @@ func TestStepsHaveTheirOwnResult(t *testing.T) {
 func TestFailedStepEndsTheOperation(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
-	op := &Operation{steps: []step{&recordingStep{index: 0, fail: boom}, &recordingStep{index: 1}}}
+	op := &Operation{
+		steps: []step{&recordingStep{index: 0, fail: boom}, &recordingStep{index: 1}},
+		waves: [][]int{{0}, {1}},
+	}
 	r := &run{in: &Invocation{}, results: make([]stepResult, 2)}
 	if err := op.runSteps(t.Context(), r); !errors.Is(err, boom) {
 		t.Errorf("got %v", err)

@@ -20,7 +20,7 @@ type property struct {
 
 // noteInputs keeps what a slot says of the inputs that feed it. s is nil for a template
 // variable without a declaration.
-func (b *builder) noteInputs(x expression, s *slot) {
+func (b *draft) noteInputs(x expression, s *slot) {
 	for _, i := range x.inputs() {
 		p := b.props[i]
 		if p == nil {
@@ -59,7 +59,7 @@ func (p *property) fill(description string, items *spec.Value, enum []*spec.Valu
 // inputSchema gives the JSON Schema of a tool's arguments (contract M1, M2): what is
 // declared, what required slots and with need besides, and where nothing is declared all
 // that the operation can take.
-func (b *builder) inputSchema() []byte {
+func (b *draft) inputSchema() []byte {
 	if b.x.kind != MCP {
 		return nil
 	}
@@ -104,7 +104,7 @@ func (b *builder) inputSchema() []byte {
 }
 
 // propertyName is the argument that an input's name belongs to: body.x means body.
-func (b *builder) propertyName(name string) string {
+func (b *draft) propertyName(name string) string {
 	for i := range b.x.declared {
 		if b.x.declared[i].name == name {
 			return name
@@ -129,7 +129,7 @@ func indexProperty(props []*property, name string) int {
 	return -1
 }
 
-func (b *builder) declaredProperty(d *declaredInput) *property {
+func (b *draft) declaredProperty(d *declaredInput) *property {
 	p := &property{name: d.name, typ: d.typ, required: d.required == spec.True}
 	p.fill(d.param.Description.Value, d.param.Items, d.param.Enum)
 	for i := range b.inputs {

@@ -170,14 +170,13 @@ func (v *variables) settle() {
 				x.variable.calls = true
 			}
 		})
-		if op.call == nil {
-			continue
-		}
-		for _, base := range op.call.bases() {
-			bases[base] = true
-			for _, p := range base.parts {
-				if p.variable != nil {
-					p.variable.calls = true
+		for _, call := range op.calls {
+			for _, base := range call.bases() {
+				bases[base] = true
+				for _, p := range base.parts {
+					if p.variable != nil {
+						p.variable.calls = true
+					}
 				}
 			}
 		}

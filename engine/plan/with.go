@@ -36,7 +36,7 @@ func (b *builder) templateName(r *expr.Ref) (string, bool) {
 	if r.Form != expr.Mustache {
 		return "", false
 	}
-	if _, rest, ok := cutInputPrefix(r.Name, b.x.own); ok {
+	if _, rest, ok := cutInputPrefix(r.Name, b.own); ok {
 		return rest, true
 	}
 	return r.Name, !b.c.vars.isVariable(r.Name)
@@ -69,7 +69,7 @@ func walkStrings(v *spec.Value, visit func(spec.Text)) {
 
 // readWith feeds slots and template variables from with (contract W).
 func (b *builder) readWith() *fault {
-	with := b.x.decl.With
+	with := b.with
 	switch {
 	case with == nil || with.Kind == spec.Null:
 		return nil
@@ -115,7 +115,7 @@ func (b *builder) withKey(key spec.Text, value *spec.Value) *fault {
 		b.feed(near, x)
 		b.why.fed(near, "W4", value.Span())
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeApproximateName, "W4", key.Span(), "with.%s is read as %s, the input of %s with that spelling", name, near, b.op.label()).
-			hintf("write %s", near).mendedBy(func() []diag.Edit { return b.x.decl.With.RenameKey(name, near) }))
+			hintf("write %s", near).mendedBy(func() []diag.Edit { return b.with.RenameKey(name, near) }))
 		return nil
 	}
 	return b.unboundKey(key, value, x)
@@ -341,20 +341,18 @@ func scalar(v *spec.Value) any {
 }
 
 func (b *builder) withString(t spec.Text, member bool) (expression, *fault) {
-	if _, name, ok := cutInputPrefix(t.Value, b.x.own); ok && !strings.ContainsAny(t.Value, "\n{}<>") {
+	if x, ok, f := b.stepPath(t); ok || f != nil {
+		return x, f
+	}
+	if _, name, ok := cutInputPrefix(t.Value, b.own); ok && !strings.ContainsAny(t.Value, "\n{}<>") {
 		return b.reference(name, member), nil
 	}
 	if _, _, ok := b.c.vars.split(t.Value); ok && !strings.ContainsAny(t.Value, " \n\t{}<>/") {
 		v, f := b.c.vars.find(t.Value, t.Span(), elsewhere)
 		return expression{kind: exprVariable, variable: v}, f
 	}
-	return b.template(t, func(name string) expression { return b.reference(name, false) })
-}
-
-// template compiles a string with references; inputs makes the expression of an input.
-func (b *builder) template(t spec.Text, inputs func(name string) expression) (expression, *fault) {
 	tpl := expr.ParseTemplate(t.Value)
-	parts, f := b.templateParts(t, tpl, inputs)
+	parts, f := b.templateParts(t, tpl, b.word)
 	switch {
 	case f != nil:
 		return expression{}, f
@@ -366,7 +364,20 @@ func (b *builder) template(t spec.Text, inputs func(name string) expression) (ex
 	return mergeLiterals(expression{kind: exprText, parts: parts}), nil
 }
 
-func (b *builder) templateParts(t spec.Text, tpl expr.Template, inputs func(name string) expression) ([]expression, *fault) {
+// word compiles a template's word in with: what came of a step, or an input.
+func (b *builder) word(name string, at diag.Span) (expression, *fault) {
+	if b.isStepName(name) {
+		return b.stepResult(name, at)
+	}
+	if f := b.judgeName(name, at); f != nil {
+		return expression{}, f
+	}
+	return b.reference(name, false), nil
+}
+
+// templateParts compiles the pieces of a string; inputs makes the expression of a word that
+// is no variable.
+func (b *builder) templateParts(t spec.Text, tpl expr.Template, inputs func(name string, at diag.Span) (expression, *fault)) ([]expression, *fault) {
 	var parts []expression
 	for _, p := range tpl.Parts {
 		if p.Ref == nil {
@@ -374,7 +385,11 @@ func (b *builder) templateParts(t spec.Text, tpl expr.Template, inputs func(name
 			continue
 		}
 		if name, ok := b.templateName(p.Ref); ok {
-			parts = append(parts, inputs(name))
+			x, f := inputs(name, t.Sub(p.Ref.Start, p.Ref.End))
+			if f != nil {
+				return nil, f
+			}
+			parts = append(parts, x)
 			continue
 		}
 		if !b.c.vars.isReference(p.Ref) {
@@ -412,7 +427,7 @@ func mergeLiterals(x expression) expression {
 func (b *builder) namesIn(v *spec.Value) []string {
 	var out []string
 	walkStrings(v, func(t spec.Text) {
-		if _, name, ok := cutInputPrefix(t.Value, b.x.own); ok {
+		if _, name, ok := cutInputPrefix(t.Value, b.own); ok {
 			out = append(out, name)
 			return
 		}

@@ -400,7 +400,7 @@ func (p *proof) suggested(s *served, e *expectation) {
 		return
 	}
 	op, _, _ := s.find(e)
-	if got, want := pattern(op.Call().Segments()), anonymous(e.Suggest); got != want {
+	if got, want := pattern(op.Calls()[0].Segments()), anonymous(e.Suggest); got != want {
 		p.t.Errorf("%s %s %s: calls %s, want %s", e.File, e.Adapter, e.Name, got, want)
 	}
 }

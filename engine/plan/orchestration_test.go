@@ -1,0 +1,296 @@
+package plan_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"capd/engine/plan"
+)
+
+// fleet is a document of one API with ships, crew and voyages, whose exposed operations are
+// what a test writes.
+func fleet(t *testing.T, tools, aggregates string) *document {
+	t.Helper()
+	text := `ikanos: 1.0.0-beta5
+capability:
+  consumes:
+  - namespace: registry
+    type: http
+    baseUri: https://api.test
+    resources:
+      ships:
+        path: /ships
+        operations:
+          list-ships:
+            method: GET
+            inputParameters: { status: { in: query } }
+            outputParameters: { imo-number: { type: string, value: $.imo } }
+      ship:
+        path: /ships/{{imo}}
+        operations:
+          get-ship: { method: GET, inputParameters: { imo: { in: path } } }
+      crew:
+        path: /crew
+        operations:
+          list-crew: { method: GET }
+      voyages:
+        path: /voyages
+        operations:
+          create-voyage:
+            method: POST
+            body: '{"ship": "{{ship}}", "crew": {{crew}}}'
+          ping: { method: POST }
+`
+	if aggregates != "" {
+		text += "  aggregates:\n" + indented(aggregates, "  ")
+	}
+	text += "  exposes:\n  - type: mcp\n    namespace: fleet\n    port: 9090\n    tools:\n" + indented(tools, "      ")
+	d := load(t, text)
+	d.answer = shipyard
+	return d
+}
+
+func indented(text, by string) string {
+	lines := strings.Split(strings.Trim(text, "\n"), "\n")
+	return by + strings.Join(lines, "\n"+by) + "\n"
+}
+
+// shipyard answers what the upstream of fleet holds.
+func shipyard(r *plan.Request) (*plan.Response, error) {
+	answers := map[string]string{
+		"GET /ships":            `[{"imo":"I1","name":"Star"},{"imo":"I2","name":"Moon"}]`,
+		"GET /ships?status=old": `[]`,
+		"GET /ships/I1":         `{"imo":"I1","name":"Star","crew":["c2","c1","c9"],"size":{"length":120.50},"captain":"c1"}`,
+		"GET /crew":             `[{"id":"c1","name":"Ann","role":"captain"},{"id":"c2","name":"Bob"}]`,
+		"POST /voyages":         `{"id":"v1"}`,
+	}
+	body, ok := answers[r.Method+" "+string(r.Target)]
+	status := 200
+	if !ok {
+		status, body = 404, `{"error":"no such ship"}`
+	}
+	return &plan.Response{Status: status, Header: []plan.Field{{Name: "Content-Type", Value: "application/json"}}, Body: plan.BytesBody([]byte(body))}, nil
+}
+
+const manifest = `
+manifest:
+  description: A ship with its crew
+  inputParameters:
+    imo: { type: string, description: The ship }
+  steps:
+    get-ship: { type: call, call: registry.get-ship, with: { imo: fleet.imo } }
+    list-crew: { type: call, call: registry.list-crew }
+    crew: { type: lookup, index: list-crew, match: id, lookupValue: $.get-ship.crew, outputParameters: [name, role] }
+    captain: { type: lookup, index: list-crew, match: id, lookupValue: "{{get-ship.captain}}", outputParameters: [name] }
+  mappings:
+  - { target: name, value: $.get-ship.name }
+  - { target: size.length, value: $.get-ship.size.length }
+  - { target: size.width, value: $.get-ship.size.width }
+  - { target: crew, value: $.crew }
+  - { target: captain, value: "{{captain.name}}" }
+  - { target: first, value: "$.crew[0].name" }
+  - { target: names, value: "$.crew[*].name" }
+  - { target: asked, value: "ship {{imo}}" }
+`
+
+func TestStepsLookUpAndMap(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, manifest, "")
+	got, err := d.tool("manifest", `{"imo":"I1"}`)
+	want := `200 {"name":"Star","size":{"length":120.50},"crew":[{"name":"Bob","role":null},{"name":"Ann","role":"captain"}],` +
+		`"captain":"Ann","first":"Bob","names":["Bob","Ann"],"asked":"ship I1"}`
+	if err != nil || got != want {
+		t.Errorf("got  %s (%v)\nwant %s\n%v", got, err, want, d.list)
+	}
+	if c := d.codes(); c != "" {
+		t.Errorf("diagnostics: %v", d.list)
+	}
+}
+
+func TestFailedStepSaysWhich(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, manifest, "")
+	_, err := d.tool("manifest", `{"imo":"I9"}`)
+	var e *plan.Error
+	if !errors.As(err, &e) {
+		t.Fatalf("got %v", err)
+	}
+	want := `step get-ship failed: registry.get-ship answered 404: {"error":"no such ship"}`
+	if e.Code != plan.CodeStepFailed || e.Step != "get-ship" || e.UpstreamStatus != 404 || e.Message != want {
+		t.Errorf("got %s %q %q %d", e.Code, e.Message, e.Step, e.UpstreamStatus)
+	}
+}
+
+// TestIndependentStepsRunTogether: two GETs wait for each other, which they can only do when
+// both run; what has effects runs alone.
+func TestIndependentStepsRunTogether(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, `
+all:
+  description: Everything
+  steps:
+    ships: { type: call, call: registry.list-ships }
+    crew: { type: call, call: registry.list-crew }
+    voyage: { type: call, call: registry.create-voyage, with: { ship: "$.ships[0].imo", crew: "$.crew[*].id" } }
+    again: { type: call, call: registry.list-ships }
+  mappings: [{ target: voyage, value: $.voyage.id }, { target: again, value: "{{again}}" }]
+`, "")
+	var both sync.WaitGroup
+	both.Add(2)
+	var mu sync.Mutex
+	var order []string
+	inner := d.answer
+	together := true
+	d.bound = rebound(t, d, func(_ context.Context, r *plan.Request) (*plan.Response, error) {
+		mu.Lock()
+		order = append(order, r.Method+" "+string(r.Target))
+		first := together && r.Method == "GET"
+		if r.Method == "POST" {
+			together = false
+		}
+		mu.Unlock()
+		if first {
+			both.Done()
+			both.Wait()
+		}
+		return inner(r)
+	})
+	got, err := d.tool("all", `{}`)
+	want := `200 {"voyage":"v1","again":[{"imo":"I1","name":"Star","imo-number":"I1"},{"imo":"I2","name":"Moon","imo-number":"I2"}]}`
+	if err != nil || got != want {
+		t.Errorf("got  %s (%v)\nwant %s\n%v", got, err, want, d.list)
+	}
+	if tail := fmt.Sprint(order[2:]); tail != "[POST /voyages GET /ships]" {
+		t.Errorf("order %v", order)
+	}
+}
+
+func TestLastStepIsTheResult(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, `
+plain:
+  description: The last answer as it is
+  steps:
+    get-ship: { type: call, call: registry.get-ship, with: { imo: I1 } }
+    list-crew: { type: call, call: registry.list-crew }
+shaped:
+  description: The last answer, shaped
+  inputParameters: { imo: { type: string } }
+  steps:
+    get-ship: { type: call, call: registry.get-ship, with: { imo: "{{imo}}" } }
+  outputParameters:
+  - { type: object, properties: { n: { type: string, mapping: $.name } } }
+found:
+  description: What was found
+  steps:
+    list-crew: { type: call, call: registry.list-crew }
+    ann: { type: lookup, index: list-crew, match: id, lookupValue: c1 }
+nothing:
+  description: What was not found
+  steps:
+    list-crew: { type: call, call: registry.list-crew }
+    bob: { type: lookup, index: list-crew, match: id, lookupValue: c7 }
+`, "")
+	for tool, want := range map[string]string{
+		"plain":   `200 [{"id":"c1","name":"Ann","role":"captain"},{"id":"c2","name":"Bob"}]`,
+		"shaped":  `200 {"n":"Star"}`,
+		"found":   `200 {"id":"c1","name":"Ann","role":"captain"}`,
+		"nothing": `200 null`,
+	} {
+		if got, err := d.tool(tool, `{"imo":"I1"}`); err != nil || got != want {
+			t.Errorf("%s: got %s (%v)\nwant %s\n%v", tool, got, err, want, d.list)
+		}
+	}
+}
+
+func TestFlowsAreShared(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, `
+by-ref: { ref: yard.ship }
+overridden:
+  ref: yard.ship
+  description: My own
+  with: { imo: I1 }
+  outputParameters: [{ type: string, mapping: $.name }]
+  hints: { openWorld: false }
+crew-of: { ref: yard.crew-of }
+hello: { ref: yard.hello }
+`, `
+- namespace: yard
+  display: The yard
+  flows:
+    ship:
+      description: One ship
+      semantics: { safe: true, idempotent: true }
+      inputParameters: { imo: { type: string, description: The ship } }
+      call: registry.get-ship
+      with: { imo: yard.imo }
+      outputParameters: [{ type: object, properties: { imo: { type: string, mapping: $.imo } } }]
+    crew-of:
+      description: The crew of a ship
+      inputParameters: { imo: { type: string } }
+      steps:
+        ship: { type: call, call: registry.get-ship, with: { imo: yard.imo } }
+      mappings: [{ target: crew, value: $.ship.crew }]
+    hello:
+      description: A greeting
+      inputParameters: { name: { type: string } }
+      outputParameters:
+        message: { type: string, value: "Hello, {{name}}!" }
+        count: { type: number, value: "3" }
+`)
+	for tool, want := range map[string]string{
+		"by-ref":     `200 {"imo":"I1"}`,
+		"overridden": `200 "Star"`,
+		"crew-of":    `200 {"crew":["c2","c1","c9"]}`,
+		"hello":      `200 {"message":"Hello, X!","count":3}`,
+	} {
+		if got, err := d.tool(tool, `{"imo":"I1","name":"X"}`); err != nil || got != want {
+			t.Errorf("%s: got %s (%v)\nwant %s\n%v", tool, got, err, want, d.list)
+		}
+	}
+	var shown []string
+	for _, x := range d.unit.Exposures[0].Tools {
+		shown = append(shown, fmt.Sprintf("%s %q %v %s", x.Name, x.Description, x.Annotations, x.InputSchema))
+	}
+	want := `by-ref "One ship" {true false true true} {"type":"object","properties":{"imo":{"type":"string","description":"The ship"}},"required":["imo"]}
+overridden "My own" {true false true false} {"type":"object","properties":{}}
+crew-of "The crew of a ship" {true false true true} {"type":"object","properties":{"imo":{"type":"string"}},"required":["imo"]}
+hello "A greeting" {true false true false} {"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}`
+	if got := strings.Join(shown, "\n"); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if c := d.codes(); c != "" {
+		t.Errorf("diagnostics: %v", d.list)
+	}
+}
+
+// TestBadSteps: what cannot run is refused with the nearest fix.
+func TestBadSteps(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ tool, want string }{
+		"unknown step":   {`t: { description: d, steps: { ships: { type: call, call: registry.list-ships } }, mappings: [{ target: x, value: $.shipz.y }] }`, `error unknown-step there is no step "shipz"; did you mean $.ships?`},
+		"later step":     {`t: { description: d, steps: { a: { type: call, call: registry.get-ship, with: { imo: "{{b.imo}}" } }, b: { type: call, call: registry.list-ships } } }`, `error unknown-step step b has not run when step a reads it; move it in front`},
+		"misspelled":     {`t: { description: d, steps: { ships: { type: call, call: registry.list-ships }, b: { type: call, call: registry.get-ship, with: { imo: "{{shps.imo}}" } } } }`, `error unknown-step there is no step "shps"; did you mean ships?`},
+		"unknown type":   {`t: { description: d, steps: { a: { type: cal, call: registry.list-ships } } }`, `error step step type "cal" is not defined; did you mean call?`},
+		"no index":       {`t: { description: d, steps: { a: { type: lookup, match: x, lookupValue: y } } }`, `error step lookup a has no index`},
+		"unknown call":   {`t: { description: d, steps: { a: { type: call, call: registry.list-shipz } } }`, `error call-unresolved-operation registry has no operation "list-shipz"; did you mean registry.list-ships?`},
+		"unknown flow":   {`t: { ref: yard.nothing }`, `error unknown-flow tool t refers to the flow "yard.nothing", which is not declared; declare it`},
+		"unused input":   {`t: { description: d, inputParameters: { x: { type: string } }, steps: { a: { type: call, call: registry.list-crew } } }`, `error unbound-input input "x" of tool t is read by no step`},
+		"empty target":   {`t: { description: d, steps: { a: { type: call, call: registry.list-crew } }, mappings: [{ target: a..b, value: $.a }] }`, `error step a mapping of tool t has no usable target`},
+		"without a name": {`t: { description: d, steps: [{ type: call, call: registry.list-crew }] }`, `error step a step of tool t has no name`},
+	} {
+		d := fleet(t, tc.tool, "")
+		var all []string
+		for _, x := range d.list {
+			all = append(all, fmt.Sprintf("%s %s %s; %s", x.Severity, x.Code, x.Message, x.Hint))
+		}
+		if len(all) == 0 || !strings.HasPrefix(all[0], tc.want) {
+			t.Errorf("%s: got %q\nwant %q", name, all, tc.want)
+		}
+	}
+}

@@ -1,0 +1,301 @@
+package plan
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+
+	"capd/engine/expr"
+)
+
+// step is one compiled step. It writes what came of it into its own element of run.results
+// and nowhere else, so that independent steps may run at the same time.
+type step interface {
+	name() string
+	// hasEffects reports whether running it may change something, so that nothing else may
+	// run at the same time.
+	hasEffects() bool
+	run(ctx context.Context, r *run, s *scope) error
+	expressions(visit func(*expression))
+}
+
+// run is the state of one invocation.
+type run struct {
+	in      *Invocation
+	vars    *boundUnit
+	results []stepResult // by the index of the step
+}
+
+// scope gives what the expressions of one step are evaluated in.
+func (r *run) scope() *scope {
+	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results}
+}
+
+// stepResult is what came of one step: a JSON value, or an answer that nobody has read.
+type stepResult struct {
+	value    []byte // nil: nothing
+	request  *Request
+	response *Response
+	read     bool // the answer was read into value
+}
+
+// discard closes the answers that were not read when an operation failed.
+func (r *run) discard() {
+	for i := range r.results {
+		if got := &r.results[i]; got.response != nil && !got.read {
+			_ = got.response.Body.Close()
+		}
+	}
+}
+
+// runSteps runs the steps, those of a wave together.
+func (op *Operation) runSteps(ctx context.Context, r *run) error {
+	if op.waves == nil {
+		return op.runStep(ctx, r, 0)
+	}
+	for _, wave := range op.waves {
+		if err := op.runWave(ctx, r, wave); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runWave runs steps together. The first one that fails stops the others; of several
+// failures the first in the order of the document is told.
+func (op *Operation) runWave(ctx context.Context, r *run, wave []int) error {
+	if len(wave) == 1 {
+		return op.runStep(ctx, r, wave[0])
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	errs := make([]error, len(wave))
+	var group sync.WaitGroup
+	for n, i := range wave {
+		group.Go(func() {
+			defer recovered(&errs[n])
+			if errs[n] = op.runStep(ctx, r, i); errs[n] != nil {
+				cancel(errSibling)
+			}
+		})
+	}
+	group.Wait()
+	var stopped error
+	for _, err := range errs {
+		switch {
+		case err == nil:
+		case errors.Is(context.Cause(ctx), errSibling) && AsError(err).Code == CodeCanceled:
+			stopped = err
+		default:
+			return err
+		}
+	}
+	return stopped
+}
+
+var errSibling = errors.New("another step failed")
+
+func (op *Operation) runStep(ctx context.Context, r *run, i int) error {
+	s := op.steps[i]
+	done := func(error) {}
+	if r.in.Observe != nil {
+		ctx, done = r.in.Observe.Step(ctx, Step{Index: i, Name: s.name()})
+	}
+	err := s.run(ctx, r, r.scope())
+	done(err)
+	return err
+}
+
+// callStep calls a consumed operation.
+type callStep struct {
+	index      int
+	step       string // name of the step; empty for an operation that is one call
+	call       *Call
+	keep       bool // the answer is read as a value, for other steps or for the result
+	final      bool // the answer, if not kept, is the result
+	projection projection
+}
+
+// projection is what other steps see of an answer: all of it; a part; or members by name,
+// which replace those of an object and are added to those of the objects of a list.
+type projection struct {
+	whole *expr.JSONPath
+	names []string
+	parts []*expr.JSONPath
+}
+
+func (c *callStep) name() string {
+	if c.step == "" {
+		return c.call.name
+	}
+	return c.step
+}
+
+func (c *callStep) hasEffects() bool {
+	switch c.call.method {
+	case "GET", "HEAD", "OPTIONS":
+		return false
+	}
+	return true
+}
+
+func (c *callStep) expressions(visit func(*expression)) { c.call.expressions(visit) }
+
+func (c *callStep) run(ctx context.Context, r *run, s *scope) error {
+	req, rerr := c.call.render(s, &r.in.Args)
+	if rerr != nil {
+		return c.located(rerr)
+	}
+	if r.in.Observe != nil {
+		r.in.Observe.Sent(ctx, req)
+	}
+	resp, err := r.in.Bound.opts.Upstream.Do(ctx, req)
+	if r.in.Observe != nil {
+		r.in.Observe.Received(ctx, req, resp, err)
+	}
+	if err != nil {
+		return c.located(AsError(err))
+	}
+	r.results[c.index] = stepResult{request: req, response: resp}
+	if c.step == "" {
+		return nil
+	}
+	return c.settle(&r.results[c.index], r.in.Bound.opts.MaxUpstreamBody)
+}
+
+// located names the step in an error.
+func (c *callStep) located(err *Error) *Error {
+	if c.step == "" || err.Code == CodeInternal || err.Code == CodeCanceled {
+		return err
+	}
+	at := *err
+	at.Step = c.step
+	at.Message = "step " + c.step + " (" + c.call.name + "): " + err.Message
+	return &at
+}
+
+// settle looks at the answer of a step among others: one that is no success stops the
+// operation, and what others need of it is read.
+func (c *callStep) settle(res *stepResult, limit int64) error {
+	resp := res.response
+	if resp.Status < 200 || resp.Status > 299 {
+		return c.failed(res)
+	}
+	if !c.keep {
+		if !c.final {
+			_ = resp.Body.Close()
+			res.read = true
+		}
+		return nil
+	}
+	raw, err := readAll(resp.Body, limit)
+	if err != nil {
+		return c.located(AsError(err))
+	}
+	res.read = true
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil
+	}
+	if !json.Valid(raw) {
+		return c.located(Errorf(CodeBadOutput, "the upstream's answer is not valid JSON, so no other step can read it"))
+	}
+	res.value, err = c.projection.of(raw)
+	if err != nil {
+		return c.located(&Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err})
+	}
+	return nil
+}
+
+// maxReason bounds what an error repeats of an upstream's own words.
+const maxReason = 1 << 10
+
+// failed says which step ended the operation, and with what.
+func (c *callStep) failed(res *stepResult) *Error {
+	resp := res.response
+	e := Errorf(CodeStepFailed, "step %s failed: %s answered %d", c.step, c.call.name, resp.Status)
+	e.Step, e.UpstreamStatus = c.step, resp.Status
+	answer := &Result{Body: resp.Body}
+	if err := maskBody(answer, resp, newMasker(res.request.Secrets)); err != nil {
+		return e
+	}
+	if raw, err := readAll(answer.Body, maxReason); err == nil && isProse(resp.Get("Content-Type"), raw) {
+		e.Message += ": " + strings.Join(strings.Fields(string(raw)), " ")
+	}
+	return e
+}
+
+// isProse reports whether a body can be shown in a message.
+func isProse(mediaType string, raw []byte) bool {
+	mediaType = strings.ToLower(mediaType)
+	return len(raw) > 0 && (strings.Contains(mediaType, "json") || strings.HasPrefix(mediaType, "text/plain"))
+}
+
+// of gives what others see of an answer.
+func (p *projection) of(raw []byte) ([]byte, error) {
+	if p.whole != nil {
+		value, ok, err := p.whole.Find(raw)
+		if err != nil || !ok {
+			return nil, err
+		}
+		return value, nil
+	}
+	if len(p.parts) == 0 {
+		return raw, nil
+	}
+	elements, isList := expr.Elements(raw)
+	if !isList {
+		return p.members(nil, raw)
+	}
+	out := []byte{'['}
+	for i, e := range elements {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		if expr.Kind(e) != '{' {
+			out = append(out, e...)
+			continue
+		}
+		object, err := p.members(objectFields(e), e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, object...)
+	}
+	return append(out, ']'), nil
+}
+
+// members gives an object of fields and of the named parts of raw, which win.
+func (p *projection) members(fields []field, raw []byte) ([]byte, error) {
+	x := expression{kind: exprObject}
+	for _, f := range fields {
+		x.names, x.parts = append(x.names, f.name), append(x.parts, f.value)
+	}
+	for i, path := range p.parts {
+		value, ok, err := path.Find(raw)
+		if err != nil {
+			return nil, err
+		}
+		v := any(nil)
+		if ok {
+			v = parseValue(value)
+		}
+		if at := indexOf(x.names, p.names[i]); at >= 0 {
+			x.parts[at] = literalExpr(v)
+			continue
+		}
+		x.names, x.parts = append(x.names, p.names[i]), append(x.parts, literalExpr(v))
+	}
+	return appendJSON(nil, x.object(&scope{})), nil
+}
+
+func indexOf(names []string, name string) int {
+	for i, n := range names {
+		if n == name {
+			return i
+		}
+	}
+	return -1
+}

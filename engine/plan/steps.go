@@ -1,0 +1,181 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/spec"
+)
+
+// buildSteps compiles an orchestration.
+func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
+	d.steps = &stepDraft{decls: run.Steps, read: map[int]bool{}}
+	for i := range run.Steps {
+		name := run.Steps[i].Name
+		if name.Value == "" {
+			return faultf(diag.CodeStep, "", run.Steps[i].Span, "a step of %s has no name", d.x.title()).hintf("give it one: others refer to its answer by it")
+		}
+		if slices.Contains(d.steps.names, name.Value) {
+			return faultf(diag.CodeStep, "", name.Span(), "%s has two steps called %s", d.x.title(), name.Value).hintf("give one of them another name")
+		}
+		d.steps.names = append(d.steps.names, name.Value)
+	}
+	if len(run.Steps) == 0 {
+		return faultf(diag.CodeStep, "", run.Span, "%s has no steps", d.x.title()).hintf("add a step, or write call: namespace.operation")
+	}
+	if f := d.bind(run.With); f != nil {
+		return f
+	}
+	waves := waves{}
+	for i := range run.Steps {
+		d.steps.current, d.steps.deps = i, map[int]bool{}
+		s, f := d.step(&run.Steps[i])
+		if f != nil {
+			return f
+		}
+		d.out.steps = append(d.out.steps, s)
+		waves.add(i, d.steps.deps, s.hasEffects())
+	}
+	d.steps.current = len(run.Steps)
+	d.out.waves = waves.list
+	if f := d.stepOutputs(run); f != nil {
+		return f
+	}
+	for i, s := range d.out.steps {
+		if call, ok := s.(*callStep); ok {
+			call.keep = d.steps.read[i] || d.out.output != nil && i == d.out.last
+			call.final = i == d.out.last
+			call.call.mapped = call.keep
+		}
+	}
+	d.out.passEncoding = d.out.output == nil && d.x.kind == REST
+	return d.checkStepInputs()
+}
+
+// step compiles one step.
+func (d *draft) step(decl *spec.Step) (step, *fault) {
+	kind := strings.ToLower(decl.Type.Value)
+	if kind == "" {
+		kind = stepKind(decl)
+	}
+	switch kind {
+	case "call":
+		return d.callStep(decl)
+	case "lookup":
+		return d.lookupStep(decl)
+	case "script":
+		return d.scriptStep(decl)
+	case "":
+		return nil, faultf(diag.CodeStep, "", decl.Span, "step %s has no type", decl.Name.Value).hintf("write type: call, lookup or script")
+	}
+	f := faultf(diag.CodeStep, "", decl.Type.Span(), "step type %q is not defined", decl.Type.Value)
+	if near, ok := diag.Nearest(kind, []string{"call", "lookup", "script"}); ok {
+		return nil, f.hintf("did you mean %s?", near)
+	}
+	return nil, f.hintf("expected call, lookup or script")
+}
+
+// stepKind tells the type of a step that does not say it, by what it has.
+func stepKind(decl *spec.Step) string {
+	switch {
+	case decl.Call != nil:
+		return "call"
+	case decl.Index.IsSet():
+		return "lookup"
+	case decl.File.IsSet():
+		return "script"
+	}
+	return ""
+}
+
+func (d *draft) callStep(decl *spec.Step) (step, *fault) {
+	op, f := d.consumedBy(decl.Call, nil, decl.Span, "step "+decl.Name.Value)
+	if f != nil {
+		return nil, f
+	}
+	b := d.newBuilder(op, decl.With)
+	if f := b.build(); f != nil {
+		return nil, f
+	}
+	s := &callStep{index: d.steps.current, step: decl.Name.Value, call: b.call}
+	return s, b.project(s)
+}
+
+// project compiles the outputs that the consumed operation declares: named ones are what
+// other steps see of an answer (language reference 4.7).
+func (b *builder) project(s *callStep) *fault {
+	for i := range b.op.decl.Outputs {
+		o := b.op.decl.Outputs[i]
+		text := o.Mapping
+		if !o.HasMapping {
+			text = o.Value.AsText()
+		}
+		path, err := expr.ParseJSONPath(text.Value)
+		if err != nil {
+			return faultf(diag.CodeOutput, "R1", text.Span(), "%s", err.Error()).hintf("write a path such as $.data.items")
+		}
+		if o.Name.Value == "" {
+			if len(s.projection.parts) == 0 && !path.IsWhole() {
+				s.projection.whole = path
+			}
+			continue
+		}
+		s.projection.names = append(s.projection.names, o.Name.Value)
+		s.projection.parts = append(s.projection.parts, path)
+	}
+	return nil
+}
+
+// checkStepInputs refuses inputs that no step and no mapping reads (contract I5).
+func (d *draft) checkStepInputs() *fault {
+	if slices.ContainsFunc(d.out.steps, func(s step) bool { _, ok := s.(*scriptStep); return ok }) {
+		return nil // a script sees every input
+	}
+	if d.x.kind == REST {
+		for i, name := range d.x.params {
+			if !d.paths[i] && !d.reached[name] && !d.excused[expr.Fold(name)] {
+				return faultf(diag.CodeUnusedPathInput, "I5", d.placeholderSpan(name), "{%s} of %s is read by no step", name, d.x.title()).
+					hintf("pass it to a step: with: {parameter: \"{{%s}}\"}", name)
+			}
+		}
+	}
+	for i := range d.x.declared {
+		in := &d.x.declared[i]
+		if d.isReached(in.name) || d.excused[expr.Fold(in.name)] {
+			continue
+		}
+		f := faultf(diag.CodeUnboundInput, "I5", in.param.Span, "input %q of %s is read by no step", in.name, d.x.title())
+		if near, ok := diag.Nearest(in.name, sortedKeys(d.reached)); ok {
+			return f.hintf("did you mean %s?", near)
+		}
+		return f.hintf("pass it to a step: with: {parameter: \"{{%s}}\"}", in.name)
+	}
+	return nil
+}
+
+// waves puts steps into groups that run one behind the other; those of a group run together.
+// A step with effects is alone: everything before it has ended, and nothing behind it has
+// begun.
+type waves struct {
+	list [][]int
+	of   []int // wave of each step
+	from int   // the first wave that a step may still join
+}
+
+func (w *waves) add(i int, deps map[int]bool, effects bool) {
+	at := w.from
+	for dep := range deps {
+		at = max(at, w.of[dep]+1)
+	}
+	if effects {
+		at = len(w.list)
+		w.from = at + 1
+	}
+	for len(w.list) <= at {
+		w.list = append(w.list, nil)
+	}
+	w.list[at] = append(w.list[at], i)
+	w.of = append(w.of, at)
+}
