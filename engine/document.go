@@ -194,9 +194,15 @@ func (l *loader) compile(src *source, text []byte, v *version) {
 	}
 	doc.ID = src.id
 	shape := l.phases.check(doc)
-	unit, found := l.phases.compile(doc, v.files)
-	problems = once(append(problems, found...))
-	locate(doc, problems)
+	whole, imported := l.phases.resolve(doc, v.files)
+	for _, part := range whole.Parts {
+		if tree := part.Tree(); tree != nil {
+			shape = append(shape, l.phases.check(tree)...)
+		}
+	}
+	unit, found := l.phases.compile(whole, v.files)
+	problems = once(slices.Concat(problems, imported, found))
+	locate(whole, problems)
 	v.unit, v.problems = unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))
 }
 
@@ -242,28 +248,65 @@ func (l *loader) finish(src *source, unit *plan.Unit, problems diag.List) diag.L
 	return problems
 }
 
+// onceEach leaves out what several documents find in a file that they all import from.
+func onceEach(list diag.List, records []*record) diag.List {
+	type finding struct {
+		span    diag.Span
+		code    diag.Code
+		message string
+	}
+	file, seen := make(map[string]string, len(records)), map[finding]bool{}
+	for _, r := range records {
+		file[r.id] = r.current.file
+	}
+	own := func(d *diag.Diagnostic) bool { return d.Span.File == file[d.Unit.Doc] }
+	for i := range list {
+		if own(&list[i]) {
+			seen[finding{list[i].Span, list[i].Code, list[i].Message}] = true
+		}
+	}
+	return slices.DeleteFunc(list, func(d diag.Diagnostic) bool {
+		f := finding{d.Span, d.Code, d.Message}
+		if own(&d) || d.Unit.Doc == "" {
+			return false
+		}
+		known := seen[f]
+		seen[f] = true
+		return known
+	})
+}
+
 // unseen gives the findings of the schema at places where nothing better was reported.
 func unseen(shape, problems diag.List) diag.List {
 	if len(shape) == 0 {
 		return nil
 	}
 	// An empty path is the whole document: it says nothing about a place.
-	seen, at := make(map[string]bool, len(problems)), make(map[diag.Span]bool, len(problems))
+	type place struct{ file, path string }
+	seen, at := make(map[place]bool, len(problems)), make(map[diag.Span]bool, len(problems))
 	for _, d := range problems {
-		seen[d.Path] = true
+		seen[place{d.Span.File, d.Path}] = true
 		at[d.Span] = d.Span.Start.IsValid()
 	}
-	return slices.DeleteFunc(shape, func(d diag.Diagnostic) bool { return d.Path != "" && (seen[d.Path] || at[d.Span]) })
+	return slices.DeleteFunc(shape, func(d diag.Diagnostic) bool { return d.Path != "" && (seen[place{d.Span.File, d.Path}] || at[d.Span]) })
 }
 
-// onlyIgnorable reports whether all that is wrong with a file is that it is no capability.
+// onlyIgnorable reports whether all that is wrong with a file is that it is no capability. The
+// content of a file of sections is the business of those who import it.
 func onlyIgnorable(problems diag.List) bool {
+	if isSection(problems) {
+		return true
+	}
 	for _, d := range problems {
-		if d.Severity == diag.Error && d.Code != diag.CodeNotACapability && d.Code != diag.CodeSection {
+		if d.Severity == diag.Error && d.Code != diag.CodeNotACapability {
 			return false
 		}
 	}
 	return true
+}
+
+func isSection(problems diag.List) bool {
+	return slices.ContainsFunc(problems, func(d diag.Diagnostic) bool { return d.Code == diag.CodeSection })
 }
 
 // diagnostics gives the problems of the file. What makes a file of a folder no capability is
@@ -272,6 +315,9 @@ func (r *record) diagnostics() diag.List {
 	out := slices.Concat(r.current.problems, r.extra)
 	if !r.ignored {
 		return out
+	}
+	if isSection(out) {
+		out = slices.DeleteFunc(out, func(d diag.Diagnostic) bool { return d.Code != diag.CodeSection })
 	}
 	for i := range out {
 		switch {

@@ -38,6 +38,7 @@ func (c *fakeCore) phases() phases {
 	return phases{
 		parse:   c.parse,
 		check:   func(*spec.Document) diag.List { return nil },
+		resolve: func(doc *spec.Document, _ plan.Files) (*spec.Document, diag.List) { return doc, nil },
 		compile: c.compile,
 		link:    c.link,
 		bind:    c.bind,

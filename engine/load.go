@@ -69,6 +69,7 @@ func Load(ctx context.Context, o LoadOptions) (*Loaded, error) {
 type phases struct {
 	parse   func(file string, text []byte, lim spec.Limits) (*spec.Document, diag.List)
 	check   func(*spec.Document) diag.List
+	resolve func(*spec.Document, plan.Files) (*spec.Document, diag.List)
 	compile func(*spec.Document, plan.Files) (*plan.Unit, diag.List)
 	link    func(*plan.Plan, []*plan.Unit, plan.LinkOptions) (*plan.Plan, diag.List)
 	bind    func(*plan.Plan, plan.BindOptions) (*plan.Bound, diag.List)
@@ -81,7 +82,7 @@ func corePhases() (phases, error) {
 		return phases{}, err
 	}
 	check := func(doc *spec.Document) diag.List { return published.Validate(doc.JSON(), doc.Locate) }
-	return phases{parse: spec.Parse, check: check, compile: plan.Compile, link: plan.Link, bind: plan.Bind}, nil
+	return phases{parse: spec.Parse, check: check, resolve: plan.Resolve, compile: plan.Compile, link: plan.Link, bind: plan.Bind}, nil
 }
 
 // loader runs the phases over all documents.
@@ -189,7 +190,7 @@ func (s *state) diagnostics() diag.List {
 	for _, r := range s.records {
 		out = append(out, r.diagnostics()...)
 	}
-	out = append(out, s.between...)
+	out = onceEach(append(out, s.between...), s.records)
 	out.Sort()
 	return out
 }

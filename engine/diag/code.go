@@ -34,6 +34,13 @@ const (
 	CodeHints              Code = "hints"               // hints that are no booleans, or contradict the method
 	CodeGuardedInput       Code = "guarded-input"       // an input that the guard takes for itself
 
+	// Imports.
+	CodeImportForm       Code = "import-form"       // an import that does not say what it takes, or from where
+	CodeImportUnreadable Code = "import-unreadable" // the file of an import is not there, or may not be read
+	CodeImportUnresolved Code = "import-unresolved" // the file of an import has no such entry
+	CodeImportChain      Code = "import-chain"      // an imported entry that is imported itself
+	CodeImportDuplicate  Code = "import-duplicate"  // an import under a namespace that is taken
+
 	// Calls.
 	CodeNoCall               Code = "no-call"
 	CodeUnsupportedCallForm  Code = "unsupported-call-form"

@@ -126,7 +126,7 @@ func (d *draft) consumedBy(call, form *spec.Value, at diag.Span, what string) (*
 
 // truncated refuses what holds the last node of a text that was cut off (contract L3).
 func (c *compiler) truncated(at diag.Span, what string) *fault {
-	t := c.doc.Truncation
+	t := c.doc.TruncationOf(at.File)
 	if t == nil || !at.Start.IsValid() || t.Last.Start.Compare(at.Start) < 0 || t.Last.Start.Compare(at.End) > 0 {
 		return nil
 	}

@@ -39,6 +39,7 @@ func compile(doc *spec.Document, files Files, explain bool) (unit *Unit, list di
 	c.finish()
 	c.countMore()
 	c.list.Sort()
+	ownFixes(doc.File, c.list)
 	if !c.serves() {
 		return nil, c.list
 	}

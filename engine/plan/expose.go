@@ -132,7 +132,7 @@ func (c *compiler) exposeREST(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 
 // exposeRoute compiles one REST operation (contract X).
 func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *spec.ExposedOperation, out *Exposure, unit diag.Unit, seen map[string]*Route) {
-	x := &exposed{decl: decl, at: r.URI.Span(), out: out, kind: REST, own: out.Namespace, unit: unit, resource: r.URI}
+	x := &exposed{decl: decl, at: r.URI.Span(), out: out, kind: REST, own: e.Own(), unit: unit, resource: r.URI}
 	x.method = strings.ToUpper(decl.Method.Value)
 	if x.method == "" {
 		x.method = "GET"
@@ -314,7 +314,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 	seen := map[string]*Tool{}
 	for i := range e.Tools {
 		decl := &e.Tools[i]
-		x := &exposed{decl: decl, out: out, kind: MCP, own: out.Namespace, unit: unit}
+		x := &exposed{decl: decl, out: out, kind: MCP, own: e.Own(), unit: unit}
 		x.unit.Name = decl.Name.Value
 		x.declare(e.Parameters)
 		x.declare(decl.Parameters)

@@ -162,11 +162,11 @@ func (c *compiler) resolveElsewhere(x *exposed, at spec.Text) (*consumed, *fault
 		return c.assumeNamespace("K5", ns, name, at, x)
 	}
 	if imp, ok := c.imports[written]; ok || len(c.imports) > 0 {
-		f := faultf(diag.CodeUnresolvedImport, "K5", at.Span(), "namespace %q is imported, and imports are not read yet", written)
+		f := faultf(diag.CodeUnresolvedImport, "K5", at.Span(), "namespace %q is imported, and the import could not be resolved", written)
 		if ok && imp.Location.Value != "" {
-			return nil, f.hintf("write the consumed operations of %s into this document", imp.Location.Value) // a caller does not see hints
+			return nil, f.hintf("see what is said of the import of %s", imp.Location.Value) // a caller does not see hints
 		}
-		return nil, f.hintf("write the consumed operations into this document")
+		return nil, f.hintf("see what is said of the imports, or write the consumed operations into this document")
 	}
 	if ns := c.namespaces[at.Value]; ns != nil {
 		return nil, faultf(diag.CodeUnresolvedOperation, "K1", at.Span(), "call %s names a namespace and no operation of it", at.Value).

@@ -89,9 +89,10 @@ func read(file string, text []byte, o *Options) *state {
 	s := &state{text: text}
 	s.doc, s.problems = spec.Parse(file, text, o.Limits)
 	if s.doc != nil {
-		var more diag.List
-		s.unit, more = plan.Compile(s.doc, o.Files)
-		s.problems = append(slices.Clone(s.problems), more...)
+		whole, imported := plan.Resolve(s.doc, o.Files)
+		unit, found := plan.Compile(whole, o.Files)
+		s.unit = unit
+		s.problems = slices.Concat(s.problems, imported, found)
 		s.advice = s.doc.Spellings()
 	}
 	s.problems.Sort()

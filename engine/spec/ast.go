@@ -39,9 +39,11 @@ type Document struct {
 	Exposes     []Exposed
 	Aggregates  []Aggregate
 	Imports     []Import // entries of any section that stand in another file
+	Parts       []*Part  // files that entries were imported from
 	Truncation  *Truncation
 
-	tree *Value // whole document, for the schema
+	tree   *Value // whole document, for the schema
+	limits Limits // those of Parse
 }
 
 // Truncation says that the catalogue cut the text off (contract L1, L3).
@@ -62,15 +64,6 @@ type Bind struct {
 
 // BindKey says that variable Key has the value that Source names.
 type BindKey struct{ Key, Source Text }
-
-// Import refers to entries of another file.
-type Import struct {
-	Span      diag.Span
-	Node      *Value // what it was read from
-	Section   string // consumes, binds, exposes, aggregates or "" when the form does not say
-	Location  Text
-	Namespace Text // the name under which the entry would be known
-}
 
 // Consumed is an HTTP API that the document calls.
 type Consumed struct {
@@ -143,6 +136,7 @@ type Exposed struct {
 	Node        *Value // what it was read from
 	Type        Text   // rest, mcp, skill, control, or as written ("api" reads as "rest")
 	Namespace   Text
+	Origin      Text // the namespace in the file it was imported from, where that is another one
 	Address     Text
 	Port        int // 0 when absent
 	PortSpan    diag.Span
@@ -226,6 +220,7 @@ type Aggregate struct {
 	Span      diag.Span
 	Node      *Value // what it was read from
 	Namespace Text
+	Origin    Text // the namespace in the file it was imported from, where that is another one
 	Label     Text
 	Flows     []ExposedOperation
 }

@@ -10,7 +10,7 @@ func (p *parser) consumes(d *Document, part *Value) {
 		inline.Items = nil
 		for _, item := range section.Items {
 			if item.Kind == String {
-				d.Imports = append(d.Imports, p.importEntry(item, "consumes"))
+				d.Imports = append(d.Imports, p.importEntry(entry{value: item}, "consumes", len(d.Consumes)))
 			} else {
 				inline.Items = append(inline.Items, item)
 			}
@@ -19,7 +19,7 @@ func (p *parser) consumes(d *Document, part *Value) {
 	}
 	for _, e := range p.collection(section, "consumes", "consumed API", diag.Warning) {
 		if isImport(e.value, "baseUri", "targetUri", "resources") {
-			d.Imports = append(d.Imports, p.importEntry(e.value, "consumes"))
+			d.Imports = append(d.Imports, p.importEntry(e, "consumes", len(d.Consumes)))
 			continue
 		}
 		d.Consumes = append(d.Consumes, p.consumed(e))

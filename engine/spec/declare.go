@@ -107,7 +107,7 @@ func (d *Document) bindFor(namespace string) *Bind {
 	for i := range d.Binds {
 		b := &d.Binds[i]
 		switch {
-		case b.Location.IsSet() || b.Node.Kind != Map:
+		case b.Location.IsSet() || b.Node.Kind != Map || b.Node.src != d.tree.src:
 		case b.Namespace.Value == namespace, namespace == "" && b.Namespace.Value == "env":
 			return b
 		case first < 0:

@@ -27,7 +27,7 @@ func (p *parser) document(root *Value) *Document {
 	}
 	p.keys(root, rootKeys, rootSilent)
 	p.keys(capability, capabilityKeys, capabilitySilent)
-	d := &Document{File: p.src.file, Root: key.Key, Version: key.Value.AsText(), tree: root}
+	d := &Document{File: p.src.file, Root: key.Key, Version: key.Value.AsText(), tree: root, limits: p.lim}
 	p.version(d.Version)
 	p.info(d, root)
 	p.truncation(d, root)
@@ -104,12 +104,32 @@ func badVersion(root *Value) *Value {
 func (p *parser) section(root *Value) bool {
 	for i := range root.Members {
 		if k := root.Members[i].Key; listed(sections, k.Value) {
-			p.fatal = true
 			p.report(diag.CodeSection, diag.Error, k.node, "", "the file holds only %s for other documents, it serves nothing by itself", quote(k.Value))
+			p.contents(root)
+			p.fatal = true
 			return true
 		}
 	}
 	return false
+}
+
+// contents reads the sections of a file that other documents import from, for what is wrong with
+// them there.
+func (p *parser) contents(root *Value) {
+	p.ikanos = versionKey(root).Key.Value == "ikanos"
+	p.keys(root, rootKeys, rootSilent)
+	var d Document
+	p.binds(&d, root)
+	p.consumes(&d, root)
+	p.aggregates(&d, root)
+	p.exposes(&d, root)
+	for i := range d.Imports {
+		p.add(diag.Diagnostic{
+			Code: diag.CodeImportChain, Severity: diag.Error, Span: d.Imports[i].Span, Path: d.Imports[i].Node.Path(),
+			Message: "a file that others import from cannot import entries itself",
+			Hint:    "write the entry here, or let the others import it from " + quote(d.Imports[i].Location.Value),
+		})
+	}
 }
 
 // rootNames gives the root keys, and if one of them is almost one that is missing, that one
@@ -178,8 +198,8 @@ func (p *parser) truncation(d *Document, root *Value) {
 
 func (p *parser) binds(d *Document, part *Value) {
 	for _, e := range p.entries(part, "binds", "bind", diag.Warning) {
-		if isImport(e.value, "keys") {
-			d.Imports = append(d.Imports, p.importEntry(e.value, "binds"))
+		if isImport(e.value, "keys") && firstValue(e.value, "import", "from", "ref") != nil {
+			d.Imports = append(d.Imports, p.importEntry(e, "binds", len(d.Binds)))
 			continue
 		}
 		p.keys(e.value, bindKeys, bindSilent)

@@ -9,7 +9,7 @@ import (
 func (p *parser) exposes(d *Document, part *Value) {
 	for _, e := range p.entries(part, "exposes", "adapter", diag.Error) {
 		if isImport(e.value, "type", "port", "resources", "tools") {
-			d.Imports = append(d.Imports, p.importEntry(e.value, "exposes"))
+			d.Imports = append(d.Imports, p.importEntry(e, "exposes", len(d.Exposes)))
 			continue
 		}
 		d.Exposes = append(d.Exposes, p.exposed(e))

@@ -6,21 +6,23 @@ import (
 	"capd/engine/diag"
 )
 
-// PathAt gives the YAML path of the value that stands at a span of the document: the
+// PathAt gives the YAML path of the value that stands at a span of the document, or of a file
+// that it imports from: the
 // smallest one that holds all of it, or of several that begin where a span without an end
 // does, the widest. A span on a key gives the path of its value. The path is empty for a
 // span without a place, for a comment behind a value, and for the whole document.
 func (d *Document) PathAt(span diag.Span) string {
-	if d.tree == nil || !span.Start.IsValid() {
+	tree := d.treeOf(span.File)
+	if tree == nil || !span.Start.IsValid() {
 		return ""
 	}
-	src := d.tree.src
+	src := tree.src
 	from := src.offsetOf(span.Start)
 	to := from
 	if span.End.IsValid() {
 		to = max(from, src.offsetOf(span.End))
 	}
-	return d.tree.holding(from, to).Path()
+	return tree.holding(from, to).Path()
 }
 
 // holding gives the value below v that holds the bytes from i to j; nil when they are a

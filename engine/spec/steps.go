@@ -47,7 +47,7 @@ func (p *parser) mappings(v *Value) []StepMapping {
 func (p *parser) aggregates(d *Document, part *Value) {
 	for _, e := range p.entries(part, "aggregates", "aggregate", diag.Error) {
 		if isImport(e.value, "flows", "functions") {
-			d.Imports = append(d.Imports, p.importEntry(e.value, "aggregates"))
+			d.Imports = append(d.Imports, p.importEntry(e, "aggregates", len(d.Aggregates)))
 			continue
 		}
 		d.Aggregates = append(d.Aggregates, p.aggregate(e))
