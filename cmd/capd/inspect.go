@@ -27,7 +27,7 @@ func (c *command) inspectCommand() *cobra.Command {
 		Use:   "inspect FILE",
 		Short: "Show what a spec comes to",
 		Long: `Show everything that one spec comes to: its variables, the operations it consumes, its routes and
-tools with their inputs and where these go, what capd derived or assumed and from which line,
+tools with their inputs and where these go, its skills with what their tools stand for, what capd derived or assumed and from which line,
 and what is refused. The path - reads standard input.`,
 		Example: "  capd inspect capabilities/rooms.yaml\n  capd inspect capabilities/rooms.yaml --format json",
 		Args:    fileArgument,
@@ -146,6 +146,19 @@ type inspectedOperation struct {
 	Place       string           `json:"place"`
 	Inputs      []inspectedInput `json:"inputs"`
 	InputSchema json.RawMessage  `json:"inputSchema,omitempty"` // of a tool
+	Location    string           `json:"location,omitempty"`    // of a skill, as declared
+	// Sources are the tools of a skill.
+	Sources []inspectedSource `json:"sources,omitempty"`
+}
+
+// inspectedSource is a tool of a skill with what it stands for.
+type inspectedSource struct {
+	Name        string         `json:"name"`
+	Kind        plan.Kind      `json:"kind,omitempty"` // of a derived tool
+	From        string         `json:"from,omitempty"` // of a derived tool: namespace.action
+	Instruction string         `json:"instruction,omitempty"`
+	Place       string         `json:"place"`
+	Refused     *listedRefusal `json:"refused,omitempty"`
 }
 
 type inspectedInput struct {
@@ -291,6 +304,24 @@ func inspectExposure(x *plan.Exposure, where *addressBook) inspectedAdapter {
 			listedEntry: entries[len(x.Routes)+i], Description: t.Description, Place: t.Span.String(),
 			Inputs: inspectInputs(t.Operation), InputSchema: t.InputSchema,
 		})
+	}
+	for i, s := range x.Skills {
+		out.Operations = append(out.Operations, inspectedOperation{
+			listedEntry: entries[len(x.Routes)+len(x.Tools)+i], Description: s.Description, Place: s.Span.String(),
+			Inputs: []inspectedInput{}, Location: s.Location, Sources: inspectSources(s),
+		})
+	}
+	return out
+}
+
+func inspectSources(s *plan.SkillEntry) []inspectedSource {
+	var out []inspectedSource
+	for _, t := range s.Tools {
+		source := inspectedSource{Name: t.Name, Instruction: t.Instruction, Place: t.Span.String(), Refused: listRefusal(t.Refusal)}
+		if t.Target != nil {
+			source.Kind, source.From = t.Target.Exposure.Kind, t.Target.Exposure.Namespace+"."+t.Target.Action
+		}
+		out = append(out, source)
 	}
 	return out
 }

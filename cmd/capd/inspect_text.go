@@ -141,6 +141,9 @@ func (o *inspectedOperation) text(p *page) {
 	case o.Refused != nil:
 		p.line("  %s  refused: %s  %s", title, o.Refused.Code, o.Place)
 		return
+	case o.Kind == plan.Skill:
+		o.textSkill(p)
+		return
 	case o.Calls == "":
 		p.line("  %s  constant  %s", title, o.Place)
 	default:
@@ -154,6 +157,26 @@ func (o *inspectedOperation) text(p *page) {
 	if len(o.InputSchema) > 0 {
 		p.line("    schema %s", o.InputSchema)
 	}
+}
+
+// textSkill writes a skill: its folder, and what its tools stand for.
+func (o *inspectedOperation) textSkill(p *page) {
+	p.line("  %s  %s", o.Name, o.Place)
+	if o.Location != "" {
+		p.line("    files in %s", o.Location)
+	}
+	var rows [][]string
+	for _, s := range o.Sources {
+		does := "-> " + string(s.Kind) + " " + s.From
+		switch {
+		case s.Refused != nil:
+			does = "refused: " + string(s.Refused.Code)
+		case s.Instruction != "":
+			does = "instruction " + s.Instruction
+		}
+		rows = append(rows, []string{"    " + s.Name, does, s.Place})
+	}
+	p.table(rows)
 }
 
 // textDerived lists the inputs that no operation declares.

@@ -45,9 +45,9 @@ func (c *command) listCommand() *cobra.Command {
 	f := listFlags{format: formatText}
 	cmd := &cobra.Command{
 		Use:   "list PATH...",
-		Short: "List the routes and tools of specs",
-		Long: `List every route and tool of the specs in the given files and folders: where serve would serve
-it, and what it calls. What is refused is listed with its code; validate says more.`,
+		Short: "List the routes, tools and skills of specs",
+		Long: `List every route, tool and skill of the specs in the given files and folders: where serve would
+serve it, and what it calls. What is refused is listed with its code; validate says more.`,
 		Example: "  capd list capabilities/\n  capd list capabilities/ --format json",
 		Args:    pathArguments,
 		RunE: func(cmd *cobra.Command, paths []string) error {
@@ -102,7 +102,7 @@ type listedDocument struct {
 	File  string       `json:"file"`
 	Label string       `json:"label,omitempty"`
 	State engine.State `json:"state"`
-	// Entries are the routes and tools in the order of the document.
+	// Entries are the routes, tools and skills in the order of the document.
 	Entries []listedEntry `json:"entries"`
 	// Refused is what else is refused: adapters, duplicates, or the file itself.
 	Refused []listedRefusal `json:"refused,omitempty"`
@@ -116,6 +116,7 @@ type listedEntry struct {
 	Path      string         `json:"path,omitempty"`   // of a route, conditions included
 	Addresses []string       `json:"addresses"`        // the main one first; a tool has its server's
 	Calls     string         `json:"calls,omitempty"`  // consumed operation
+	Tools     []string       `json:"tools,omitempty"`  // of a skill
 	Refused   *listedRefusal `json:"refused,omitempty"`
 }
 
@@ -159,6 +160,17 @@ func listExposure(x *plan.Exposure, where *addressBook) []listedEntry {
 			Addresses: where.exposure(x), Calls: callName(t.Operation), Refused: listRefusal(t.Refusal),
 		})
 	}
+	for _, s := range x.Skills {
+		e := listedEntry{
+			Kind: x.Kind, Namespace: x.Namespace, Name: s.Name, Addresses: where.skill(x, s), Refused: listRefusal(s.Refusal),
+		}
+		for _, t := range s.Tools {
+			if t.Refusal == nil {
+				e.Tools = append(e.Tools, t.Name)
+			}
+		}
+		out = append(out, e)
+	}
 	return out
 }
 
@@ -193,20 +205,24 @@ func routeTarget(r *plan.Route) string {
 	return out
 }
 
-// otherRefusals gives the errors of a document that no route or tool of it carries.
+// otherRefusals gives the errors of a document that no route, tool or skill of it carries.
 func otherRefusals(d *engine.DocState) []listedRefusal {
 	carried := map[string]bool{}
+	carry := func(r *plan.Refusal) {
+		if r != nil {
+			carried[string(r.Code)+r.Reason] = true
+		}
+	}
 	if d.Unit != nil {
 		for _, x := range d.Unit.Exposures {
 			for _, r := range x.Routes {
-				if r.Refusal != nil {
-					carried[string(r.Refusal.Code)+r.Refusal.Reason] = true
-				}
+				carry(r.Refusal)
 			}
 			for _, t := range x.Tools {
-				if t.Refusal != nil {
-					carried[string(t.Refusal.Code)+t.Refusal.Reason] = true
-				}
+				carry(t.Refusal)
+			}
+			for _, s := range x.Skills {
+				carry(s.Refusal)
 			}
 		}
 	}
@@ -246,6 +262,10 @@ func (d *listedDocument) text(b *strings.Builder) error {
 		switch {
 		case e.Refused != nil:
 			does = "refused: " + string(e.Refused.Code)
+		case e.Kind == plan.Skill && len(e.Tools) == 0:
+			does = "no tools"
+		case e.Kind == plan.Skill:
+			does = "tools " + strings.Join(e.Tools, ", ")
 		case e.Calls == "":
 			does = "constant"
 		}
@@ -284,10 +304,11 @@ func (e *listedEntry) title() string {
 type addressBook struct {
 	mounts map[*plan.Exposure][]string // the main one first
 	bare   map[*plan.Route][]string
+	skills map[*plan.SkillEntry][]string // at their bare path
 }
 
 func newAddressBook(p *plan.Plan) *addressBook {
-	a := &addressBook{mounts: map[*plan.Exposure][]string{}, bare: map[*plan.Route][]string{}}
+	a := &addressBook{mounts: map[*plan.Exposure][]string{}, bare: map[*plan.Route][]string{}, skills: map[*plan.SkillEntry][]string{}}
 	for _, l := range p.Listeners {
 		at := "http://" + l.Addr
 		for _, m := range l.Mounts {
@@ -301,6 +322,9 @@ func newAddressBook(p *plan.Plan) *addressBook {
 		}
 		for _, b := range l.Bare {
 			a.bare[b.Route] = append(a.bare[b.Route], at+routeTarget(b.Route))
+		}
+		for _, b := range l.Skills {
+			a.skills[b.Skill] = append(a.skills[b.Skill], at+"/"+plan.Skill.Prefix()+"/"+b.Skill.Name)
 		}
 		if l.SoleMCP != nil {
 			x := l.SoleMCP.Exposure
@@ -320,4 +344,12 @@ func (a *addressBook) route(x *plan.Exposure, r *plan.Route) []string {
 		out = append(out, at+routeTarget(r))
 	}
 	return append(out, a.bare[r]...)
+}
+
+func (a *addressBook) skill(x *plan.Exposure, s *plan.SkillEntry) []string {
+	out := []string{}
+	for _, at := range a.mounts[x] {
+		out = append(out, at+"/"+s.Name)
+	}
+	return append(out, a.skills[s]...)
 }

@@ -48,7 +48,8 @@ type reportAdapter struct {
 	URL       string    `json:"url"`
 	Routes    int       `json:"routes,omitempty"`
 	Tools     int       `json:"tools,omitempty"`
-	Refused   int       `json:"refused,omitempty"` // declared routes or tools that are not served
+	Skills    int       `json:"skills,omitempty"`
+	Refused   int       `json:"refused,omitempty"` // declared routes, tools or skills that are not served
 }
 
 // reportAddress is one address of the plan.
@@ -99,7 +100,7 @@ func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, addr func(s
 
 // served reports whether anything of a document is served.
 func (d *reportDocument) served() bool {
-	return slices.ContainsFunc(d.Adapters, func(a reportAdapter) bool { return a.URL != "" && a.Routes+a.Tools > 0 })
+	return slices.ContainsFunc(d.Adapters, func(a reportAdapter) bool { return a.URL != "" && a.Routes+a.Tools+a.Skills > 0 })
 }
 
 // reportDiagnostics gives problems as they stand in a log event.
@@ -136,6 +137,9 @@ func exposuresByUnit(p *plan.Plan, addr func(string) string) map[*plan.Unit][]re
 			}
 			for _, tool := range e.Tools {
 				tally(tool.Operation != nil, &a.Tools, &a.Refused)
+			}
+			for _, skill := range e.Skills {
+				tally(skill.Refusal == nil, &a.Skills, &a.Refused)
 			}
 			found[e.Unit] = append(found[e.Unit], placed{e.Index, a})
 		}
@@ -354,9 +358,12 @@ func (d *reportDocument) needs() []string {
 // counts says how much an exposure has.
 func (a *reportAdapter) counts() string {
 	var parts []string
-	if a.Kind == plan.MCP {
+	switch a.Kind {
+	case plan.MCP:
 		parts = append(parts, plural(a.Tools, "tool"))
-	} else {
+	case plan.Skill:
+		parts = append(parts, plural(a.Skills, "skill"))
+	default:
 		parts = append(parts, plural(a.Routes, "route"))
 	}
 	if a.Refused > 0 {

@@ -11,6 +11,7 @@ import (
 	"capd/adapters/mcp"
 	"capd/adapters/rest"
 	"capd/adapters/secrets"
+	"capd/adapters/skill"
 	"capd/adapters/stub"
 	"capd/engine"
 	"capd/engine/plan"
@@ -61,6 +62,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 			plan.MCP: mcp.New(mcp.Options{
 				Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody), MaxResult: int64(f.maxUpstreamBody),
 			}),
+			plan.Skill: skill.New(skill.Options{Logger: log}),
 		},
 	}}, nil
 }

@@ -31,6 +31,10 @@ const (
 	CodeDuplicateRoute     Code = "duplicate-route"     // the same method and path twice in one adapter
 	CodeDuplicateTool      Code = "duplicate-tool"      // the same tool name twice in one adapter
 	CodeToolName           Code = "tool-name"           // a name no MCP client accepts
+	CodeSkillName          Code = "skill-name"          // a name that cannot be a part of a skill's address
+	CodeDuplicateSkill     Code = "duplicate-skill"     // the same skill twice in one adapter
+	CodeSkillTool          Code = "skill-tool"          // a tool of a skill that stands for nothing
+	CodeSkillLocation      Code = "skill-location"      // files of a skill that the document may not use
 	CodeHints              Code = "hints"               // hints that are no booleans, or contradict the method
 	CodeGuardedInput       Code = "guarded-input"       // an input that the guard takes for itself
 

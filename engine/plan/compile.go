@@ -151,7 +151,7 @@ func (c *compiler) note(sev diag.Severity, u diag.Unit, f *fault) {
 
 func (c *compiler) serves() bool {
 	for _, e := range c.unit.Exposures {
-		if len(e.Routes)+len(e.Tools) > 0 {
+		if len(e.Routes)+len(e.Tools)+len(e.Skills) > 0 {
 			return true
 		}
 	}
@@ -164,6 +164,11 @@ func (c *compiler) finish() {
 	for i := range c.doc.Exposes {
 		e := &c.doc.Exposes[i]
 		declared += len(e.Tools)
+		for j := range e.Skills {
+			if hasSkill(&e.Skills[j]) {
+				declared++
+			}
+		}
 		for j := range e.Resources {
 			declared += len(e.Resources[j].Operations)
 		}
@@ -182,8 +187,8 @@ func (c *compiler) finish() {
 func (c *compiler) nothingExposed() {
 	at, _ := c.doc.Locate("/capability/exposes")
 	at.End = diag.Pos{}
-	f := faultf(diag.CodeNothingExposed, "L4", at, "the document exposes no REST operation and no MCP tool").
-		hintf("add an adapter of type rest or mcp to capability.exposes")
+	f := faultf(diag.CodeNothingExposed, "L4", at, "the document exposes no REST operation, no MCP tool and no skill").
+		hintf("add an adapter of type rest, mcp or skill to capability.exposes")
 	if t := c.doc.Truncation; t != nil {
 		f = faultf(diag.CodeTruncatedBeforeExposes, "L4", t.Span, "the text was cut off before anything is exposed")
 		if t.Source != "" {

@@ -140,7 +140,7 @@ capability:
 		code       diag.Code
 		says       string
 	}{
-		{"no exposes", consumes, diag.CodeNothingExposed, "exposes no REST operation and no MCP tool"},
+		{"no exposes", consumes, diag.CodeNothingExposed, "exposes no REST operation, no MCP tool and no skill"},
 		{"empty exposes", consumes + "  exposes: []\n", diag.CodeNothingExposed, ""},
 		{"an adapter without operations", consumes + "  exposes:\n  - {type: rest, port: 1, resources: []}\n", diag.CodeNothingExposed, ""},
 		{"cut off before it", consumes + cutOff, diag.CodeTruncatedBeforeExposes, "https://catalogue.test/full.yaml"},

@@ -55,6 +55,7 @@ func (k Kind) prefix() string {
 
 // expose compiles every adapter of the document.
 func (c *compiler) expose() {
+	var skills []func() // they refer to the other adapters, wherever these stand
 	for i := range c.doc.Exposes {
 		e := &c.doc.Exposes[i]
 		out := &Exposure{
@@ -66,11 +67,16 @@ func (c *compiler) expose() {
 			c.refuse(unit, e.Span, "the adapter", f)
 			continue
 		}
-		if out.Kind != REST && out.Kind != MCP {
+		if out.Kind == Control {
 			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", e.Type.Span(), "adapters of type %s are not served yet", out.Kind))
 			continue
 		}
 		for _, key := range e.Others {
+			if out.Kind == Skill && key.Value == "tools" {
+				c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", key.Span(), "tools beside skills are not listed").
+					hintf("a tool belongs to a skill, or to an adapter of type mcp"))
+				continue
+			}
 			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", key.Span(), "%s of an adapter of type %s are not served yet", key.Value, out.Kind))
 		}
 		c.noteMisplaced(e, out.Kind, unit)
@@ -79,9 +85,14 @@ func (c *compiler) expose() {
 			c.exposeREST(e, out, unit)
 		case MCP:
 			c.exposeMCP(e, out, unit)
+		case Skill:
+			skills = append(skills, func() { c.exposeSkills(e, out, unit) })
 		}
 		c.guardInputs(out)
 		c.unit.Exposures = append(c.unit.Exposures, out)
+	}
+	for _, expose := range skills {
+		expose()
 	}
 }
 

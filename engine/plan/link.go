@@ -41,6 +41,7 @@ func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 		x := l.listeners[addr]
 		l.shadowed(x)
 		l.bareRoutes(x)
+		l.bareSkills(x)
 		if old := prev.Listener(addr); old != nil && old.equal(x) {
 			x = old
 		}
@@ -179,6 +180,11 @@ func (l *linker) shadowed(x *Listener) {
 					l.note(diag.Warning, diag.CodeShadowedAddress, m.Exposure, r.Span, "rename one of the documents", "%s%s is hidden by document %s", m.Path, r.Path, o.Exposure.Unit.ID)
 				}
 			}
+			for _, s := range m.Exposure.Skills {
+				if o.Exposure != m.Exposure && hidesSkill(o.Segments[len(m.Segments):], s) {
+					l.note(diag.Warning, diag.CodeShadowedAddress, m.Exposure, s.Span, "rename the skill, or one of the documents", "%s/%s is hidden by document %s", m.Path, s.Name, o.Exposure.Unit.ID)
+				}
+			}
 		}
 	}
 }
@@ -258,5 +264,6 @@ func isReserved(r *Route) bool {
 // equal reports whether both serve the very same things.
 func (x *Listener) equal(y *Listener) bool {
 	return slices.EqualFunc(x.Mounts, y.Mounts, func(a, b *Mount) bool { return a.Exposure == b.Exposure && a.Path == b.Path && a.Main == b.Main }) &&
-		slices.EqualFunc(x.Bare, y.Bare, func(a, b *BareRoute) bool { return *a == *b })
+		slices.EqualFunc(x.Bare, y.Bare, func(a, b *BareRoute) bool { return *a == *b }) &&
+		slices.EqualFunc(x.Skills, y.Skills, func(a, b *BareSkill) bool { return *a == *b })
 }

@@ -59,6 +59,7 @@ type Exposure struct {
 	Transport   string    // of MCP: http or stdio
 	Routes      []*Route
 	Tools       []*Tool
+	Skills      []*SkillEntry
 	Guard       *Guard // what callers must show; nil: nothing
 	Span        diag.Span
 }
@@ -144,13 +145,15 @@ type Listener struct {
 	Addr   string // host:port to listen on; an IPv6 host in brackets
 	Mounts []*Mount
 	Bare   []*BareRoute // REST routes at their declared path
+	// Skills are the skills at /skills/<name> too. No other document has its address there.
+	Skills []*BareSkill
 	// SoleMCP is the one MCP exposure of this address, served at /mcp too; nil when there
 	// are none or several.
 	SoleMCP *Mount
 }
 
-// Mount is an exposure under one of its fixed addresses: /apis/<id>, /mcp/<id>, and with
-// /<namespace> behind it when the document has several exposures of the kind.
+// Mount is an exposure under one of its fixed addresses: /apis/<id>, /mcp/<id>, /skills/<id>,
+// and with /<namespace> behind it when the document has several exposures of the kind.
 type Mount struct {
 	Exposure *Exposure
 	Path     string   // escaped, as a client writes it

@@ -147,7 +147,8 @@ type Exposed struct {
 	Resources   []ExposedResource // rest
 	MaxBinary   Text              // maxBinarySize
 	Tools       []ExposedOperation
-	Others      []Text // keys of sections that hold something else: mcp resources, prompts, skills
+	Skills      []Skill
+	Others      []Text // keys of sections that hold something else: mcp resources, prompts
 }
 
 // ExposedResource groups REST operations under a path.

@@ -32,7 +32,7 @@ func (p *parser) exposed(e entry) Exposed {
 	if p.adapter = x.Namespace.Value; p.adapter == "" {
 		p.adapter = x.Node.Path()
 	}
-	others := []string{"prompts", "skills", "management", "observability"}
+	others := []string{"prompts", "management", "observability"}
 	if x.Type.Value == "mcp" {
 		others = append(others, "resources")
 	} else {
@@ -40,8 +40,14 @@ func (p *parser) exposed(e entry) Exposed {
 			x.Resources = append(x.Resources, p.exposedResource(r))
 		}
 	}
-	for _, t := range p.entries(e.value, "tools", "tool", diag.Error) {
-		x.Tools = append(x.Tools, p.exposedOperation(t))
+	if x.Type.Value == "skill" {
+		x.Skills = p.skills(e.value)
+		others = append(others, "tools")
+	} else {
+		others = append(others, "skills")
+		for _, t := range p.entries(e.value, "tools", "tool", diag.Error) {
+			x.Tools = append(x.Tools, p.exposedOperation(t))
+		}
 	}
 	for _, m := range e.value.Members {
 		for _, key := range others {

@@ -58,6 +58,15 @@ const (
 	aggregateKeys   = "namespace label display flows functions"
 	aggregateSilent = "name title description tags import location from as ref"
 
+	skillKeys = "name description license compatibility metadata allowed-tools argument-hint user-invocable " +
+		"disable-model-invocation location tools"
+	skillSilent = skillCalls + " label display title tags version"
+	skillCalls  = "call calls operation ref steps with hints inputParameters outputParameters"
+
+	skillToolKeys   = "name description from instruction"
+	skillToolSilent = "label display title tags"
+	skillSourceKeys = "sourceNamespace action"
+
 	outputKeys   = "name type mapping value const properties items description maxLength"
 	outputSilent = "in selector values required enum precision scale contentEncoding contentCompression " +
 		"contentMediaType format example examples label display title tags additionalProperties nullable"
