@@ -80,6 +80,8 @@ const (
 	CodeUnknownStep          Code = "unknown-step"
 	CodeUnknownFlow          Code = "unknown-flow"
 	CodeDuplicateFlow        Code = "duplicate-flow"
+	CodeFormat               Code = "format"
+	CodeScript               Code = "script"
 	CodeAssumed              Code = "assumed"
 	CodeOutput               Code = "output"
 	CodeMissingVariable      Code = "missing-variable"

@@ -17,28 +17,35 @@ type binding struct {
 
 // bind compiles with where it feeds no call by itself: beside steps, and beside ref.
 func (d *draft) bind(with *spec.Value) *fault {
+	var added []binding
+	f := d.newBuilder(nil, with).eachOf(with, func(key spec.Text, x expression) {
+		added = append(added, binding{name: key.Value, value: x, at: key.Span()})
+	})
+	d.bindings = append(d.bindings, added...)
+	return f
+}
+
+// eachOf compiles the values of a with that names no parameters of a call.
+func (b *builder) eachOf(with *spec.Value, each func(key spec.Text, x expression)) *fault {
 	switch {
 	case with == nil || with.Kind == spec.Null:
 		return nil
 	case with.Kind != spec.Map:
-		return faultf(diag.CodeWithNotAMapping, "W3", with.Span(), "with of %s is not a mapping", d.x.title()).
-			hintf("write with: {parameter: %s.input}", d.x.kind.prefix())
+		return faultf(diag.CodeWithNotAMapping, "W3", with.Span(), "with of %s is not a mapping", b.x.title()).
+			hintf("write with: {parameter: %s.input}", b.x.kind.prefix())
 	}
-	values := d.newBuilder(nil, with)
-	var added []binding
 	for i := range with.Members {
 		m := &with.Members[i]
 		if m.Value == nil || m.Value.Kind == spec.Null {
 			continue
 		}
-		x, f := values.value(m.Value, false)
+		x, f := b.value(m.Value, false)
 		if f != nil {
 			return f
 		}
-		values.noteInputs(x, nil)
-		added = append(added, binding{name: m.Key.Value, value: x, at: m.Key.Span()})
+		b.noteInputs(x, nil)
+		each(m.Key, x)
 	}
-	d.bindings = append(d.bindings, added...)
 	return nil
 }
 

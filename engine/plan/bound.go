@@ -25,6 +25,8 @@ type BindOptions struct {
 	// Gate makes what keeps callers out of an exposure that has a lock. Without it nobody
 	// comes in there.
 	Gate func(Lock) Gate
+	// Scripts runs the scripts of steps; nil means in this process.
+	Scripts ScriptRunner
 	// CallTimeout bounds a whole call; 0 means no bound.
 	CallTimeout time.Duration
 	// MaxUpstreamBody bounds, in bytes after decoding, an answer that must be held in

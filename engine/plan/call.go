@@ -64,6 +64,15 @@ type requirement struct {
 	value    expression
 	input    string
 	nullable bool
+	step     string // what of an earlier step gives the value, instead of an input
+}
+
+// missing is the error of a requirement that is not met.
+func (r *requirement) missing() *Error {
+	if r.step != "" {
+		return Errorf(CodeBadOutput, "%s has no value, which parameter %q needs", r.step, r.input)
+	}
+	return Errorf(CodeInvalidInput, "input %q is required", r.input)
 }
 
 func (r *requirement) isUnmet(s *scope) bool {
@@ -98,7 +107,7 @@ func (c *Call) Samples() []Sample { return c.samples }
 func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	for i := range c.required {
 		if r := &c.required[i]; r.isUnmet(s) && s.err == nil {
-			return nil, Errorf(CodeInvalidInput, "input %q is required", r.input)
+			return nil, r.missing()
 		}
 	}
 	if s.err != nil {

@@ -100,7 +100,11 @@ func TestR4(t *testing.T) {
 	testClauses(t, "R4", []clause{
 		{name: "bytes unchanged", api: reading, rest: `{path: /r, operations: [{name: r, call: api.get, outputParameters: [{type: object, mapping: $.}]}]}`, answer: "200 application/octet-stream \x00\xff<", call: viaREST("", ""), sends: get("/x"), gives: "200 \x00\xff<"},
 		{name: "another raw format", api: xml, tool: mapping(`{type: object, mapping: $.}`), answer: "201 application/xml <a/>", call: viaTool(`{}`), sends: get("/x"), gives: "201 <a/>"},
-		{name: "another raw format cannot be mapped", api: `{path: /x, operations: [{name: get, outputRawFormat: ⟦csv⟧}]}`, tool: mapping(`{mapping: $.a}`), skips: "unsupported-feature", says: []string{"csv", "$."}},
+		{name: "another raw format can be mapped", api: `{path: /x, operations: [{name: get, outputRawFormat: csv}]}`, tool: mapping(`{mapping: "$[1].a"}`), answer: "200 text/csv a,b\n1,2\n3,4\n", call: viaTool(`{}`), sends: get("/x"), gives: `200 "3"`},
+		{name: "a path may name the root of XML", api: xml, tool: mapping(`{mapping: $.a.b}`), answer: "200 application/xml <a><b>1</b></a>", call: viaTool(`{}`), sends: get("/x"), gives: `200 "1"`},
+		{name: "or leave it out", api: xml, tool: mapping(`{mapping: $.b}`), answer: "200 application/xml <a><b>1</b></a>", call: viaTool(`{}`), sends: get("/x"), gives: `200 "1"`},
+		{name: "a binary answer cannot be mapped", api: `{path: /x, operations: [{name: get, outputRawFormat: ⟦binary⟧}]}`, tool: mapping(`{mapping: $.a}`), skips: "format", says: []string{"binary", "$."}},
+		{name: "an unknown format cannot be mapped", api: `{path: /x, operations: [{name: get, outputRawFormat: ⟦ini⟧}]}`, tool: mapping(`{mapping: $.a}`), skips: "format", says: []string{"ini", "$."}},
 		{name: "JSON can", api: `{path: /x, operations: [{name: get, outputRawFormat: JSON}]}`, tool: mapping(`{mapping: $.a}`), answer: `200 application/json {"a":1}`, call: viaTool(`{}`), sends: get("/x"), gives: "200 1"},
 	})
 	t.Run("status, type and headers", func(t *testing.T) {

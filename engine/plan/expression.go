@@ -15,7 +15,7 @@ type expression struct {
 	variable *Variable    // exprVariable
 	typ      string       // exprInput: declared type to convert text to, or empty
 	parts    []expression // exprText: concatenated; exprList: elements
-	names    []string     // exprObject: names of the members in parts
+	names    []string     // exprObject: names of the members in parts; exprResult: how the document says it
 	quoted   []bool       // exprJSON: whether each of parts stands inside a JSON string
 
 	path *expr.JSONPath // exprResult, exprFind: what is taken of the value
@@ -44,6 +44,8 @@ type scope struct {
 	args    []any
 	vars    *boundUnit
 	results []stepResult
+	// placeholders: what a step did not give stands as <step.member> (BindOptions.Placeholders).
+	placeholders bool
 	secrets []Secret // values of variables that were used, to mask them
 	err     *Error   // the first reason why the call cannot be made
 }
@@ -98,7 +100,11 @@ func (x *expression) eval(s *scope) any {
 	case exprXML:
 		return x.xmlText(s)
 	case exprResult:
-		return s.find(s.results[x.index].value, x.path)
+		v := s.find(s.results[x.index].value, x.path)
+		if isAbsent(v) && s.placeholders {
+			return "<" + x.names[0] + ">"
+		}
+		return v
 	case exprFind:
 		v := x.parts[0].eval(s)
 		if isAbsent(v) {
@@ -240,6 +246,16 @@ func (x *expression) walk(visit func(*expression)) {
 	for i := range x.parts {
 		x.parts[i].walk(visit)
 	}
+}
+
+// step gives how the document names the first value of a step that it uses.
+func (x *expression) step() (name string, ok bool) {
+	x.walk(func(e *expression) {
+		if e.kind == exprResult && !ok {
+			name, ok = e.names[0], true
+		}
+	})
+	return name, ok
 }
 
 // inputs gives the indices of the inputs it uses.

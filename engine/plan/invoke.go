@@ -21,6 +21,8 @@ type Operation struct {
 	calls  []*Call // of the steps that call
 	output *output // nil: the last step's whole body is handed on
 
+	reading reading // of the answer that output maps, when it is a single call's
+
 	usesInbound   bool   // the caller's body is sent on
 	mergesInbound bool   // members are merged into it
 	formAsJSON    bool   // a form is sent on as a JSON object
@@ -166,7 +168,10 @@ func (op *Operation) shape(res *Result, s *scope, limit int64) (*Result, error) 
 		res.Body = Body{}
 		return res, nil
 	}
-	value, err := op.output.render(raw, s)
+	value, err := op.reading.json(raw, res.MediaType)
+	if err == nil {
+		value, err = op.output.render(value, s)
+	}
 	if err == nil && s.err != nil {
 		err = s.err
 	}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"slices"
 
 	"capd/engine/diag"
 	"capd/engine/expr"
@@ -51,6 +52,13 @@ func (d *draft) lookupStep(decl *spec.Step) (step, *fault) {
 		return nil, f
 	}
 	b.noteInputs(s.value, nil)
+	if s.in.kind == exprResult {
+		for _, t := range append([]spec.Text{decl.Match}, decl.Fields...) {
+			if path, f := memberPath(t); f == nil {
+				d.steps.sample(s.in.index, slices.Concat(s.in.path.Names(), []string{""}, path.Names()))
+			}
+		}
+	}
 	for _, t := range decl.Fields {
 		path, f := memberPath(t)
 		if f != nil {

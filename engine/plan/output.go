@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"capd/engine/expr"
@@ -30,12 +29,9 @@ const (
 	outputFirst                        // the first part that is not null
 )
 
-// render gives the JSON of the mapped value. raw is the upstream's body; nil when there is
-// no upstream.
+// render gives the JSON of the mapped value. raw is the JSON of the upstream's answer; nil
+// when there is no upstream.
 func (o *output) render(raw []byte, s *scope) ([]byte, error) {
-	if raw != nil && !json.Valid(raw) {
-		return nil, Errorf(CodeBadOutput, "the upstream's answer is not valid JSON, so it cannot be mapped")
-	}
 	out, err := o.append(nil, raw, s)
 	if err != nil {
 		return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err}

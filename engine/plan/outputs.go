@@ -63,10 +63,13 @@ func (b *builder) readOutputs() *fault {
 	default:
 		b.out.output = &output{kind: outputFirst, parts: wholeParts(parts)}
 	}
-	if b.op != nil {
-		return b.judgeFormat()
+	if b.op == nil {
+		return nil
 	}
-	return nil
+	var f *fault
+	b.out.reading.decoder, f = b.c.judgeFormat(b.op)
+	b.out.reading.heads = b.out.output.heads()
+	return f
 }
 
 func wholeParts(parts []*output) []*output {
@@ -76,16 +79,6 @@ func wholeParts(parts []*output) []*output {
 		}
 	}
 	return parts
-}
-
-// judgeFormat refuses mappings of answers that are no JSON.
-func (b *builder) judgeFormat() *fault {
-	raw := b.op.decl.RawFormat
-	if raw.Value == "" || strings.EqualFold(raw.Value, "json") {
-		return nil
-	}
-	return faultf(diag.CodeUnsupportedFeature, "R4", raw.Span(), "answers in the format %s cannot be mapped yet", raw.Value).
-		hintf("leave the mapping at $. to hand the answer on as it is")
 }
 
 // output compiles one entry; nil stands for the whole value, untouched.

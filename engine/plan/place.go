@@ -112,10 +112,13 @@ func (b *builder) require(s *slot, x expression) {
 	}
 	inputs := x.inputs()
 	if len(inputs) == 0 {
+		if step, ok := x.step(); ok {
+			b.call.required = append(b.call.required, requirement{value: x, step: step, input: s.name})
+		}
 		return
 	}
 	nullable := s.in == "body" && b.call.body.format == formatJSON
-	b.call.required = append(b.call.required, requirement{x, b.inputs[inputs[0]].name, nullable})
+	b.call.required = append(b.call.required, requirement{value: x, input: b.inputs[inputs[0]].name, nullable: nullable})
 }
 
 // placeSlots puts every slot but those of the body where it belongs.

@@ -3,7 +3,6 @@ package plan
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -31,7 +30,7 @@ type run struct {
 
 // scope gives what the expressions of one step are evaluated in.
 func (r *run) scope() *scope {
-	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results}
+	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results, placeholders: r.in.Bound.opts.Placeholders}
 }
 
 // stepResult is what came of one step: a JSON value, or an answer that nobody has read.
@@ -116,6 +115,7 @@ type callStep struct {
 	call       *Call
 	keep       bool // the answer is read as a value, for other steps or for the result
 	final      bool // the answer, if not kept, is the result
+	reading    reading
 	projection projection
 }
 
@@ -167,13 +167,16 @@ func (c *callStep) run(ctx context.Context, r *run, s *scope) error {
 }
 
 // located names the step in an error.
-func (c *callStep) located(err *Error) *Error {
-	if c.step == "" || err.Code == CodeInternal || err.Code == CodeCanceled {
+func (c *callStep) located(err *Error) *Error { return inStep(c.step, " ("+c.call.name+")", err) }
+
+// inStep names the step that an error ended, and what it ran.
+func inStep(step, what string, err *Error) *Error {
+	if step == "" || err.Code == CodeInternal || err.Code == CodeCanceled {
 		return err
 	}
 	at := *err
-	at.Step = c.step
-	at.Message = "step " + c.step + " (" + c.call.name + "): " + err.Message
+	at.Step = step
+	at.Message = "step " + step + what + ": " + err.Message
 	return &at
 }
 
@@ -199,11 +202,10 @@ func (c *callStep) settle(res *stepResult, limit int64) error {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil
 	}
-	if !json.Valid(raw) {
-		return c.located(Errorf(CodeBadOutput, "the upstream's answer is not valid JSON, so no other step can read it"))
+	if raw, err = c.reading.json(raw, resp.Get("Content-Type")); err != nil {
+		return c.located(AsError(err))
 	}
-	res.value, err = c.projection.of(raw)
-	if err != nil {
+	if res.value, err = c.projection.of(raw); err != nil {
 		return c.located(&Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err})
 	}
 	return nil

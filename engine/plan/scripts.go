@@ -102,7 +102,7 @@ func (c *compiler) compileScript(st *spec.Step) (*script.Program, script.Limits,
 			hintf("set management.scripting.enabled of its control adapter to true")
 	}
 	if !st.File.IsSet() || st.File.Value == "" {
-		return nil, s.limits, faultf(diag.CodeUnsupportedFeature, "", st.Span, "step %s is a script without a file", st.Name.Value).
+		return nil, s.limits, faultf(diag.CodeScript, "", st.Span, "step %s is a script without a file", st.Name.Value).
 			hintf("write file: and the script's file name")
 	}
 	lang, f := s.languageOf(st)
@@ -144,7 +144,7 @@ func (s *scripting) languageOf(st *spec.Step) (script.Language, *fault) {
 	}
 	switch {
 	case !known:
-		return 0, faultf(diag.CodeUnsupportedFeature, "", at.Span(), "step %s does not say in which language its script is written", st.Name.Value).
+		return 0, faultf(diag.CodeScript, "", at.Span(), "step %s does not say in which language its script is written", st.Name.Value).
 			hintf("write language: javascript or language: python")
 	case !lang.Runs():
 		return 0, notRun(st, at, lang)
@@ -181,7 +181,7 @@ var scriptSegment = regexp.MustCompile(`^[a-zA-Z0-9._-]+$`)
 func (c *compiler) readScript(s *scripting, st *spec.Step, file spec.Text) (script.Source, *fault) {
 	for segment := range strings.SplitSeq(file.Value, "/") {
 		if !scriptSegment.MatchString(segment) || strings.Trim(segment, ".") == "" {
-			return script.Source{}, faultf(diag.CodeUnsupportedFeature, "", file.Span(), "%q is no name of a script file", file.Value).
+			return script.Source{}, faultf(diag.CodeScript, "", file.Span(), "%q is no name of a script file", file.Value).
 				hintf("write a path below the step's location, of letters, digits, dots, hyphens and underscores, with / between folders")
 		}
 	}
@@ -190,15 +190,15 @@ func (c *compiler) readScript(s *scripting, st *spec.Step, file spec.Text) (scri
 		at, location = folder, strings.TrimSuffix(folder.Value, "/")+"/"+file.Value
 	}
 	if c.files == nil {
-		return script.Source{}, faultf(diag.CodeUnsupportedFeature, "", file.Span(), "the script %s cannot be read: this document has no files", file.Value)
+		return script.Source{}, faultf(diag.CodeScript, "", file.Span(), "the script %s cannot be read: this document has no files", file.Value)
 	}
 	text, err := c.files.Read(at.Span().File, location)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return script.Source{}, faultf(diag.CodeUnsupportedFeature, "", file.Span(), "the script %s does not exist", location).
+		return script.Source{}, faultf(diag.CodeScript, "", file.Span(), "the script %s does not exist", location).
 			hintf("file and dependencies are looked for in location, which is the document's folder unless the step or the control adapter names one")
 	case err != nil:
-		return script.Source{}, faultf(diag.CodeUnsupportedFeature, "", file.Span(), "the script cannot be read: %v", err)
+		return script.Source{}, faultf(diag.CodeScript, "", file.Span(), "the script cannot be read: %v", err)
 	}
 	return script.Source{Name: file.Value, Text: text}, nil
 }
@@ -222,5 +222,5 @@ func badScript(st *spec.Step, err error) *fault {
 			}
 		}
 	}
-	return faultf(diag.CodeUnsupportedFeature, "", at.Span(), "the script of step %s does not compile: %v", st.Name.Value, err)
+	return faultf(diag.CodeScript, "", at.Span(), "the script of step %s does not compile: %v", st.Name.Value, err)
 }

@@ -2,22 +2,80 @@ package plan
 
 import (
 	"context"
+	"slices"
 
-	"capd/engine/diag"
+	"capd/engine/script"
 	"capd/engine/spec"
 )
 
-// scriptStep runs a script on what the inputs and the earlier steps gave.
+// scriptStep runs a script on what the inputs and the earlier steps gave (language reference
+// 11). Its variable context has a member for each input, then for each step, then for each
+// key of with; the later ones win.
 type scriptStep struct {
-	index int
-	step  string
+	index   int
+	step    string
+	program *script.Program
+	limits  script.Limits
+	context expression // an object
 }
 
+// scriptStep compiles a script.
 func (d *draft) scriptStep(decl *spec.Step) (step, *fault) {
-	return nil, faultf(diag.CodeUnsupportedFeature, "", decl.Span, "step %s is a script, which is not supported yet", decl.Name.Value)
+	s := &scriptStep{index: d.steps.current, step: decl.Name.Value, context: expression{kind: exprObject}}
+	var f *fault
+	if s.program, s.limits, f = d.c.compileScript(decl); f != nil {
+		return nil, f
+	}
+	return s, d.scriptContext(s, decl)
 }
 
-func (s *scriptStep) name() string                            { return s.step }
-func (s *scriptStep) hasEffects() bool                        { return false }
-func (s *scriptStep) expressions(func(*expression))           {}
-func (s *scriptStep) run(context.Context, *run, *scope) error { return nil }
+func (d *draft) scriptContext(s *scriptStep, decl *spec.Step) *fault {
+	b := d.newBuilder(nil, decl.With)
+	set := func(name string, x expression) {
+		if i := slices.Index(s.context.names, name); i >= 0 {
+			s.context.parts[i] = x
+			return
+		}
+		s.context.names, s.context.parts = append(s.context.names, name), append(s.context.parts, x)
+	}
+	for _, name := range slices.Concat(d.x.params, d.declaredNames()) {
+		x := d.byName("", name)
+		b.noteInputs(x, nil)
+		set(name, x)
+	}
+	for i := range d.bindings {
+		d.bindings[i].used = true
+		set(d.bindings[i].name, d.bindings[i].value)
+	}
+	for i := range d.steps.current {
+		x, f := d.stepResult(d.steps.names[i], decl.Span)
+		if f != nil {
+			return f
+		}
+		set(d.steps.names[i], x)
+	}
+	return b.eachOf(decl.With, func(key spec.Text, x expression) { set(key.Value, x) })
+}
+
+func (s *scriptStep) name() string     { return s.step }
+func (s *scriptStep) hasEffects() bool { return false }
+
+func (s *scriptStep) expressions(visit func(*expression)) { s.context.walk(visit) }
+
+func (s *scriptStep) run(ctx context.Context, r *run, scope *scope) error {
+	in := s.context.eval(scope)
+	if scope.err != nil {
+		return scope.err
+	}
+	if isAbsent(in) {
+		in = rawJSON("{}")
+	}
+	result, set, err := runScript(ctx, r.in.Bound.opts.Scripts, s.program, s.limits, appendJSON(nil, in))
+	if err != nil {
+		return inStep(s.step, "", AsError(err))
+	}
+	if set {
+		r.results[s.index].value = result
+	}
+	return nil
+}

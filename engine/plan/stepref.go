@@ -10,11 +10,13 @@ import (
 
 // stepDraft is what is known of an operation's steps while they are compiled, in order.
 type stepDraft struct {
-	names   []string // of all steps
-	decls   []spec.Step
-	current int          // the step being compiled; behind the last one: what is made of them
-	deps    map[int]bool // steps that the one being compiled reads
-	read    map[int]bool // steps whose value something reads
+	names   []string          // of all steps
+	current int               // the step being compiled; behind the last one: what is made of them
+	deps    map[int]bool      // steps that the one being compiled reads
+	read    map[int]bool      // steps whose value something reads
+	heads   map[int][]string  // the first members that are read of each
+	called  map[int]*consumed // what the steps that call do call
+	calls   map[int]*Call
 }
 
 // cutStep finds the step whose name begins a reference such as step.member[0].
@@ -61,7 +63,18 @@ func (d *draft) resultOf(i int, path *expr.JSONPath, at diag.Span) (expression, 
 			hintf("move it in front; steps run in the order of the document")
 	}
 	s.deps[i], s.read[i] = true, true
-	return expression{kind: exprResult, index: i, path: path}, nil
+	if names := path.Names(); len(names) > 0 {
+		s.heads[i] = append(s.heads[i], names[0])
+	}
+	s.sample(i, path.Names())
+	return expression{kind: exprResult, index: i, path: path, names: []string{strings.Join(append([]string{s.names[i]}, path.Names()...), ".")}}, nil
+}
+
+// sample notes a place that is read of a step's answer, for stubs.
+func (s *stepDraft) sample(i int, names []string) {
+	if call := s.calls[i]; call != nil && len(names) > 0 {
+		call.samples = append(call.samples, Sample{Path: names})
+	}
 }
 
 func (s *stepDraft) reader() string {

@@ -11,7 +11,7 @@ import (
 
 // buildSteps compiles an orchestration.
 func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
-	d.steps = &stepDraft{decls: run.Steps, read: map[int]bool{}}
+	d.steps = &stepDraft{read: map[int]bool{}, heads: map[int][]string{}, called: map[int]*consumed{}, calls: map[int]*Call{}}
 	for i := range run.Steps {
 		name := run.Steps[i].Name
 		if name.Value == "" {
@@ -43,12 +43,8 @@ func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
 	if f := d.stepOutputs(run); f != nil {
 		return f
 	}
-	for i, s := range d.out.steps {
-		if call, ok := s.(*callStep); ok {
-			call.keep = d.steps.read[i] || d.out.output != nil && i == d.out.last
-			call.final = i == d.out.last
-			call.call.mapped = call.keep
-		}
+	if f := d.readAnswers(); f != nil {
+		return f
 	}
 	d.out.passEncoding = d.out.output == nil && d.x.kind == REST
 	return d.checkStepInputs()
@@ -99,8 +95,34 @@ func (d *draft) callStep(decl *spec.Step) (step, *fault) {
 	if f := b.build(); f != nil {
 		return nil, f
 	}
+	d.steps.called[d.steps.current], d.steps.calls[d.steps.current] = op, b.call
 	s := &callStep{index: d.steps.current, step: decl.Name.Value, call: b.call}
 	return s, b.project(s)
+}
+
+// readAnswers compiles how the answers that something reads become JSON.
+func (d *draft) readAnswers() *fault {
+	for i, s := range d.out.steps {
+		call, ok := s.(*callStep)
+		if !ok {
+			continue
+		}
+		call.keep = d.steps.read[i] || d.out.output != nil && i == d.out.last
+		call.final = i == d.out.last
+		call.call.mapped = call.keep
+		if !call.keep {
+			continue
+		}
+		var f *fault
+		if call.reading.decoder, f = d.c.judgeFormat(d.steps.called[i]); f != nil {
+			return f
+		}
+		call.reading.heads = d.steps.heads[i]
+		if d.out.output != nil && i == d.out.last {
+			call.reading.heads = append(call.reading.heads, d.out.output.heads()...)
+		}
+	}
+	return nil
 }
 
 // project compiles the outputs that the consumed operation declares: named ones are what

@@ -1,0 +1,127 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+
+	"capd/engine/diag"
+	"capd/engine/expr"
+	"capd/engine/format"
+	"capd/engine/spec"
+)
+
+// reading is how an answer becomes JSON before something looks into it.
+type reading struct {
+	decoder *format.Decoder // nil: the answer is JSON already
+	// heads are the first members of the paths that read it. Of XML, one may be the root
+	// element, which its tree leaves out.
+	heads []string
+}
+
+// judgeFormat compiles how the answers of an operation are read (contract R4).
+func (c *compiler) judgeFormat(op *consumed) (*format.Decoder, *fault) {
+	raw := op.decl.RawFormat
+	f, known := format.Parse(raw.Value)
+	switch {
+	case !known:
+		bad := faultf(diag.CodeFormat, "R4", raw.Span(), "answers in the format %q cannot be mapped", raw.Value)
+		if near, ok := diag.Nearest(raw.Value, format.Names()); ok {
+			return nil, bad.hintf("did you mean %s?", near)
+		}
+		return nil, bad.hintf("leave the mapping at $. to hand the answer on as it is")
+	case f == format.JSON:
+		return nil, nil
+	case f == format.Binary:
+		return nil, faultf(diag.CodeFormat, "R4", raw.Span(), "a binary answer cannot be mapped").
+			hintf("leave the mapping at $. to hand the answer on as it is")
+	}
+	var options format.Options
+	schema := op.decl.OutputSchema
+	switch {
+	case f.TakesSelector():
+		options.Selector = schema.Value
+	case f.NeedsSchema():
+		var bad *fault
+		if options, bad = c.schemaFile(f, schema, op); bad != nil {
+			return nil, bad
+		}
+	}
+	d, err := format.New(f, options)
+	if err != nil {
+		at := schema.Span()
+		return nil, faultf(diag.CodeFormat, "R4", placeOr(at, raw.Span()), "outputSchema cannot be used: %s", err.Error())
+	}
+	return d, nil
+}
+
+// schemaFile reads the file that a format needs.
+func (c *compiler) schemaFile(f format.Format, schema spec.Text, op *consumed) (format.Options, *fault) {
+	if schema.Value == "" {
+		return format.Options{}, faultf(diag.CodeFormat, "R4", op.decl.RawFormat.Span(), "answers in the format %s need an outputSchema", f).
+			hintf("write outputSchema: and the path of its schema file")
+	}
+	if c.files == nil {
+		return format.Options{}, faultf(diag.CodeFormat, "R4", schema.Span(), "outputSchema cannot be read: this document has no files")
+	}
+	from := schema.Span().File
+	text, err := c.files.Read(from, schema.Value)
+	if err != nil {
+		return format.Options{}, faultf(diag.CodeFormat, "R4", schema.Span(), "outputSchema cannot be read: %v", err)
+	}
+	return format.Options{Schema: text, SchemaName: schema.Value, Import: func(name string) ([]byte, error) {
+		return c.files.Read(from, name)
+	}}, nil
+}
+
+// json gives the JSON of an answer. The error is an *[Error].
+func (r *reading) json(raw []byte, mediaType string) ([]byte, error) {
+	if r.decoder == nil {
+		raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
+		if !json.Valid(raw) {
+			return nil, Errorf(CodeBadOutput, "the upstream's answer is not valid JSON, so it cannot be mapped")
+		}
+		return raw, nil
+	}
+	tree, err := r.decoder.Decode(raw, mediaType)
+	if err != nil {
+		var e *format.Error
+		if errors.As(err, &e) {
+			return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped: " + e.Error(), Cause: err}
+		}
+		return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err}
+	}
+	if r.namesRoot(tree) {
+		return tree.WithRoot(), nil
+	}
+	return tree.JSON, nil
+}
+
+// namesRoot reports whether the paths begin with the root element that the tree leaves out.
+func (r *reading) namesRoot(tree format.Tree) bool {
+	if tree.Root == "" {
+		return false
+	}
+	for _, head := range r.heads {
+		if head == tree.Root {
+			_, has := expr.Member(tree.JSON, head)
+			return !has
+		}
+	}
+	return false
+}
+
+// heads gives the first members that the paths of an output read.
+func (o *output) heads() []string {
+	if o.path != nil && !o.path.IsWhole() {
+		if names := o.path.Names(); len(names) > 0 {
+			return names[:1]
+		}
+		return nil
+	}
+	var out []string
+	for _, p := range o.parts {
+		out = append(out, p.heads()...)
+	}
+	return out
+}
