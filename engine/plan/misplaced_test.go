@@ -85,3 +85,16 @@ func TestOtherProtocols(t *testing.T) {
 		}
 	}
 }
+
+// TestMCPTransport: an adapter that is not reached over HTTP says so.
+func TestMCPTransport(t *testing.T) {
+	t.Parallel()
+	for transport, want := range map[string]string{
+		"http": "", "HTTP": "", "''": "", "stdio": "warning unsupported-feature", "streamable-http": "warning not-honoured",
+	} {
+		d := load(t, strings.Replace(behindTunnel("https://crm.internal", "null"), "type: mcp", "type: mcp\n    transport: "+transport, 1))
+		if got := d.codes(); got != want {
+			t.Errorf("transport %s: %s", transport, got)
+		}
+	}
+}
