@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"runtime/debug"
+	"strings"
 
 	"capd/engine/plan"
 
@@ -26,9 +27,8 @@ const methodInitialize = "initialize"
 // maxInstructions is how much of a server's instructions clients read, in bytes.
 const maxInstructions = 2048
 
-// newServer makes the SDK's part of an endpoint. It has no tools of its own: the
-// middleware answers for the catalogue. Prompts and resources are declared, because the SDK
-// answers their (empty) lists in any case and clients expect both to agree.
+// newServer makes the SDK's part of an endpoint. It has nothing of its own: the middleware
+// answers for the catalogue, and says which capabilities there are.
 func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 	s := sdk.NewServer(
 		&sdk.Implementation{Name: e.unit.ID, Title: e.unit.Label, Version: e.opts.Version},
@@ -36,20 +36,30 @@ func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 			Logger: log,
 			Capabilities: &sdk.ServerCapabilities{
 				Tools:     &sdk.ToolCapabilities{ListChanged: true},
-				Prompts:   &sdk.PromptCapabilities{},
-				Resources: &sdk.ResourceCapabilities{},
+				Prompts:   &sdk.PromptCapabilities{ListChanged: true},
+				Resources: &sdk.ResourceCapabilities{ListChanged: true},
 			},
-			SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { *c = caching() },
+			SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { *c = e.current.Load().caching() },
 		})
 	s.AddReceivingMiddleware(e.receive)
-	announce(s)
+	announceTools(s)
+	announceResources(s)
+	announcePrompts(s)
 	return s
 }
 
-// announce tells clients that the list of tools changed. The SDK does so when a tool is
-// registered again.
-func announce(s *sdk.Server) {
+// announceTools tells clients that the list of tools changed. The SDK does so when a tool is
+// registered again; so do the next two.
+func announceTools(s *sdk.Server) {
 	s.AddTool(&sdk.Tool{Name: dispatcher, InputSchema: json.RawMessage(anyObject)}, dispatch)
+}
+
+func announceResources(s *sdk.Server) {
+	s.AddResource(&sdk.Resource{Name: "dispatch", URI: resourceDispatcher}, dispatchRead)
+}
+
+func announcePrompts(s *sdk.Server) {
+	s.AddPrompt(&sdk.Prompt{Name: promptDispatcher}, dispatchPrompt)
 }
 
 // receive answers for the catalogue, and lets the SDK do the rest.
@@ -62,24 +72,23 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 				res, err = nil, internalError()
 			}
 		}()
+		if err := e.offers(method); err != nil {
+			return nil, err
+		}
 		leave, err := e.occupy(ctx, method, req)
 		if err != nil {
 			return nil, err
 		}
 		defer leave()
 		switch req := req.(type) {
-		case *sdk.ListToolsRequest:
-			cursor := ""
-			if req.Params != nil {
-				cursor = req.Params.Cursor
-			}
-			page, err := e.current.Load().catalogue().page(cursor)
-			if err != nil {
-				return nil, err
-			}
-			return page, nil
+		case *sdk.ListToolsRequest, *sdk.ListResourcesRequest, *sdk.ListResourceTemplatesRequest, *sdk.ListPromptsRequest:
+			return e.list(ctx, req)
 		case *sdk.CallToolRequest:
 			return e.call(ctx, method, req, next)
+		case *sdk.ReadResourceRequest:
+			return e.readResource(ctx, method, req, next)
+		case *sdk.GetPromptRequest:
+			return e.getPrompt(ctx, method, req, next)
 		case *sdk.SubscriptionsListenRequest:
 			listening, leave, _ := e.streams.join(ctx)
 			defer leave()
@@ -93,6 +102,61 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		}
 		return res, err
 	}
+}
+
+// list answers the list methods.
+func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error) {
+	st := e.current.Load()
+	c := st.catalogue()
+	switch req := req.(type) {
+	case *sdk.ListToolsRequest:
+		page, err := c.page(cursorOf(req.Params))
+		if err != nil {
+			return nil, err
+		}
+		page.Cacheable = st.caching()
+		return page, nil
+	case *sdk.ListResourcesRequest:
+		page, err := c.library.page(ctx, e.opts.Logger, cursorOf(req.Params))
+		if err != nil {
+			return nil, err
+		}
+		page.Cacheable = st.caching()
+		return page, nil
+	case *sdk.ListResourceTemplatesRequest:
+		page, err := c.library.templatePage(cursorOf(req.Params))
+		if err != nil {
+			return nil, err
+		}
+		page.Cacheable = st.caching()
+		return page, nil
+	case *sdk.ListPromptsRequest:
+		page, err := c.prompts.page(cursorOf(req.Params))
+		if err != nil {
+			return nil, err
+		}
+		page.Cacheable = st.caching()
+		return page, nil
+	}
+	return nil, internalError()
+}
+
+// cursorOf gives the cursor of a list request, whose parameters may be left out.
+func cursorOf[P sdk.ListToolsParams | sdk.ListResourcesParams | sdk.ListResourceTemplatesParams | sdk.ListPromptsParams](p *P) string {
+	if p == nil {
+		return ""
+	}
+	switch p := any(p).(type) {
+	case *sdk.ListToolsParams:
+		return p.Cursor
+	case *sdk.ListResourcesParams:
+		return p.Cursor
+	case *sdk.ListResourceTemplatesParams:
+		return p.Cursor
+	case *sdk.ListPromptsParams:
+		return p.Cursor
+	}
+	return ""
 }
 
 // occupy keeps the session of req from being idle until leave is called: a call goes on
@@ -113,7 +177,8 @@ func (e *endpoint) occupy(ctx context.Context, method string, req sdk.Request) (
 	return func() { e.older.leave(x) }, nil
 }
 
-// introduce puts the exposure's present description into what a client reads first.
+// introduce puts the exposure's present description into what a client reads first, and
+// takes out the capabilities for what it has not.
 func (e *endpoint) introduce(res sdk.Result) {
 	x := e.current.Load().exposure
 	text := x.Description
@@ -124,8 +189,31 @@ func (e *endpoint) introduce(res sdk.Result) {
 	switch res := res.(type) {
 	case *sdk.InitializeResult:
 		res.Instructions = text
+		e.offer(res.Capabilities)
 	case *sdk.DiscoverResult:
 		res.Instructions = text
+		e.offer(res.Capabilities)
+	}
+}
+
+// offers refuses the methods of a capability that is not offered, as clients expect both to
+// agree; the SDK would answer them.
+func (e *endpoint) offers(method string) error {
+	what, _, _ := strings.Cut(method, "/")
+	if what == "resources" && !e.hasResources.Load() || what == "prompts" && !e.hasPrompts.Load() {
+		return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "this server has no " + what}
+	}
+	return nil
+}
+
+// offer leaves the capabilities for what the endpoint has, or had since it began: a client
+// that was told of prompts may go on asking for them.
+func (e *endpoint) offer(c *sdk.ServerCapabilities) {
+	if !e.hasResources.Load() {
+		c.Resources = nil
+	}
+	if !e.hasPrompts.Load() {
+		c.Prompts = nil
 	}
 }
 
@@ -167,7 +255,7 @@ func dispatch(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResul
 		return res, nil
 	}
 	failure := plan.AsError(err)
-	c.log(ctx, requestID(req), failure)
+	c.endpoint.logFailure(ctx, "MCP call failed", requestID(req), failure, slog.String("tool", c.tool.tool.Name), c.tool.tool.Operation)
 	return failed(failure)
 }
 
@@ -181,45 +269,84 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	if err != nil {
 		return nil, err
 	}
-	args, err := t.Operation.Bind(&plan.Source{Arguments: raw})
+	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, requestID(req))
 	if err != nil {
 		return nil, err
 	}
-	out, err := t.Operation.Invoke(ctx, &plan.Invocation{
-		Args:   args,
-		Bound:  c.bound,
-		Caller: &plan.Caller{RequestID: requestID(req)},
-	})
+	binary := t.Operation.Binary()
+	body, err := c.endpoint.body(ctx, out, binary)
 	if err != nil {
 		return nil, err
 	}
-	body, err := read(ctx, out.Body, c.endpoint.opts.MaxResult)
-	if err != nil {
-		return nil, err
-	}
-	return shaped(out, body, resultURI(c.endpoint.unit.ID, t.Name), isModern(req)), nil
+	return shaped(out, body, resultURI(c.endpoint.unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params)), nil
 }
 
-// log records a failed call: who failed and why, never what was sent.
-func (c *pendingCall) log(ctx context.Context, id string, e *plan.Error) {
-	level := levelOf(e.Code)
-	if !c.endpoint.opts.Logger.Enabled(ctx, level) {
+// invoke binds what a caller gave and runs the operation. What is declared of the type of
+// its bytes wins over what the upstream says of them.
+func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, id string) (*plan.Result, error) {
+	args, err := op.Bind(src)
+	if err != nil {
+		return nil, err
+	}
+	out, err := op.Invoke(ctx, &plan.Invocation{Args: args, Bound: bound, Caller: &plan.Caller{RequestID: id}})
+	if err != nil {
+		return nil, err
+	}
+	if b := op.Binary(); b.Declared && b.MediaType != "" && !isFailure(out.Status) {
+		out.MediaType = b.MediaType
+	}
+	return out, nil
+}
+
+// body reads the whole body of a result. One that is not text has a limit of its own.
+func (e *endpoint) body(ctx context.Context, out *plan.Result, binary plan.Binary) ([]byte, error) {
+	limit := e.opts.MaxResult
+	media, _ := parseMediaType(out.MediaType)
+	kind, _, _ := strings.Cut(media, "/")
+	known := binary.Declared || isBinary(kind, media) || kind == "image" || kind == "audio"
+	if known && !isFailure(out.Status) {
+		limit = min(limit, binary.Max)
+	}
+	body, err := read(ctx, out.Body, limit)
+	if err != nil {
+		return nil, err
+	}
+	if _, isText := textOf(body, out.MediaType); !isText && int64(len(body)) > binary.Max {
+		return nil, tooLarge(binary.Max)
+	}
+	return body, nil
+}
+
+// isBytes reports whether a body is bytes because that is declared. JSON that comes as such
+// is not: where the type of the bytes is not declared, it is what the upstream says instead
+// of them.
+func isBytes(out *plan.Result, body []byte, b plan.Binary) bool {
+	media, _ := parseMediaType(out.MediaType)
+	saysJSON := media == "application/json" || strings.HasSuffix(media, "+json")
+	return b.Declared && (b.MediaType != "" || !saysJSON || !json.Valid(body))
+}
+
+// logFailure records what failed: who failed and why, never what was sent. name says what
+// the client asked for; op may be nil.
+func (e *endpoint) logFailure(ctx context.Context, message, id string, failure *plan.Error, name slog.Attr, op *plan.Operation) {
+	level := levelOf(failure.Code)
+	if !e.opts.Logger.Enabled(ctx, level) {
 		return
 	}
 	attrs := []slog.Attr{
 		slog.String("request_id", id),
-		slog.String("code", e.Code.String()),
-		slog.String("document", c.endpoint.unit.ID),
-		slog.String("tool", c.tool.tool.Name),
-		slog.String("message", e.Message),
+		slog.String("code", failure.Code.String()),
+		slog.String("document", e.unit.ID),
+		name,
+		slog.String("message", failure.Message),
 	}
-	if op := c.tool.tool.Operation; op != nil {
+	if op != nil {
 		attrs = append(attrs, slog.String("operation", op.Name()))
 	}
-	if e.Cause != nil {
-		attrs = append(attrs, slog.String("cause", causeText(e.Cause)))
+	if failure.Cause != nil {
+		attrs = append(attrs, slog.String("cause", causeText(failure.Cause)))
 	}
-	c.endpoint.opts.Logger.LogAttrs(ctx, level, "MCP call failed", attrs...)
+	e.opts.Logger.LogAttrs(ctx, level, message, attrs...)
 }
 
 // levelOf says how much a failure concerns the operator: a caller's mistake little, the
@@ -247,9 +374,8 @@ func causeText(err error) string {
 // read gives the whole body, and closes it.
 func read(ctx context.Context, b plan.Body, limit int64) ([]byte, error) {
 	defer func() { _ = b.Close() }()
-	tooLarge := plan.Errorf(plan.CodeUpstreamTooLarge, "it is over the limit of %d bytes", limit)
 	if b.Len > limit || int64(len(b.Bytes)) > limit {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	if b.Stream == nil {
 		return b.Bytes, nil
@@ -259,9 +385,13 @@ func read(ctx context.Context, b plan.Body, limit int64) ([]byte, error) {
 		return nil, broken(ctx, err)
 	}
 	if int64(len(body)) > limit {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	return body, nil
+}
+
+func tooLarge(limit int64) error {
+	return plan.Errorf(plan.CodeUpstreamTooLarge, "it is over the limit of %d bytes", limit)
 }
 
 // broken gives the error of a body that broke off.
@@ -280,8 +410,8 @@ func broken(ctx context.Context, err error) error {
 
 // isModern reports whether the request is of the era whose requests name their version.
 // The session's own idea does not tell: it holds what an older client asked for.
-func isModern(req *sdk.CallToolRequest) bool {
-	v, _ := req.Params.GetMeta()[sdk.MetaKeyProtocolVersion].(string)
+func isModern(params interface{ GetMeta() map[string]any }) bool {
+	v, _ := params.GetMeta()[sdk.MetaKeyProtocolVersion].(string)
 	return v >= firstModern
 }
 

@@ -25,12 +25,12 @@ func TestPanicBehindTheProtocol(t *testing.T) {
 	e := newEndpoint(&o, x)
 	e.swap(e.prepare(x, nil))
 	handle := e.receive(func(context.Context, string, sdk.Request) (sdk.Result, error) { panic("boom") })
-	res, err := handle(context.Background(), "prompts/list", &sdk.ListPromptsRequest{})
+	res, err := handle(context.Background(), "ping", &sdk.ServerRequest[*sdk.PingParams]{})
 	var wire *jsonrpc.Error
 	if res != nil || !errors.As(err, &wire) || wire.Code != jsonrpc.CodeInternalError || strings.Contains(wire.Message, "boom") {
 		t.Errorf("%v, %v; want JSON-RPC error -32603 that tells nothing", res, err)
 	}
-	for _, want := range []string{"boom", "document=rooms", "method=prompts/list", "call_test.go"} {
+	for _, want := range []string{"boom", "document=rooms", "method=ping", "call_test.go"} {
 		if !strings.Contains(logged.String(), want) {
 			t.Errorf("no %q in the log: %s", want, logged.String())
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"sync"
 
 	"capd/engine/plan"
@@ -21,7 +22,14 @@ type catalogue struct {
 	listed      []*sdk.Tool       // in the order of declaration
 	position    map[string]int    // of a published name in listed
 	tools       map[string]*entry // by declared name and by alias
-	fingerprint func() [sha256.Size]byte
+	library     *library
+	prompts     *prompts
+	fingerprint func() fingerprints
+}
+
+// fingerprints tell rendered lists apart. The files of a folder are not part of them.
+type fingerprints struct {
+	tools, resources, prompts [sha256.Size]byte
 }
 
 // entry is a tool that can be called, or whose call is explained.
@@ -30,10 +38,13 @@ type entry struct {
 	inputs aliases
 }
 
-func newCatalogue(tools []*plan.Tool) *catalogue {
-	c := &catalogue{position: map[string]int{}, tools: map[string]*entry{}}
-	published := publish(tools)
-	for i, t := range tools {
+func newCatalogue(x *plan.Exposure) *catalogue {
+	c := &catalogue{
+		position: map[string]int{}, tools: map[string]*entry{},
+		library: newLibrary(x.Resources), prompts: newPrompts(x.Prompts),
+	}
+	published := publish(x.Tools)
+	for i, t := range x.Tools {
 		e := &entry{tool: t}
 		if t.Refusal == nil {
 			var schema json.RawMessage
@@ -44,7 +55,9 @@ func newCatalogue(tools []*plan.Tool) *catalogue {
 		}
 		c.tools[t.Name] = e
 	}
-	c.fingerprint = sync.OnceValue(func() [sha256.Size]byte { return fingerprint(c.listed) })
+	c.fingerprint = sync.OnceValue(func() fingerprints {
+		return fingerprints{fingerprint(c.listed), fingerprint(c.library.listings()), fingerprint(c.prompts.listed)}
+	})
 	return c
 }
 
@@ -76,10 +89,10 @@ func listing(t *plan.Tool, name string, schema json.RawMessage) *sdk.Tool {
 }
 
 // fingerprint tells two rendered lists apart.
-func fingerprint(tools []*sdk.Tool) [sha256.Size]byte {
+func fingerprint[T any](list []T) [sha256.Size]byte {
 	h := sha256.New()
 	enc := json.NewEncoder(h)
-	for _, t := range tools {
+	for _, t := range list {
 		_ = enc.Encode(t) // every part marshals; a hash takes every byte
 	}
 	return [sha256.Size]byte(h.Sum(nil))
@@ -93,12 +106,12 @@ func (c *catalogue) page(cursor string) (*sdk.ListToolsResult, error) {
 		name, err := base64.RawURLEncoding.DecodeString(cursor)
 		at, known := c.position[string(name)]
 		if err != nil || !known {
-			return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is not valid any more; list again from the start"}
+			return nil, invalidCursor()
 		}
 		from = at + 1
 	}
 	to := min(from+pageSize, len(c.listed))
-	res := &sdk.ListToolsResult{Tools: []*sdk.Tool{}, Cacheable: caching()}
+	res := &sdk.ListToolsResult{Tools: []*sdk.Tool{}}
 	res.Tools = append(res.Tools, c.listed[from:to]...)
 	if to < len(c.listed) {
 		res.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(c.listed[to-1].Name))
@@ -106,6 +119,36 @@ func (c *catalogue) page(cursor string) (*sdk.ListToolsResult, error) {
 	return res, nil
 }
 
-// caching is what every list says about itself: a reload may change it at any time, and
-// what one caller sees is not for others.
-func caching() sdk.Cacheable { return sdk.Cacheable{TTLMs: 0, CacheScope: "private"} }
+// pageOf gives the elements that follow cursor, which is the name of the last one of the page
+// before, and the cursor of the next page, which is empty behind the last one.
+func pageOf[T any](all []T, cursor string, name func(T) string) (page []T, next string, _ error) {
+	from := 0
+	if cursor != "" {
+		last, err := base64.RawURLEncoding.DecodeString(cursor)
+		at := slices.IndexFunc(all, func(x T) bool { return name(x) == string(last) })
+		if err != nil || at < 0 {
+			return nil, "", invalidCursor()
+		}
+		from = at + 1
+	}
+	to := min(from+pageSize, len(all))
+	page = append([]T{}, all[from:to]...)
+	if to < len(all) {
+		next = base64.RawURLEncoding.EncodeToString([]byte(name(all[to-1])))
+	}
+	return page, next, nil
+}
+
+func invalidCursor() error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "the cursor is not valid any more; list again from the start"}
+}
+
+// caching is what every list and every resource says about itself. Unless the document says
+// otherwise, a reload may change it at any time, and what one caller sees is not for others.
+func (s *state) caching() sdk.Cacheable {
+	c := sdk.Cacheable{TTLMs: s.exposure.TTL, CacheScope: "private"}
+	if s.exposure.Public {
+		c.CacheScope = "public"
+	}
+	return c
+}

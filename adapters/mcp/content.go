@@ -3,7 +3,6 @@ package mcp
 import (
 	"bytes"
 	"encoding/json"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,10 +15,11 @@ import (
 )
 
 // shaped makes a tool's result of an operation's: the bare body as text, and as structured
-// content too when it is JSON. uri names a body that can only be sent as a resource.
-func shaped(out *plan.Result, body []byte, uri string, modern bool) *sdk.CallToolResult {
+// content too when it is JSON. uri names a body that can only be sent as a resource. What is
+// declared to be binary is so only where the call succeeded.
+func shaped(out *plan.Result, body []byte, uri string, binary, modern bool) *sdk.CallToolResult {
 	res := &sdk.CallToolResult{Content: []sdk.Content{}, IsError: isFailure(out.Status)}
-	c := contentOf(body, out.MediaType, uri)
+	c := contentOf(body, out.MediaType, uri, binary && !res.IsError)
 	_, isText := c.(*sdk.TextContent)
 	switch {
 	case isRedirect(out.Status):
@@ -68,29 +68,21 @@ func structured(body []byte, modern bool) json.RawMessage {
 	return append(append([]byte(`{"result":`), body...), '}')
 }
 
-// contentOf gives the body as text where it is text, else as image, audio or resource.
-func contentOf(body []byte, mediaType, uri string) sdk.Content {
-	media, params, err := mime.ParseMediaType(mediaType)
-	if err != nil {
-		// Bad parameters do not make the type unknown.
-		media, _, _ = strings.Cut(mediaType, ";")
-		media = strings.ToLower(strings.TrimSpace(media))
+// contentOf gives the body as text where it is text, else as image, audio or resource. A
+// body that is declared to be binary is never text.
+func contentOf(body []byte, mediaType, uri string, binary bool) sdk.Content {
+	if text, ok := textOf(body, mediaType); ok && !binary {
+		return &sdk.TextContent{Text: text}
 	}
-	kind, _, _ := strings.Cut(media, "/")
-	switch {
-	case strings.HasSuffix(media, "+xml"): // image/svg+xml is text
+	media, _ := parseMediaType(mediaType)
+	if media == "" {
+		media = sniffed(body)
+	}
+	switch kind, _, _ := strings.Cut(media, "/"); {
 	case kind == "image":
 		return &sdk.ImageContent{Data: body, MIMEType: media}
 	case kind == "audio":
 		return &sdk.AudioContent{Data: body, MIMEType: media}
-	case isBinary(kind, media) && !json.Valid(body):
-		return blob(body, media, uri)
-	}
-	if utf8.Valid(body) {
-		return &sdk.TextContent{Text: string(body)}
-	}
-	if isLatin1(params["charset"]) && (kind == "text" || strings.HasSuffix(media, "xml")) {
-		return &sdk.TextContent{Text: latin1(body)}
 	}
 	return blob(body, media, uri)
 }
@@ -107,7 +99,7 @@ func isBinary(kind, media string) bool {
 
 func blob(body []byte, media, uri string) sdk.Content {
 	if media == "" {
-		media = "application/octet-stream"
+		media = octetStream
 	}
 	return &sdk.EmbeddedResource{Resource: &sdk.ResourceContents{URI: uri, MIMEType: media, Blob: body}}
 }

@@ -57,6 +57,8 @@ type endpoint struct {
 	older   *sessions // of the older protocol
 	visits  tally     // requests under way
 
+	hasResources, hasPrompts atomic.Bool // now, or at any time since it began
+
 	// The protocol engine is made when the first client comes.
 	once           sync.Once
 	server         atomic.Pointer[sdk.Server]
@@ -72,23 +74,39 @@ func (e *endpoint) prepare(x *plan.Exposure, bound *plan.Bound) *state {
 	if cur := e.current.Load(); cur != nil && cur.exposure == x {
 		return &state{x, bound, cur.catalogue}
 	}
-	st := &state{x, bound, sync.OnceValue(func() *catalogue { return newCatalogue(x.Tools) })}
+	st := &state{x, bound, sync.OnceValue(func() *catalogue { return newCatalogue(x) })}
 	if e.server.Load() != nil {
 		st.catalogue() // its clients will want it at once
 	}
 	return st
 }
 
-// swap puts st in place and tells the clients when their list of tools became another.
+// swap puts st in place and tells the clients when a list of theirs became another.
 func (e *endpoint) swap(st *state) {
+	if len(st.exposure.Resources) > 0 {
+		e.hasResources.Store(true)
+	}
+	if len(st.exposure.Prompts) > 0 {
+		e.hasPrompts.Store(true)
+	}
 	old := e.current.Swap(st)
 	s := e.server.Load()
 	if s == nil || old == nil || old.exposure == st.exposure {
 		return
 	}
-	if old.catalogue().fingerprint() != st.catalogue().fingerprint() {
-		e.opts.Logger.Info("MCP tools changed", "document", e.unit.ID, "namespace", st.exposure.Namespace)
+	was, is := old.catalogue().fingerprint(), st.catalogue().fingerprint()
+	changed := func(what string, announce func(*sdk.Server)) {
+		e.opts.Logger.Info("MCP "+what+" changed", "document", e.unit.ID, "namespace", st.exposure.Namespace)
 		announce(s)
+	}
+	if was.tools != is.tools {
+		changed("tools", announceTools)
+	}
+	if was.resources != is.resources {
+		changed("resources", announceResources)
+	}
+	if was.prompts != is.prompts {
+		changed("prompts", announcePrompts)
 	}
 }
 

@@ -18,21 +18,22 @@ type outcome struct {
 	protocol int64
 }
 
-// outcomeOf is the one table from plan's codes to MCP.
-func outcomeOf(c plan.Code) outcome {
+// outcomeOf is the one table from plan's codes to MCP. what is a tool, a resource or a
+// prompt.
+func outcomeOf(c plan.Code, what string) outcome {
 	switch c {
 	case plan.CodeInvalidInput:
-		return outcome{lead: "The arguments do not fit this tool"}
+		return outcome{lead: "The arguments do not fit this " + what}
 	case plan.CodeBodyTooLarge:
 		return outcome{lead: "The arguments are too large"}
 	case plan.CodeRefused:
-		return outcome{lead: "This tool is declared but cannot be served"}
+		return outcome{lead: "This " + what + " is declared but cannot be served"}
 	case plan.CodeUnauthorized:
 		return outcome{lead: "This call needs credentials"}
 	case plan.CodeForbidden:
 		return outcome{lead: "This call is not allowed"}
 	case plan.CodeNotConfigured:
-		return outcome{lead: "This tool is not configured, and calling it again will not help"}
+		return outcome{lead: "This " + what + " is not configured, and trying again will not help"}
 	case plan.CodeUpstreamFailed:
 		return outcome{lead: "The upstream API gave no usable answer"}
 	case plan.CodeUpstreamTimeout:
@@ -55,7 +56,7 @@ func outcomeOf(c plan.Code) outcome {
 
 // failed gives the result, or the error of the protocol, that a failed call ends in.
 func failed(e *plan.Error) (*sdk.CallToolResult, error) {
-	o := outcomeOf(e.Code)
+	o := outcomeOf(e.Code, "tool")
 	switch o.protocol {
 	case 0:
 		return &sdk.CallToolResult{

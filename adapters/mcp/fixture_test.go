@@ -104,6 +104,7 @@ type house struct {
 	log      *records
 	handler  atomic.Pointer[http.Handler]
 	bound    *plan.Bound
+	files    plan.Files // what documents refer to
 }
 
 const addr = "127.0.0.1:9090"
@@ -111,7 +112,13 @@ const addr = "127.0.0.1:9090"
 // open serves documents by their IDs.
 func open(t testing.TB, docs map[string]string, o mcp.Options) *house {
 	t.Helper()
-	h := &house{t: t, upstream: &upstream{}, log: &records{}}
+	return openWith(t, docs, nil, o)
+}
+
+// openWith serves documents that refer to files.
+func openWith(t testing.TB, docs map[string]string, files plan.Files, o mcp.Options) *house {
+	t.Helper()
+	h := &house{t: t, upstream: &upstream{}, log: &records{}, files: files}
 	h.upstream.set(echo)
 	o.Logger = slog.New(h.log)
 	h.adapter = mcp.New(o)
@@ -131,7 +138,7 @@ func open(t testing.TB, docs map[string]string, o mcp.Options) *house {
 // load replaces what is served, as a reload does.
 func (h *house) load(docs map[string]string, up plan.Upstream) {
 	h.t.Helper()
-	next := bind(h.t, docs, up)
+	next := bind(h.t, docs, h.files, up)
 	swap, err := h.adapter.Prepare(context.Background(), h.bound, next)
 	if err != nil {
 		h.t.Fatal(err)
@@ -143,7 +150,7 @@ func (h *house) load(docs map[string]string, up plan.Upstream) {
 	retire()
 }
 
-func bind(t testing.TB, docs map[string]string, up plan.Upstream) *plan.Bound {
+func bind(t testing.TB, docs map[string]string, files plan.Files, up plan.Upstream) *plan.Bound {
 	t.Helper()
 	var units []*plan.Unit
 	for id, text := range docs {
@@ -152,7 +159,7 @@ func bind(t testing.TB, docs map[string]string, up plan.Upstream) *plan.Bound {
 			t.Fatalf("%s does not parse: %v", id, found)
 		}
 		doc.ID = id
-		u, found := plan.Compile(doc, nil)
+		u, found := plan.Compile(doc, files)
 		if u == nil {
 			t.Fatalf("%s does not compile: %v", id, found)
 		}

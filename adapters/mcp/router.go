@@ -151,6 +151,8 @@ type indexEntry struct {
 	Label       string `json:"label,omitempty"`
 	Description string `json:"description,omitempty"`
 	Tools       int    `json:"tools"`
+	Resources   int    `json:"resources,omitempty"`
+	Prompts     int    `json:"prompts,omitempty"`
 }
 
 func renderIndex(mounts []*plan.Mount) []byte {
@@ -161,6 +163,8 @@ func renderIndex(mounts []*plan.Mount) []byte {
 		index.Endpoints = append(index.Endpoints, indexEntry{
 			Path: m.Path, Document: m.Exposure.Unit.ID, Namespace: m.Exposure.Namespace,
 			Label: m.Exposure.Unit.Label, Description: m.Exposure.Description, Tools: len(served(m.Exposure.Tools)),
+			Resources: count(m.Exposure.Resources, func(r *plan.Resource) bool { return r.Refusal == nil }),
+			Prompts:   count(m.Exposure.Prompts, func(p *plan.Prompt) bool { return p.Refusal == nil }),
 		})
 	}
 	b, err := json.Marshal(index)
@@ -168,6 +172,16 @@ func renderIndex(mounts []*plan.Mount) []byte {
 		return []byte("{}\n")
 	}
 	return append(b, '\n')
+}
+
+func count[T any](all []T, is func(T) bool) int {
+	n := 0
+	for _, x := range all {
+		if is(x) {
+			n++
+		}
+	}
+	return n
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {

@@ -96,17 +96,19 @@ func checkCalls(t *testing.T, s *sdk.ClientSession) {
 			t.Errorf("%s: %v, want JSON-RPC error -32602", name, err)
 		}
 	}
-	prompts, err := s.ListPrompts(context.Background(), nil)
-	if err != nil || len(prompts.Prompts) != 0 {
-		t.Errorf("prompts %v, %v; want none", prompts, err)
+	// A server without resources and prompts does not know their methods.
+	for name, list := range map[string]func() error{
+		"prompts":            func() error { _, err := s.ListPrompts(context.Background(), nil); return err },
+		"resources":          func() error { _, err := s.ListResources(context.Background(), nil); return err },
+		"resource templates": func() error { _, err := s.ListResourceTemplates(context.Background(), nil); return err },
+	} {
+		var wire *jsonrpc.Error
+		if err := list(); !errors.As(err, &wire) || wire.Code != jsonrpc.CodeMethodNotFound {
+			t.Errorf("%s: %v, want JSON-RPC error -32601", name, err)
+		}
 	}
-	resources, err := s.ListResources(context.Background(), nil)
-	if err != nil || len(resources.Resources) != 0 {
-		t.Errorf("resources %v, %v; want none", resources, err)
-	}
-	templates, err := s.ListResourceTemplates(context.Background(), nil)
-	if err != nil || len(templates.ResourceTemplates) != 0 {
-		t.Errorf("resource templates %v, %v; want none", templates, err)
+	if c := s.InitializeResult().Capabilities; c.Tools == nil || c.Prompts != nil || c.Resources != nil {
+		t.Errorf("capabilities %s, want tools alone", marshal(t, c))
 	}
 }
 

@@ -15,7 +15,7 @@ func TestModernWire(t *testing.T) {
 
 	a := h.post(pathAnd(modern("server/discover", "", "{}")))
 	result := string(a.messages[0].Result)
-	for _, want := range []string{`"2026-07-28"`, `"2025-11-25"`, `"tools":{"listChanged":true}`, `"prompts":{}`, `"resources":{}`,
+	for _, want := range []string{`"2026-07-28"`, `"2025-11-25"`, `"capabilities":{"tools":{"listChanged":true}}`,
 		`"instructions":"Find and book rooms."`, `"name":"rooms"`, `"title":"Rooms"`, `"version":"1.2.3"`, `"cacheScope":"private"`} {
 		if !strings.Contains(result, want) {
 			t.Errorf("server/discover: no %s in %s", want, result)

@@ -30,6 +30,10 @@ const (
 	CodeUnsupportedFeature Code = "unsupported-feature" // a part of the language this version does not run
 	CodeDuplicateRoute     Code = "duplicate-route"     // the same method and path twice in one adapter
 	CodeDuplicateTool      Code = "duplicate-tool"      // the same tool name twice in one adapter
+	CodeDuplicateResource  Code = "duplicate-resource"  // the same URI twice in one adapter
+	CodeDuplicatePrompt    Code = "duplicate-prompt"    // the same prompt name twice in one adapter
+	CodeResource           Code = "resource"            // an MCP resource that cannot be read as declared
+	CodePrompt             Code = "prompt"              // an MCP prompt that cannot be filled in as declared
 	CodeToolName           Code = "tool-name"           // a name no MCP client accepts
 	CodeSkillName          Code = "skill-name"          // a name that cannot be a part of a skill's address
 	CodeDuplicateSkill     Code = "duplicate-skill"     // the same skill twice in one adapter

@@ -151,7 +151,7 @@ func (c *compiler) note(sev diag.Severity, u diag.Unit, f *fault) {
 
 func (c *compiler) serves() bool {
 	for _, e := range c.unit.Exposures {
-		if len(e.Routes)+len(e.Tools)+len(e.Skills) > 0 {
+		if len(e.Routes)+len(e.Tools)+len(e.Skills)+len(e.Resources)+len(e.Prompts) > 0 {
 			return true
 		}
 	}
@@ -163,7 +163,7 @@ func (c *compiler) finish() {
 	declared := 0
 	for i := range c.doc.Exposes {
 		e := &c.doc.Exposes[i]
-		declared += len(e.Tools)
+		declared += len(e.Tools) + len(e.MCPResources) + len(e.Prompts)
 		for j := range e.Skills {
 			if hasSkill(&e.Skills[j]) {
 				declared++

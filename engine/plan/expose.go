@@ -18,6 +18,7 @@ type exposed struct {
 	at         diag.Span // REST: the path of its resource
 	out        *Exposure
 	kind       Kind
+	what       string // of MCP, when it is no tool
 	own        string // namespace of the adapter
 	method     string
 	path       string    // REST: without conditions
@@ -41,6 +42,9 @@ type declaredInput struct {
 func (x *exposed) title() string {
 	if x.kind == REST {
 		return "operation " + strings.TrimSpace(x.unit.Name)
+	}
+	if x.what != "" {
+		return x.what + " " + x.unit.Name
 	}
 	return "tool " + x.unit.Name
 }
@@ -80,6 +84,7 @@ func (c *compiler) expose() {
 			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", key.Span(), "%s of an adapter of type %s are not served yet", key.Value, out.Kind))
 		}
 		c.noteMisplaced(e, out.Kind, unit)
+		out.MaxBinary, _ = c.size(e.MaxBinary, unit)
 		switch out.Kind {
 		case REST:
 			c.exposeREST(e, out, unit)
@@ -175,6 +180,7 @@ func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *s
 	}
 	seen[key] = route
 	route.Operation, route.Refusal = c.build(x)
+	c.setBinary(route.Operation, x)
 	if x.flow != nil {
 		route.Description = firstOf(route.Description, x.flow.flow.Description.Value)
 	}
@@ -322,6 +328,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 	if out.Transport == "" {
 		out.Transport = "http"
 	}
+	out.TTL, out.Public = e.TTL, c.cacheScope(e, unit)
 	seen := map[string]*Tool{}
 	for i := range e.Tools {
 		decl := &e.Tools[i]
@@ -346,8 +353,23 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		if t.Operation != nil {
 			c.describeTool(x, t)
 		}
+		c.setBinary(t.Operation, x)
 		out.Tools = append(out.Tools, t)
 	}
+	c.exposeResources(e, out, unit)
+	c.exposePrompts(e, out, unit)
+}
+
+// cacheScope reports whether lists may be shared between callers.
+func (c *compiler) cacheScope(e *spec.Exposed, unit diag.Unit) bool {
+	switch scope := strings.ToLower(e.CacheScope.Value); scope {
+	case "", "private":
+		return false
+	case "public":
+		return e.Auth == nil
+	}
+	c.note(diag.Warning, unit, faultf(diag.CodeWrongType, "M", e.CacheScope.Span(), "cacheScope is %q, expected public or private", e.CacheScope.Value))
+	return false
 }
 
 // describeTool fills what clients are shown of a tool.

@@ -201,6 +201,11 @@ func (c *compiler) calls() iter.Seq[spec.Text] {
 					return
 				}
 			}
+			for j := range e.MCPResources {
+				if !yield(e.MCPResources[j].Operation.Call.AsText()) {
+					return
+				}
+			}
 		}
 	}
 }

@@ -29,7 +29,8 @@ type Operation struct {
 	needsBody     string // name of the input that must not be missing: the body
 	passEncoding  bool   // the caller's Accept-Encoding is sent on
 
-	tool []byte // JSON Schema of the inputs as a tool's arguments
+	tool   []byte // JSON Schema of the inputs as a tool's arguments
+	binary Binary
 
 	why *provenance // nil unless explained
 }

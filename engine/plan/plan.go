@@ -61,6 +61,11 @@ type Exposure struct {
 	Tools       []*Tool
 	Skills      []*SkillEntry
 	Guard       *Guard // what callers must show; nil: nothing
+	Resources   []*Resource // of MCP
+	Prompts     []*Prompt   // of MCP
+	MaxBinary   int64       // bytes of an answer that is not text; 0 when not declared
+	TTL         int         // of MCP: how long lists may be kept, in milliseconds
+	Public      bool        // of MCP: a list that is kept may be shared between callers
 	Span        diag.Span
 }
 

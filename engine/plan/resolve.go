@@ -210,6 +210,9 @@ func (c *compiler) onlyNamespace() (*namespace, bool) {
 	for i := range c.doc.Exposes {
 		e := &c.doc.Exposes[i]
 		note(e.Tools)
+		for j := range e.MCPResources {
+			note([]spec.ExposedOperation{e.MCPResources[j].Operation})
+		}
 		for j := range e.Resources {
 			note(e.Resources[j].Operations)
 		}

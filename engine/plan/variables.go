@@ -215,6 +215,11 @@ func (u *Unit) operations() []*Operation {
 				out = append(out, t.Operation)
 			}
 		}
+		for _, r := range e.Resources {
+			if r.Operation != nil {
+				out = append(out, r.Operation)
+			}
+		}
 	}
 	return out
 }

@@ -148,7 +148,13 @@ type Exposed struct {
 	MaxBinary   Text              // maxBinarySize
 	Tools       []ExposedOperation
 	Skills      []Skill
-	Others      []Text // keys of sections that hold something else: mcp resources, prompts
+
+	MCPResources []MCPResource // mcp
+	Prompts      []Prompt      // mcp
+	TTL          int           // ttlMs
+	CacheScope   Text
+
+	Others []Text // keys of sections that hold something else, such as management
 }
 
 // ExposedResource groups REST operations under a path.

@@ -39,7 +39,7 @@ func (p *parser) collection(list *Value, key, what string, s diag.Severity) []en
 // isEntry reports whether a mapping is an element of a collection where the collection
 // should be: it has scalars for keys that elements have, where a collection has elements.
 func isEntry(v *Value) bool {
-	const keys = "name namespace type baseUri path method call in mapping value"
+	const keys = "name namespace type baseUri path uri method call in mapping value"
 	for _, m := range v.Members {
 		if k := m.Value.Kind; listed(keys, m.Key.Value) && k != Map && k != List && k != Null {
 			return true

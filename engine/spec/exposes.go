@@ -16,6 +16,9 @@ func (p *parser) exposes(d *Document, part *Value) {
 	}
 }
 
+// maxTTL is the longest time for which clients may keep a list: a week, in milliseconds.
+const maxTTL = 7 * 24 * 60 * 60 * 1000
+
 func (p *parser) exposed(e entry) Exposed {
 	p.keys(e.value, exposedKeys, exposedSilent)
 	x := Exposed{
@@ -32,10 +35,12 @@ func (p *parser) exposed(e entry) Exposed {
 	if p.adapter = x.Namespace.Value; p.adapter == "" {
 		p.adapter = x.Node.Path()
 	}
-	others := []string{"prompts", "management", "observability"}
+	others := []string{"management", "observability"}
 	if x.Type.Value == "mcp" {
-		others = append(others, "resources")
+		x.MCPResources, x.Prompts = p.mcpResources(e.value), p.prompts(e.value)
+		x.TTL, x.CacheScope = p.integer(e.value, "ttlMs", 0, maxTTL), p.text(e.value, "cacheScope")
 	} else {
+		others = append(others, "prompts")
 		for _, r := range p.entries(e.value, "resources", "resource", diag.Error) {
 			x.Resources = append(x.Resources, p.exposedResource(r))
 		}

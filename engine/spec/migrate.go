@@ -86,6 +86,9 @@ func (m *migrator) exposed(i int, x *Exposed) {
 			m.input(&tool.Parameters[p], []bool{m.optional(i, tool.Name.Value, tool.Parameters[p].Name.Value)})
 		}
 	}
+	for r := range x.MCPResources {
+		m.operation(x, &x.MCPResources[r].Operation)
+	}
 	for p := range x.Parameters {
 		var optional []bool
 		for t := range x.Tools {

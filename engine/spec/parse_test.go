@@ -196,7 +196,7 @@ exposes rest rooms-rest 0.0.0.0:8080 others []
   /rooms/{id}
   GETNAME "" calls "rooms.get-room" with null hints null outputs true form false
     output  object "$." false max 0 value null
-exposes mcp rooms-mcp :9090 others [prompts]
+exposes mcp rooms-mcp :9090 others []
   get-room "Get a room" calls "rooms.get-room" with {"id":"tools.id","n":5} hints {"readOnly":true} outputs true form false
     id in  type string required REQUIRED default null enum 0 pattern ^r
     output room object "" true max 0 value null

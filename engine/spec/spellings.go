@@ -118,12 +118,24 @@ func (s *speller) exposed(x *Exposed) {
 	for i := range x.Tools {
 		s.operation(&x.Tools[i])
 	}
+	for i := range x.MCPResources {
+		s.operation(&x.MCPResources[i].Operation)
+	}
+	for i := range x.Prompts {
+		s.named(x.Prompts[i].Node)
+		for j := range x.Prompts[i].Arguments {
+			s.named(x.Prompts[i].Arguments[j].Node)
+		}
+	}
 }
 
-func (s *speller) operation(o *ExposedOperation) {
+func (s *speller) operation(o *ExposedOperation) { s.named(o.Node) }
+
+// named renames the keys under which something is shown to people.
+func (s *speller) named(v *Value) {
 	from := []string{"label", "display", "title"}
-	s.rename(o.Node, s.label, from...)
-	s.rename(o.Node, "description", "summary")
+	s.rename(v, s.label, from...)
+	s.rename(v, "description", "summary")
 }
 
 // namespace renames the name of an entry that has no other.

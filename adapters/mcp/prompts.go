@@ -1,0 +1,98 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"capd/engine/plan"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+)
+
+// promptDispatcher is the one prompt the SDK knows. Requests for every prompt are sent to
+// it; it is never listed, and asking for it by its own name finds no prompt.
+const promptDispatcher = "__capd_prompt"
+
+// prompts are an exposure's prompts as clients see them. They are immutable.
+type prompts struct {
+	listed []*sdk.Prompt
+	byName map[string]*plan.Prompt
+}
+
+func newPrompts(all []*plan.Prompt) *prompts {
+	p := &prompts{byName: map[string]*plan.Prompt{}}
+	for _, x := range all {
+		p.byName[x.Name] = x
+		if x.Refusal != nil {
+			continue
+		}
+		out := &sdk.Prompt{Name: x.Name, Title: x.Title, Description: x.Description}
+		for _, a := range x.Arguments {
+			out.Arguments = append(out.Arguments, &sdk.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
+		}
+		p.listed = append(p.listed, out)
+	}
+	return p
+}
+
+// page gives the prompts that follow cursor, which names the last one of the page before.
+func (p *prompts) page(cursor string) (*sdk.ListPromptsResult, error) {
+	page, next, err := pageOf(p.listed, cursor, func(x *sdk.Prompt) string { return x.Name })
+	if err != nil {
+		return nil, err
+	}
+	return &sdk.ListPromptsResult{Prompts: page, NextCursor: next}, nil
+}
+
+// pendingPrompt is a prompts/get on its way through the SDK to the dispatcher.
+type pendingPrompt struct {
+	endpoint *endpoint
+	prompt   *plan.Prompt
+}
+
+type pendingPromptKey struct{}
+
+// getPrompt finds the prompt and sends the request on to the dispatcher, as [endpoint.call]
+// does.
+func (e *endpoint) getPrompt(ctx context.Context, method string, req *sdk.GetPromptRequest, next sdk.MethodHandler) (sdk.Result, error) {
+	p := e.current.Load().catalogue().prompts.byName[req.Params.Name]
+	if p == nil {
+		return nil, &jsonrpc.Error{
+			Code:    jsonrpc.CodeInvalidParams,
+			Message: fmt.Sprintf("unknown prompt %q; prompts/list gives the prompts there are", truncate(req.Params.Name, 128)),
+		}
+	}
+	ctx = context.WithValue(ctx, pendingPromptKey{}, &pendingPrompt{e, p})
+	sent, params := *req, *req.Params
+	params.Name = promptDispatcher
+	sent.Params = &params
+	return next(ctx, method, &sent)
+}
+
+// dispatchPrompt is the handler of the one prompt the SDK knows.
+func dispatchPrompt(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPromptResult, error) {
+	p, ok := ctx.Value(pendingPromptKey{}).(*pendingPrompt)
+	if !ok {
+		return nil, internalError()
+	}
+	messages, err := p.render(req.Params.Arguments)
+	if err != nil {
+		failure := plan.AsError(err)
+		p.endpoint.logFailure(ctx, "MCP prompt failed", requestID(req), failure, slog.String("prompt", p.prompt.Name), nil)
+		return nil, protocolError(failure, "prompt")
+	}
+	res := &sdk.GetPromptResult{Description: p.prompt.Description, Messages: []*sdk.PromptMessage{}}
+	for _, m := range messages {
+		res.Messages = append(res.Messages, &sdk.PromptMessage{Role: sdk.Role(m.Role), Content: &sdk.TextContent{Text: m.Text}})
+	}
+	return res, nil
+}
+
+func (p *pendingPrompt) render(args map[string]string) ([]plan.PromptMessage, error) {
+	if p.prompt.Refusal != nil {
+		return nil, p.prompt.Refusal.Error()
+	}
+	return p.prompt.Render(args)
+}
