@@ -24,8 +24,11 @@ type draft struct {
 	bindings []binding         // names that with of the operation or of a flow gives, the inner ones last
 	steps    *stepDraft        // nil: a single call, or no call
 	shape    []spec.Output     // outputParameters that shape the answer
-	out      *Operation
-	why      []*provenance // of each call; empty unless explained
+
+	outputDecls map[*output]*spec.Output // what declares the parts of the answer
+
+	out *Operation
+	why []*provenance // of each call; empty unless explained
 }
 
 // builder makes one call of a consumed operation.
@@ -102,6 +105,8 @@ func (d *draft) newBuilder(op *consumed, with *spec.Value) *builder {
 func (d *draft) finish() {
 	d.out.tool = d.inputSchema()
 	d.out.inputs = d.inputs
+	d.out.schema = d.outputSchema()
+	d.out.structured = d.x.kind == MCP && d.out.schema != nil
 	d.noteUnusedBindings()
 	d.finishProvenance()
 }

@@ -46,8 +46,10 @@ type scope struct {
 	results []stepResult
 	// placeholders: what a step did not give stands as <step.member> (BindOptions.Placeholders).
 	placeholders bool
-	secrets []Secret // values of variables that were used, to mask them
-	err     *Error   // the first reason why the call cannot be made
+	strict       bool     // mapped values must have their declared types
+	misfits      bool     // one had not
+	secrets      []Secret // values of variables that were used, to mask them
+	err          *Error   // the first reason why the call cannot be made
 }
 
 func (s *scope) variable(x *Variable) string {

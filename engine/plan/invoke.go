@@ -29,8 +29,10 @@ type Operation struct {
 	needsBody     string // name of the input that must not be missing: the body
 	passEncoding  bool   // the caller's Accept-Encoding is sent on
 
-	tool   []byte // JSON Schema of the inputs as a tool's arguments
-	binary Binary
+	tool       []byte // JSON Schema of the inputs as a tool's arguments
+	schema     []byte // JSON Schema of the answer; nil: it is not shaped here
+	structured bool   // callers want the answer in a form that fits its schema
+	binary     Binary
 
 	why *provenance // nil unless explained
 }
@@ -98,14 +100,8 @@ func (c *onClose) Close() error {
 }
 
 func (op *Operation) constant(s *scope) (*Result, error) {
-	value, err := op.output.render(nil, s)
-	if err == nil && s.err != nil {
-		err = s.err
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &Result{Kind: Value, Status: 200, Body: BytesBody(value), MediaType: "application/json"}, nil
+	res := &Result{Kind: Value, Status: 200}
+	return res, op.fill(res, nil, s)
 }
 
 // result shapes what came of the steps.
@@ -145,18 +141,29 @@ func (op *Operation) stepValue(r *run, last *stepResult) (*Result, error) {
 	case value == nil:
 		value = []byte("null")
 	}
-	if op.output != nil {
-		s := r.scope()
-		var err error
-		if value, err = op.output.render(value, s); err == nil && s.err != nil {
-			err = s.err
-		}
-		if err != nil {
-			return nil, err
-		}
+	if op.output == nil {
+		res.Body = BytesBody(value)
+		return res, nil
 	}
-	res.Body = BytesBody(value)
-	return res, nil
+	return res, op.fill(res, value, r.scope())
+}
+
+// fill sets the mapped value of an answer, and its form that fits the schema if the value
+// itself does not.
+func (op *Operation) fill(res *Result, raw []byte, s *scope) error {
+	value, err := op.output.render(raw, s)
+	if err == nil && s.err != nil {
+		err = s.err
+	}
+	if err != nil {
+		return err
+	}
+	res.Kind, res.Body, res.MediaType = Value, BytesBody(value), "application/json"
+	if op.structured && s.misfits {
+		s.strict = true
+		res.Structured, err = op.output.render(raw, s)
+	}
+	return err
 }
 
 // shape applies the output mappings to a body that is there.
@@ -170,16 +177,12 @@ func (op *Operation) shape(res *Result, s *scope, limit int64) (*Result, error) 
 		return res, nil
 	}
 	value, err := op.reading.json(raw, res.MediaType)
-	if err == nil {
-		value, err = op.output.render(value, s)
-	}
-	if err == nil && s.err != nil {
-		err = s.err
-	}
 	if err != nil {
 		return nil, err
 	}
-	res.Kind, res.Body, res.MediaType = Value, BytesBody(value), "application/json"
+	if err := op.fill(res, value, s); err != nil {
+		return nil, err
+	}
 	res.Header = dropEntityHeaders(res.Header)
 	return res, nil
 }

@@ -51,6 +51,7 @@ func (b *builder) mapping(root *output, m *spec.StepMapping, declared []spec.Out
 	leaf := &output{kind: outputConst, literal: &x, omit: true}
 	if o := declaredOutput(declared, path); o != nil {
 		leaf.typ, leaf.max = jsonType(o.Type.Value), o.MaxLength
+		b.outputDecl(leaf, o)
 	}
 	if !root.put(path, leaf) {
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "", m.Target.Span(), "target %s was filled by a mapping before, which is ignored", m.Target.Value).

@@ -88,6 +88,9 @@ type Result struct {
 	// FromUpstream: the upstream itself answered with this status. Status of 400 or more
 	// is then a failure that the upstream reports.
 	FromUpstream bool
+	// Structured is the value of Body in a form that fits [Operation.OutputSchema], of an
+	// operation of MCP; nil when Body itself fits.
+	Structured []byte
 	// Method is the upstream request's method: an answer to HEAD has no body.
 	Method string
 }

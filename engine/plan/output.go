@@ -11,7 +11,7 @@ type output struct {
 	kind    outputKind
 	path    *expr.JSONPath // of kinds that read; nil: the value they are given
 	literal *expression    // outputConst
-	typ     string         // declared type of a constant
+	typ     string         // declared type of a scalar or a constant
 	names   []string       // outputObject
 	parts   []*output      // outputObject: members; outputFirst: candidates
 	items   *output        // outputList
@@ -27,6 +27,7 @@ const (
 	outputObject                       // an object of parts
 	outputList                         // each element through items
 	outputFirst                        // the first part that is not null
+	outputOne                          // a list of one element that the document holds
 )
 
 // render gives the JSON of the mapped value. raw is the JSON of the upstream's answer; nil
@@ -45,7 +46,7 @@ func (o *output) append(dst, raw []byte, s *scope) ([]byte, error) {
 		if o.omit && isAbsent(v) {
 			return dst, nil
 		}
-		return o.cut(dst, appendJSON(nil, v)), nil
+		return o.cut(dst, o.typed(appendJSON(nil, v), s)), nil
 	}
 	value := raw
 	if o.path != nil {
@@ -62,10 +63,16 @@ func (o *output) append(dst, raw []byte, s *scope) ([]byte, error) {
 		return o.appendObject(dst, value, s)
 	case outputList:
 		return o.appendList(dst, value, s)
+	case outputOne:
+		var err error
+		if dst, err = o.items.append(append(dst, '['), value, s); err != nil {
+			return nil, err
+		}
+		return append(dst, ']'), nil
 	case outputFirst:
 		return o.appendFirst(dst, value, s)
 	}
-	return o.cut(dst, value), nil
+	return o.cut(dst, o.typed(value, s)), nil
 }
 
 func (o *output) appendObject(dst, value []byte, s *scope) ([]byte, error) {

@@ -9,27 +9,45 @@ import (
 	"capd/engine/spec"
 )
 
-// isConstant reports whether outputs say the whole answer without an upstream: each has a
+// isConstant reports whether outputs say the answer without an upstream: at least one has a
 // value and none a mapping.
 func isConstant(outputs []spec.Output) bool {
+	some := false
 	for i := range outputs {
-		if !isConstantOutput(&outputs[i]) {
+		has, none := constantOutput(&outputs[i])
+		if none {
 			return false
 		}
+		some = some || has
 	}
-	return len(outputs) > 0
+	return some
 }
 
-func isConstantOutput(o *spec.Output) bool {
-	switch {
-	case o.HasMapping:
-		return false
-	case o.Value != nil || o.Const != nil:
-		return true
-	case o.Items != nil:
-		return isConstantOutput(o.Items)
+// constantOutput reports whether an output, or a part of it, has a value, and whether one
+// has a mapping.
+func constantOutput(o *spec.Output) (has, mapped bool) {
+	if o.HasMapping {
+		return false, true
 	}
-	return o.HasProps && isConstant(o.Properties)
+	has = o.Value != nil || o.Const != nil
+	parts := o.Properties
+	if o.Items != nil {
+		parts = append(parts[:len(parts):len(parts)], *o.Items)
+	}
+	for i := range parts {
+		h, m := constantOutput(&parts[i])
+		has, mapped = has || h, mapped || m
+	}
+	return has, mapped
+}
+
+// isConstantList reports whether a list is one element that the document holds.
+func isConstantList(o *spec.Output) bool {
+	if o.HasMapping || o.Items == nil {
+		return false
+	}
+	has, mapped := constantOutput(o.Items)
+	return has && !mapped
 }
 
 // readOutputs compiles the exposed outputParameters (contract R).
@@ -83,30 +101,74 @@ func wholeParts(parts []*output) []*output {
 
 // output compiles one entry; nil stands for the whole value, untouched.
 func (b *builder) output(o *spec.Output, top bool) (*output, *fault) {
+	out, f := b.ownValue(o)
+	if out == nil && f == nil {
+		out, f = b.mappedOutput(o, top)
+	}
+	b.outputDecl(out, o)
+	return out, f
+}
+
+// ownValue compiles an output whose value stands in the document; nil when it does not.
+func (b *builder) ownValue(o *spec.Output) (*output, *fault) {
 	typ := jsonType(o.Type.Value)
 	constant := o.Value
 	if constant == nil {
 		constant = o.Const
 	}
-	mapping := o.Mapping
-	if !o.HasMapping && constant != nil {
-		text := constant.AsText()
-		if !b.answers || constant.Kind != spec.String || text.Value != "$" && !strings.HasPrefix(text.Value, "$.") && !strings.HasPrefix(text.Value, "$[") {
-			x, f := b.dataValue(constant, "")
-			if f == nil {
-				b.noteInputs(x, nil)
-			}
-			return &output{kind: outputConst, literal: &x, typ: typ}, f
+	switch {
+	case o.HasMapping || b.answers && isMappingText(constant):
+		return nil, nil
+	case constant != nil:
+		x, f := b.dataValue(constant, "")
+		if f != nil {
+			return nil, f
 		}
-		mapping = text
-		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "R1", text.Span(), "value %s is read as a mapping", text.Value).hintf("write mapping: %s", text.Value).
+		b.noteInputs(x, nil)
+		b.judgeConstant(constant, &x, typ)
+		return &output{kind: outputConst, literal: &x, typ: typ, max: o.MaxLength}, nil
+	case isConstantList(o):
+		items, f := b.output(o.Items, false)
+		return &output{kind: outputOne, items: items}, f
+	case !b.answers && !o.HasProps:
+		return &output{kind: outputConst, literal: &expression{kind: exprLiteral}, typ: typ}, nil // null
+	}
+	return nil, nil
+}
+
+// isMappingText reports whether a value is written as a mapping is.
+func isMappingText(v *spec.Value) bool {
+	if v == nil || v.Kind != spec.String {
+		return false
+	}
+	return v.Text == "$" || strings.HasPrefix(v.Text, "$.") || strings.HasPrefix(v.Text, "$[")
+}
+
+// judgeConstant reports a value that is not of its declared type.
+func (b *builder) judgeConstant(v *spec.Value, x *expression, typ string) {
+	if x.kind != exprLiteral || typ == "" {
+		return
+	}
+	if raw := appendJSON(nil, convertText(x.literal, typ)); !fits(raw, typ) && typ != "string" {
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeOutput, "R1", v.Span(), "the value is not of its declared type %s", typ).
+			hintf("write another value, or another type"))
+	}
+}
+
+// mappedOutput compiles an entry that is read from an answer.
+func (b *builder) mappedOutput(o *spec.Output, top bool) (*output, *fault) {
+	mapping := o.Mapping
+	if !o.HasMapping && isMappingText(o.Value) {
+		mapping = o.Value.AsText()
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "R1", mapping.Span(), "value %s is read as a mapping", mapping.Value).hintf("write mapping: %s", mapping.Value).
 			mendedBy(func() []diag.Edit { return o.Node.RenameKey("value", "mapping") }))
 	}
 	path, err := expr.ParseJSONPath(mapping.Value)
 	if err != nil {
 		return nil, faultf(diag.CodeOutput, "R1", mapping.Span(), "%s", err.Error()).hintf("write a path such as $.data.items")
 	}
-	out := &output{kind: outputPath, max: o.MaxLength}
+	typ := jsonType(o.Type.Value)
+	out := &output{kind: outputPath, typ: typ, max: o.MaxLength}
 	if !path.IsWhole() {
 		out.path = path
 		b.sample(path, typ)
@@ -138,7 +200,7 @@ func (b *builder) objectOutput(out *output, o *spec.Output) *fault {
 	out.kind = outputObject
 	for i := range o.Properties {
 		p := o.Properties[i]
-		if !p.HasMapping && p.Items != nil {
+		if !p.HasMapping && p.Items != nil && !isConstantList(&p) {
 			p.Mapping, p.HasMapping = p.Name, true // a list is read from the member of its own name
 		}
 		part, f := b.output(&p, false)
@@ -151,7 +213,8 @@ func (b *builder) objectOutput(out *output, o *spec.Output) *fault {
 			if err != nil {
 				continue
 			}
-			part = &output{kind: outputPath, path: path}
+			part = &output{kind: outputPath, path: path, typ: jsonType(p.Type.Value), max: p.MaxLength}
+			b.outputDecl(part, &p)
 			b.sample(path, jsonType(p.Type.Value))
 		}
 		out.names = append(out.names, p.Name.Value)

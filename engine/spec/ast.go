@@ -234,18 +234,19 @@ type Aggregate struct {
 
 // Output is one outputParameters entry or a nested property of one.
 type Output struct {
-	Span       diag.Span
-	Node       *Value // what it was read from
-	Name       Text
-	Type       Text
-	Mapping    Text
-	HasMapping bool
-	Value      *Value // a constant or a template; consumed outputs write their path here
-	Const      *Value
-	Properties []Output // of an object, in order, Name set
-	Items      *Output  // of an array
-	HasProps   bool
-	MaxLength  int // 0: no limit
+	Span        diag.Span
+	Node        *Value // what it was read from
+	Name        Text
+	Type        Text
+	Description Text
+	Mapping     Text
+	HasMapping  bool
+	Value       *Value // a constant or a template; consumed outputs write their path here
+	Const       *Value
+	Properties  []Output // of an object, in order, Name set
+	Items       *Output  // of an array
+	HasProps    bool
+	MaxLength   int // 0: no limit
 }
 
 // Kind is the kind of a [Value].

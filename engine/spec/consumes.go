@@ -124,7 +124,8 @@ func (p *parser) output(e entry) Output {
 	p.unheard(e.value, outputUnheard)
 	o := Output{
 		Span: e.span, Node: e.value, Name: e.name, Type: p.typeName(e.value), Mapping: p.text(e.value, "mapping"),
-		Value: some(e.value, "value"), Const: some(e.value, "const"), HasProps: some(e.value, "properties") != nil,
+		Description: p.text(e.value, "description"),
+		Value:       some(e.value, "value"), Const: some(e.value, "const"), HasProps: some(e.value, "properties") != nil,
 		MaxLength: p.integer(e.value, "maxLength", 0, maxBytes),
 	}
 	o.HasMapping = o.Mapping.IsSet()
