@@ -162,7 +162,10 @@ func listExposure(x *plan.Exposure, where *addressBook) []listedEntry {
 	}
 	for _, s := range x.Skills {
 		e := listedEntry{
-			Kind: x.Kind, Namespace: x.Namespace, Name: s.Name, Addresses: where.skill(x, s), Refused: listRefusal(s.Refusal),
+			Kind: x.Kind, Namespace: x.Namespace, Name: s.Name, Addresses: where.exposure(x), Refused: listRefusal(s.Refusal),
+		}
+		if s.Refusal == nil { // else its name may be none that an address can have
+			e.Addresses = where.skill(x, s)
 		}
 		for _, t := range s.Tools {
 			if t.Refusal == nil {

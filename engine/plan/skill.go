@@ -129,14 +129,14 @@ func hasSkill(decl *spec.Skill) bool {
 func (c *compiler) judgeSkill(decl *spec.Skill, title string, seen map[string]*SkillEntry) *fault {
 	name := decl.Name.Value
 	if !IsSkillSegment(name) {
-		f := faultf(diag.CodeSkillName, "S1", placeOr(decl.Name.Span(), decl.Span), "%q cannot be the name of a skill", name)
+		f := faultf(diag.CodeSkillName, "", placeOr(decl.Name.Span(), decl.Span), "%q cannot be the name of a skill", name)
 		if name == "" {
 			f.message = "the skill has no name"
 		}
 		return f.hintf("use letters, digits, dots, hyphens and underscores: the name is a part of the address")
 	}
 	if first := seen[name]; first != nil {
-		f := faultf(diag.CodeDuplicateSkill, "S1", decl.Span, "%s is declared twice in this adapter", title).hintf("give one of them another name")
+		f := faultf(diag.CodeDuplicateSkill, "", decl.Span, "%s is declared twice in this adapter", title).hintf("give one of them another name")
 		f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}
 		return f
 	}
@@ -160,7 +160,7 @@ func (c *compiler) skillFiles(decl *spec.Skill, s *SkillEntry, unit diag.Unit) {
 	at := decl.Location.Span()
 	folder, err := c.files.Folder(at.File, decl.Location.Value)
 	if err != nil {
-		c.note(diag.Warning, unit, faultf(diag.CodeSkillLocation, "S2", at, "the files of skill %s are not served: %s", s.Name, err).
+		c.note(diag.Warning, unit, faultf(diag.CodeSkillLocation, "", at, "the files of skill %s are not served: %s", s.Name, err).
 			hintf("keep them in a folder beside the document and write its relative path, or allow theirs with --allow-path"))
 		return
 	}
@@ -179,7 +179,7 @@ func (c *compiler) skillTools(decl *spec.Skill, s *SkillEntry, out *Exposure, un
 		unit.Name = s.Name + "/" + t.Name
 		title := "tool " + t.Name + " of skill " + s.Name
 		if first := seen[t.Name]; first != nil && t.Name != "" {
-			f := faultf(diag.CodeDuplicateTool, "S3", d.Span, "%s is declared twice", title).hintf("give one of them another name")
+			f := faultf(diag.CodeDuplicateTool, "", d.Span, "%s is declared twice", title).hintf("give one of them another name")
 			f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}
 			c.refuse(unit, d.Span, title, f)
 			continue
@@ -199,7 +199,7 @@ func (c *compiler) skillTool(skill *spec.Skill, d *spec.SkillTool, t *SkillTool,
 		return f
 	}
 	bad := func(at diag.Span, format string, args ...any) *fault {
-		return faultf(diag.CodeSkillTool, "S3", placeOr(at, d.Span), format, args...)
+		return faultf(diag.CodeSkillTool, "", placeOr(at, d.Span), format, args...)
 	}
 	switch {
 	case t.Name == "":
