@@ -28,16 +28,21 @@ func explainJSON(text []byte) error {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return invalid("it is empty")
 	}
-	var syntax *json.SyntaxError
-	var v json.RawMessage
-	if !errors.As(json.Unmarshal(text, &v), &syntax) {
-		return invalid("it has an error of syntax")
-	}
-	if syntax.Error() == "unexpected end of JSON input" {
+	line, column := jsonErrorPlace(text)
+	if line == 0 {
 		return invalid("it ends too early")
 	}
-	line, column := place(text, int(syntax.Offset)-1)
 	return invalid("line %d, column %d: an error of syntax", line, column)
+}
+
+// jsonErrorPlace gives where a text stops to be JSON; zeros when it only ends too early.
+func jsonErrorPlace(text []byte) (line, column int) {
+	var syntax *json.SyntaxError
+	var v json.RawMessage
+	if !errors.As(json.Unmarshal(text, &v), &syntax) || syntax.Error() == "unexpected end of JSON input" {
+		return 0, 0
+	}
+	return place(text, int(syntax.Offset)-1)
 }
 
 // place gives the line and column, in characters, of the byte at an offset.

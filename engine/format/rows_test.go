@@ -94,7 +94,7 @@ func TestHugeCSV(t *testing.T) {
 	row := strings.Repeat("x", 1<<20)
 	check(t, format.CSV, format.Options{Limits: format.Limits{Bytes: 8 << 20}}, []rule{
 		{name: "a million columns", answer: strings.Repeat("a,", 1_000_000), says: "the answer is too much to be read as CSV: row 1 (line 1) has more than 16384 columns"},
-		{name: "long names on many rows", answer: row + "\n" + strings.Repeat("1\n", 1<<20), says: "the answer is too much to be read as CSV: its JSON would have more than 101711904 bytes"},
+		{name: "long names on many rows", answer: row[:100_000] + "\n" + strings.Repeat("1\n", 1000), says: "the answer is too much to be read as CSV: its JSON would have more than 4312608 bytes"},
 		{name: "more than the limit", answer: strings.Repeat(row, 8) + "\n", says: "the answer is too much to be read as CSV: it has more than 8388608 bytes"},
 	})
 }
