@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -692,4 +693,30 @@ func TestReload(t *testing.T) {
 	if _, err := a.Prepare(ctx, third, first); err == nil {
 		t.Error("a cancelled Prepare goes on")
 	}
+}
+
+// FuzzPath: whatever is asked for, nothing outside of the folder and nothing hidden in it
+// is answered with.
+func FuzzPath(f *testing.F) {
+	for _, path := range []string{"order-guide.md", "../secret.txt", "%2e%2e%2fsecret.txt", "outside/secret.txt", ".env", "linked/a.json", "%00", "a//b"} {
+		f.Add(path)
+	}
+	fsys, _ := disk(f, tree())
+	b, _ := bind(f, map[string]string{"orders": orders}, folders{"skills/orders": fsys}, nil, nil)
+	h := swap(f, skill.New(skill.Options{}), nil, b)
+	f.Fuzz(func(t *testing.T, path string) {
+		for _, at := range []string{"/skills/", "/skills/order-management/", "/skills/orders/order-management/contents/"} {
+			r := httptest.NewRequest("GET", "/", nil)
+			if u, err := url.ParseRequestURI(at + path); err == nil {
+				r.URL = u
+			} else {
+				r.URL.Path = at + path
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code >= 500 || strings.Contains(w.Body.String(), "secret") {
+				t.Errorf("%q: %d %s", at+path, w.Code, w.Body)
+			}
+		}
+	})
 }
