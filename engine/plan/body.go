@@ -1,9 +1,6 @@
 package plan
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/url"
 	"strings"
 )
@@ -16,6 +13,7 @@ const (
 	formatForm
 	formatMultipart
 	formatText
+	formatBinary
 )
 
 // bodyPlan is the compiled body of a call (contract B).
@@ -24,6 +22,7 @@ type bodyPlan struct {
 	contentType string
 
 	template *expression // B1: decides the body
+	parts    []bodyPart  // B1: a multipart body part by part
 	empty    string      // what a JSON template of which nothing remains is sent as: {} or []
 	whole    *expression // B3: one value is the whole body
 	members  []member    // B2b, B3, B4: top-level members; over a template or an inbound body they win
@@ -42,11 +41,21 @@ type member struct {
 
 // passes reports whether the caller's own bytes are the body.
 func (p *bodyPlan) passes() bool {
-	return p.template == nil && p.whole == nil && p.inbound && len(p.members)+len(p.auth) == 0
+	return p.template == nil && p.parts == nil && p.whole == nil && p.inbound && len(p.members)+len(p.auth) == 0
 }
 
 // render gives the body and its Content-Type; an empty body has none.
 func (p *bodyPlan) render(s *scope, args *Args) (Body, string, *Error) {
+	if p.parts != nil {
+		parts, err := p.renderParts(s)
+		if err == nil {
+			err = s.err
+		}
+		if err != nil {
+			return Body{}, "", err
+		}
+		return p.multipart(parts)
+	}
 	value := p.value(s, args)
 	if s.err != nil {
 		return Body{}, "", s.err
@@ -132,9 +141,17 @@ func hasMember(ms []member, name string) bool {
 	return false
 }
 
+func (p *bodyPlan) multipart(parts []part) (Body, string, *Error) {
+	b, boundary := encodeMultipart(parts)
+	return BytesBody(b), p.contentType + "; boundary=" + boundary, nil
+}
+
 func (p *bodyPlan) encode(v any) (Body, string, *Error) {
 	switch p.format {
 	case formatForm:
+		if text, ok := v.(string); ok {
+			return BytesBody([]byte(text)), p.contentType, nil
+		}
 		pairs, err := p.pairs(v)
 		if err != nil {
 			return Body{}, "", err
@@ -145,8 +162,13 @@ func (p *bodyPlan) encode(v any) (Body, string, *Error) {
 		if err != nil {
 			return Body{}, "", err
 		}
-		b, boundary := encodeMultipart(pairs)
-		return BytesBody(b), p.contentType + "; boundary=" + boundary, nil
+		return p.multipart(partsOf(pairs))
+	case formatBinary:
+		b, err := fromBase64("the body", []byte(textOf(v)))
+		if err != nil || len(b) == 0 {
+			return Body{}, "", err
+		}
+		return BytesBody(b), p.contentType, nil
 	case formatText:
 		t := textOf(v)
 		if t == "" {
@@ -191,29 +213,4 @@ func encodeForm(pairs []Pair) string {
 		b.WriteString(url.QueryEscape(p.Value))
 	}
 	return b.String()
-}
-
-// encodeMultipart writes one part for each pair (RFC 7578). The boundary is a digest of the
-// content: the same call always sends the same bytes, and no content can hold it.
-func encodeMultipart(pairs []Pair) ([]byte, string) {
-	h := sha256.New()
-	for _, p := range pairs {
-		h.Write([]byte(p.Name + "\x00" + p.Value + "\x00"))
-	}
-	boundary := "capd-" + hex.EncodeToString(h.Sum(nil)[:20])
-	var b bytes.Buffer
-	for _, p := range pairs {
-		b.WriteString("--" + boundary + "\r\nContent-Disposition: form-data; name=\"")
-		b.WriteString(quoteParam(p.Name))
-		b.WriteString("\"\r\n\r\n")
-		b.WriteString(p.Value)
-		b.WriteString("\r\n")
-	}
-	b.WriteString("--" + boundary + "--\r\n")
-	return b.Bytes(), boundary
-}
-
-// quoteParam writes a field name the way browsers do (WHATWG HTML, multipart/form-data).
-func quoteParam(s string) string {
-	return strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A").Replace(s)
 }

@@ -82,13 +82,16 @@ func (b *bodyDecl) format() (bodyFormat, string, *fault) {
 	case "json", "application/json":
 		return formatJSON, "application/json", nil
 	case "":
+		if b.value != nil && b.value.Kind == spec.String && looksXML(b.value.Text) {
+			return formatText, "application/xml", nil
+		}
 		if b.value != nil && b.value.Kind == spec.String && !looksJSON(b.value.Text) {
 			return formatText, "text/plain; charset=utf-8", nil
 		}
 		return formatJSON, "application/json", nil
 	case "form", "formurlencoded", "x-www-form-urlencoded", "application/x-www-form-urlencoded":
 		return formatForm, "application/x-www-form-urlencoded", nil
-	case "multipart", "multipartform", "multipart/form-data":
+	case "multipart", "multipartform", "multipart-form", "multipart/form-data":
 		return formatMultipart, "multipart/form-data", nil
 	case "text":
 		return formatText, "text/plain; charset=utf-8", nil
@@ -101,8 +104,11 @@ func (b *bodyDecl) format() (bodyFormat, string, *fault) {
 	case "graphql":
 		return formatText, "application/graphql", nil
 	}
+	if t := strings.ToLower(b.typ.Value); t == "binary" || t == "octet-stream" || t == "application/octet-stream" {
+		return formatBinary, "application/octet-stream", nil
+	}
 	return 0, "", faultf(diag.CodeBodyUnsupported, "B6", b.typ.Span(), "body type %q is not supported", b.typ.Value).
-		hintf("expected json, form, multipart, text, xml, yaml, sparql or graphql")
+		hintf("expected json, form, multipart, text, xml, yaml, sparql, graphql or binary")
 }
 
 func looksJSON(s string) bool {
@@ -110,11 +116,16 @@ func looksJSON(s string) bool {
 	return s != "" && strings.IndexByte("{[\"", s[0]) >= 0 && !strings.HasPrefix(s, "{{")
 }
 
+func looksXML(s string) bool {
+	s = strings.TrimSpace(s)
+	return len(s) > 1 && s[0] == '<' && !strings.HasPrefix(s, "<<")
+}
+
 // takesMembers reports whether a member can be added to the body: it is written as JSON or
 // as a form, and is no list or single string.
 func (b *bodyDecl) takesMembers() bool {
 	format, _, f := b.format()
-	if f != nil || format == formatText {
+	if f != nil || format == formatText || format == formatBinary {
 		return f != nil // the format is refused for itself
 	}
 	return b.fallback != "[]" && (b.data == nil || b.data.Kind == spec.Map)

@@ -164,7 +164,7 @@ func TestB6(t *testing.T) {
 		{name: "form: null in a list counts as absent", api: data("form", `{a: "{{tools.a}}"}`), tool: anyTool, call: viaTool(`{"a":[1,null,2]}`), sends: as(form, "a=1&a=2")},
 		{name: "formUrlEncoded", api: data("formUrlEncoded", `{a: 1}`), tool: anyTool, call: viaTool(`{}`), sends: as(form, "a=1")},
 		{name: "x-www-form-urlencoded", api: data("x-www-form-urlencoded", `{a: 1}`), tool: anyTool, call: viaTool(`{}`), sends: as(form, "a=1")},
-		{name: "form of something else", api: data("form", `"{{tools.a}}"`), tool: anyTool, call: viaTool(`{"a":[1]}`), fails: "sent as a form"},
+		{name: "form that is no object", api: data("form", `"{{tools.a}}"`), tool: anyTool, call: viaTool(`{"a":[1]}`), fails: "sent as a form"},
 		{name: "text", api: data("text", `"{{tools.a}}"`), tool: anyTool, call: viaTool(`{"a":"<b> & c"}`), sends: as(plain, "<b> & c")},
 		{name: "text: a one-member mapping stands for its value", api: data("text", `{content: "{{tools.a}}"}`), tool: anyTool, call: viaTool(`{"a":"hello"}`), sends: as(plain, "hello")},
 		{name: "text: absent is no body", api: data("text", `{content: "{{tools.a}}"}`), tool: anyTool, call: viaTool(`{}`), sends: "POST https://api.test/x"},
@@ -173,8 +173,19 @@ func TestB6(t *testing.T) {
 		{name: "yaml", api: data("yaml", `{spec: "{{tools.a}}"}`), tool: anyTool, call: viaTool(`{"a":"x: 1\n"}`), sends: as("application/yaml", "x: 1\n")},
 		{name: "sparql", api: data("sparql", `"SELECT {{tools.a}}"`), tool: anyTool, call: viaTool(`{"a":"?s"}`), sends: as("application/sparql-query", "SELECT ?s")},
 		{name: "graphql", api: data("graphql", `"query Q { room(id: 7) { name } }"`), tool: anyTool, call: viaTool(`{}`), sends: as("application/graphql", "query Q { room(id: 7) { name } }")},
+		{name: "graphql: values in and out of strings", api: data("graphql", `'query { room(name: "{{tools.a}}", at: {{tools.b}}, n: {{tools.n}}, by: {{tools.c}}) { id } }'`), tool: anyTool, call: viaTool(`{"a":"x\") { secret } #","b":"FLOOR_1","n":3,"c":"a) { b"}`),
+			sends: as("application/graphql", `query { room(name: "x\") { secret } #", at: FLOOR_1, n: 3, by: "a) { b") { id } }`)},
+		{name: "sparql: values in strings and IRIs", api: data("sparql", `'SELECT * { <https://x.test/{{tools.a}}> ?p "{{tools.b}}" . ?s ?p {{tools.c}} }'`), tool: anyTool, call: viaTool(`{"a":"a> b","b":"c\" } #","c":"d } #"}`),
+			sends: as("application/sparql-query", `SELECT * { <https://x.test/a%3E%20b> ?p "c\" } #" . ?s ?p "d } #" }`)},
+		{name: "yaml: values in and out of quotes", api: data("yaml", `"a: {{tools.a}}\nb: '{{tools.b}}'\nc: {{tools.c}}\n"`), tool: anyTool, call: viaTool(`{"a":"x\ny: 1","b":"it's","c":[1]}`),
+			sends: as("application/yaml", "a: \"x\\ny: 1\"\nb: 'it''s'\nc: [1]\n")},
+		{name: "form: a text with values", api: data("form", `"a=1&b={{tools.b}}&c={{tools.c}}"`), tool: anyTool, call: viaTool(`{"b":"x&y=z","c":"é"}`), sends: as(form, "a=1&b=x%26y%3Dz&c=%C3%A9")},
+		{name: "a raw form by its header", api: posting(`inputParameters: [{name: Content-Type, in: header, value: application/x-www-form-urlencoded}], body: "b={{tools.b}}"`), tool: anyTool, call: viaTool(`{"b":"x&y"}`), sends: as(form, "b=x%26y")},
+		{name: "raw XML", api: posting(`body: "<a>{{tools.b}}</a>"`), tool: anyTool, call: viaTool(`{"b":"<&"}`), sends: as("application/xml", "<a>&lt;&amp;</a>")},
+		{name: "binary is base64 in JSON", api: data("binary", `{content: "{{tools.a}}"}`), tool: anyTool, call: viaTool(`{"a":"AP8="}`), sends: as("application/octet-stream", "\x00\xff")},
+		{name: "binary that is no base64", api: data("octet-stream", `"{{tools.a}}"`), tool: anyTool, call: viaTool(`{"a":"it's not"}`), fails: "base64"},
 	}
-	for _, typ := range []string{"binary", "octet-stream", "application/cbor"} {
+	for _, typ := range []string{"application/cbor", "protobuf"} {
 		clauses = append(clauses, clause{
 			name: typ, api: data("⟦"+typ+"⟧", `{a: 1}`), tool: anyTool, skips: "body-unsupported", says: []string{typ, "multipart"},
 		})
@@ -200,5 +211,30 @@ func TestB6(t *testing.T) {
 				t.Errorf("sent\n%q\nwant\n%q", body, want)
 			}
 		})
+	}
+}
+
+// TestMultipartFiles: the list form gives every part its file name and type, and bytes that
+// JSON cannot hold are given as base64.
+func TestMultipartFiles(t *testing.T) {
+	t.Parallel()
+	d := load(t, (&clause{
+		api: posting(`inputParameters: [{name: photo, in: body, contentEncoding: base64}], body: {type: multipartForm, data: [` +
+			`{name: title, value: "{{title}}"}, {name: photo, value: "{{photo}}", filename: "{{title}}.png", contentType: image/png}, {name: note, value: "{{note}}"}]}`),
+		tool: anyTool,
+	}).text())
+	if _, err := d.tool("t", `{"title":"a\"b","photo":"AP8="}`); err != nil {
+		t.Fatal(err, d.list)
+	}
+	_, body, _ := strings.Cut(d.wire(), "\n\n")
+	boundary, _, _ := strings.Cut(body, "\r\n")
+	want := boundary + "\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\na\"b\r\n" +
+		boundary + "\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a%22b.png\"\r\nContent-Type: image/png\r\n\r\n\x00\xff\r\n" +
+		boundary + "--\r\n"
+	if body != want {
+		t.Errorf("sent\n%q\nwant\n%q", body, want)
+	}
+	if _, err := d.tool("t", `{"title":"a","photo":"~"}`); err == nil || !strings.Contains(err.Error(), "photo must be base64") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -18,7 +18,9 @@ type expression struct {
 	names    []string     // exprObject: names of the members in parts; exprResult: how the document says it
 	quoted   []bool       // exprJSON: whether each of parts stands inside a JSON string
 
-	path *expr.JSONPath // exprResult, exprFind: what is taken of the value
+	path    *expr.JSONPath // exprResult, exprFind: what is taken of the value
+	dialect dialect        // exprEmbedded
+	within  []within       // exprEmbedded: what each of parts stands in
 }
 
 type exprKind uint8
@@ -30,8 +32,8 @@ const (
 	exprText
 	exprList
 	exprObject
-	exprJSON // JSON text with values in it, each encoded for where it stands
-	exprXML  // XML text with values in it
+	exprJSON     // JSON text with values in it, each encoded for where it stands
+	exprEmbedded // text of another language with values in it, each written for where it stands
 
 	exprResult // the value at path in what came of a step
 	exprFind   // the value at path in the one of parts
@@ -99,8 +101,8 @@ func (x *expression) eval(s *scope) any {
 		return x.object(s)
 	case exprJSON:
 		return x.jsonText(s)
-	case exprXML:
-		return x.xmlText(s)
+	case exprEmbedded:
+		return x.embedded(s)
 	case exprResult:
 		v := s.find(s.results[x.index].value, x.path)
 		if isAbsent(v) && s.placeholders {
@@ -218,22 +220,10 @@ func withoutAbsent(raw []byte) any {
 
 var xmlEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")
 
-func (x *expression) xmlText(s *scope) string {
-	var b strings.Builder
-	for i := range x.parts {
-		t := textOf(x.parts[i].eval(s))
-		if x.parts[i].kind != exprLiteral {
-			t = xmlEscapes.Replace(t)
-		}
-		b.WriteString(t)
-	}
-	return b.String()
-}
-
 // canBeObject reports whether the value can be a JSON object.
 func (x *expression) canBeObject() bool {
 	switch x.kind {
-	case exprText, exprXML, exprList:
+	case exprText, exprEmbedded, exprList:
 		return false
 	case exprLiteral:
 		raw, ok := x.literal.(rawJSON)

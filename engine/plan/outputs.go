@@ -120,7 +120,7 @@ func (b *builder) ownValue(o *spec.Output) (*output, *fault) {
 	case o.HasMapping || b.answers && isMappingText(constant):
 		return nil, nil
 	case constant != nil:
-		x, f := b.dataValue(constant, "")
+		x, f := b.dataValue(constant)
 		if f != nil {
 			return nil, f
 		}

@@ -89,7 +89,7 @@ func wants(slots []string, name string, offered []string) bool {
 func (b *builder) source(s *slot) (expression, *fault) {
 	x, ok := b.feeds[s]
 	if !ok && s.own != nil && s.own.Kind != spec.Null {
-		own, f := b.dataValue(s.own, "")
+		own, f := b.dataValue(s.own)
 		if f != nil {
 			return x, f
 		}

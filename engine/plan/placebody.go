@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"strings"
+
 	"capd/engine/diag"
 	"capd/engine/expr"
 	"capd/engine/spec"
@@ -36,10 +38,13 @@ func (b *builder) placeBody() *fault {
 // templateBody: data decides the body (B1, B2, B2b).
 func (b *builder) templateBody(params []*slot) *fault {
 	body, data := &b.call.body, b.op.body.data
-	if body.format == formatText && data.Kind == spec.Map && len(data.Members) == 1 {
+	if body.format == formatMultipart && data.Kind == spec.List {
+		return b.multipartParts(data)
+	}
+	if (body.format == formatText || body.format == formatBinary) && data.Kind == spec.Map && len(data.Members) == 1 {
 		data = data.Members[0].Value
 	}
-	x, f := b.dataValue(data, b.op.body.typ.Value)
+	x, f := b.bodyValue(data)
 	if f != nil {
 		return f
 	}
@@ -61,7 +66,7 @@ func (b *builder) templateBody(params []*slot) *fault {
 		if whole := b.op.body.data; whole.Kind == spec.Map && whole.Get(s.name) != nil {
 			continue
 		}
-		if !x.canBeObject() || body.format == formatText {
+		if !x.canBeObject() || body.format == formatText || body.format == formatBinary {
 			return faultf(diag.CodeParameter, "B2b", s.span(), "body parameter %s has no place in the body of %s, which is no mapping", s.name, b.op.label()).
 				hintf("use it in the body's data: {{%s}}", s.name)
 		}
@@ -103,7 +108,7 @@ func (b *builder) paramBody(params []*slot) *fault {
 			return f
 		}
 		b.require(s, x)
-		if body.format == formatText && len(params) == 1 {
+		if (body.format == formatText || body.format == formatBinary) && len(params) == 1 {
 			b.why.body("B3", &x, b.why.of(s))
 			body.whole = &x // a one-member mapping stands for its value (B6)
 			return nil
@@ -263,17 +268,28 @@ func (b *builder) varSource(name string) expression {
 	return x
 }
 
-// dataValue compiles a piece of a body template, or a parameter's own value.
-func (b *builder) dataValue(v *spec.Value, format string) (expression, *fault) {
-	if v.Kind == spec.String {
-		return b.dataString(v.AsText(), format)
+// bodyValue compiles the body template. When it is one string, its values are encoded for the
+// language it is written in.
+func (b *builder) bodyValue(v *spec.Value) (expression, *fault) {
+	if v.Kind != spec.String {
+		return b.dataValue(v)
 	}
-	return compose(v, func(t spec.Text) (expression, *fault) { return b.dataString(t, "") })
+	mediaType := b.call.body.contentType
+	for _, s := range b.slots {
+		if s.in == "header" && strings.EqualFold(s.name, "Content-Type") && s.own != nil && b.op.body.typ.Value == "" {
+			mediaType = s.own.AsText().Value
+		}
+	}
+	return b.dataString(v.AsText(), dialectOf(mediaType))
 }
 
-// dataString compiles a string of a body. When the whole body is one string, its values are
-// encoded for the format it is written in.
-func (b *builder) dataString(t spec.Text, format string) (expression, *fault) {
+// dataValue compiles a piece of a body template, or a parameter's own value.
+func (b *builder) dataValue(v *spec.Value) (expression, *fault) {
+	return compose(v, func(t spec.Text) (expression, *fault) { return b.dataString(t, 0) })
+}
+
+// dataString compiles a string of a body; in is the language the string is written in.
+func (b *builder) dataString(t spec.Text, in dialect) (expression, *fault) {
 	tpl := expr.ParseTemplate(t.Value)
 	parts, f := b.templateParts(t, tpl, b.varWord)
 	switch {
@@ -284,16 +300,15 @@ func (b *builder) dataString(t spec.Text, format string) (expression, *fault) {
 	case len(parts) == 1 && parts[0].kind != exprLiteral:
 		return parts[0], nil
 	}
-	if b.op != nil && b.call.body.format == formatJSON && isWholeBody(t, b.op.body) {
+	if b.op != nil && in == 0 && b.call.body.format == formatJSON && isWholeBody(t, b.op.body) {
 		if quoted, ok := jsonParts(tpl); ok {
 			return expression{kind: exprJSON, parts: parts, quoted: quoted}, nil
 		}
 	}
-	kind := exprText
-	if format == "xml" {
-		kind = exprXML
+	if in != 0 {
+		return expression{kind: exprEmbedded, parts: parts, dialect: in, within: in.contexts(tpl)}, nil
 	}
-	return mergeLiterals(expression{kind: kind, parts: parts}), nil
+	return mergeLiterals(expression{kind: exprText, parts: parts}), nil
 }
 
 // isWholeBody reports whether the string is all there is of the body.

@@ -60,7 +60,7 @@ type Exposure struct {
 	Routes      []*Route
 	Tools       []*Tool
 	Skills      []*SkillEntry
-	Guard       *Guard // what callers must show; nil: nothing
+	Guard       *Guard      // what callers must show; nil: nothing
 	Resources   []*Resource // of MCP
 	Prompts     []*Prompt   // of MCP
 	MaxBinary   int64       // bytes of an answer that is not text; 0 when not declared
