@@ -10,20 +10,21 @@ import (
 
 // draft is one exposed operation while it is compiled: what its calls have in common.
 type draft struct {
-	c        *compiler
-	x        *exposed
-	own      string // namespace by which the strings being compiled refer to inputs
-	inputs   []input
-	index    map[string]int
-	reached  map[string]bool   // input names that something asks for
-	paths    map[int]bool      // placeholders that something asks for
-	excused  map[string]bool   // names that only a dropped parameter asked for
-	fed      map[string]bool   // input names that with uses
-	props    map[int]*property // what is known of each input
-	implicit *property         // the body of a tool whose body is implicit
-	bindings []binding         // names that with of the operation or of a flow gives, the inner ones last
-	steps    *stepDraft        // nil: a single call, or no call
-	shape    []spec.Output     // outputParameters that shape the answer
+	c         *compiler
+	x         *exposed
+	own       string // namespace by which the strings being compiled refer to inputs
+	inputs    []input
+	index     map[string]int
+	reached   map[string]bool   // input names that something asks for
+	paths     map[int]bool      // placeholders that something asks for
+	excused   map[string]bool   // names that only a dropped parameter asked for
+	fed       map[string]bool   // input names that with uses
+	props     map[int]*property // what is known of each input
+	fallbacks map[int]*slot     // parameters with a default that take the input
+	implicit  *property         // the body of a tool whose body is implicit
+	bindings  []binding         // names that with of the operation or of a flow gives, the inner ones last
+	steps     *stepDraft        // nil: a single call, or no call
+	shape     []spec.Output     // outputParameters that shape the answer
 
 	outputDecls map[*output]*spec.Output // what declares the parts of the answer
 
@@ -64,7 +65,7 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 	}
 	d := &draft{
 		c: c, x: x, own: x.own, index: map[string]int{}, reached: map[string]bool{}, paths: map[int]bool{},
-		excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{},
+		excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{}, fallbacks: map[int]*slot{},
 	}
 	d.out = &Operation{unit: c.unit, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name}
 	run := x.decl
@@ -104,6 +105,7 @@ func (d *draft) newBuilder(op *consumed, with *spec.Value) *builder {
 // finish hands what was found of the inputs to the operation.
 func (d *draft) finish() {
 	d.out.tool = d.inputSchema()
+	d.applyDeclared()
 	d.out.inputs = d.inputs
 	d.out.schema = d.outputSchema()
 	d.out.structured = d.x.kind == MCP && d.out.schema != nil
@@ -275,12 +277,14 @@ func (b *draft) declaredPlace(name string) ([]lookup, bool) {
 		return b.places("QP", d.name), true
 	case "header":
 		return b.places("H", d.name), true
+	case "cookie":
+		return b.places("C", d.name), true
 	}
 	return b.places("BQP", d.name), true
 }
 
 // places gives REST lookups in the order of the letters: P placeholder, Q query, B member
-// of the body, H header.
+// of the body, H header, C cookie.
 func (b *draft) places(order, name string) []lookup {
 	var out []lookup
 	for _, letter := range order {
@@ -295,6 +299,8 @@ func (b *draft) places(order, name string) []lookup {
 			out = append(out, lookup{kind: lookMember, name: name})
 		case 'H':
 			out = append(out, lookup{kind: lookHeader, name: name})
+		case 'C':
+			out = append(out, lookup{kind: lookCookie, name: name})
 		}
 	}
 	return out

@@ -282,7 +282,7 @@ func (x *exposed) declare(params []spec.Parameter) {
 // placeOf is where a declared REST input is read.
 func (x *exposed) placeOf(name, in string) string {
 	switch in {
-	case "path", "query", "header", "body":
+	case "path", "query", "header", "cookie", "body":
 		return in
 	}
 	if _, ok := matchName(name, x.params); ok {

@@ -19,17 +19,20 @@ import (
 type input struct {
 	name    string // as the caller knows it, for messages
 	lookups []lookup
+	rule    *inputRule // of a declared one; nil: nothing is said of its value
 }
 
 type lookupKind uint8
 
 const (
-	lookPath   lookupKind = iota + 1 // placeholder number index
-	lookQuery                        // query parameter name
-	lookMember                       // member of the body
-	lookHeader                       // header
-	lookBody                         // the whole body
-	lookArg                          // argument of a tool call
+	lookPath     lookupKind = iota + 1 // placeholder number index
+	lookQuery                          // query parameter name
+	lookMember                         // member of the body
+	lookHeader                         // header
+	lookBody                           // the whole body
+	lookArg                            // argument of a tool call
+	lookCookie                         // cookie
+	lookBodyPath                       // what is at a path of the body
 )
 
 type lookup struct {
@@ -37,6 +40,7 @@ type lookup struct {
 	index int
 	name  string
 	fold  string // of lookArg: the name by rule N1
+	path  *expr.JSONPath
 }
 
 // Bind finds the operation's inputs in a request. It reads src.Body only when the
@@ -96,10 +100,10 @@ func (b *binder) find(in *input) (any, *Error) {
 			return nil, err
 		}
 		if !isAbsent(v) {
-			return v, nil
+			return in.rule.apply(in.name, v)
 		}
 	}
-	return absent{}, nil
+	return in.rule.apply(in.name, absent{})
 }
 
 func (b *binder) look(l *lookup) (any, *Error) {
@@ -112,13 +116,18 @@ func (b *binder) look(l *lookup) (any, *Error) {
 		return b.queryValue(l.name)
 	case lookHeader:
 		return headerValue(b.src.Header, l.name), nil
-	case lookMember, lookBody:
+	case lookCookie:
+		return cookieValue(b.src.Header, l.name), nil
+	case lookMember, lookBody, lookBodyPath:
 		body, err := b.parsedBody()
 		if err != nil {
 			return nil, err
 		}
-		if l.kind == lookBody {
+		switch l.kind {
+		case lookBody:
 			return body.whole()
+		case lookBodyPath:
+			return body.at(l.path, l.name)
 		}
 		return body.member(l.name)
 	case lookArg:

@@ -62,7 +62,7 @@ capability:
 			t.Errorf("%s points at %q", x, line[x.Span.Start.Col-1:])
 		}
 	}
-	const want = "info precision,info minimum,info selector,info contentEncoding,info ttlMs,info cacheScope,info transport,warning an," +
+	const want = "info precision,info selector,info contentEncoding,info ttlMs,info cacheScope,info transport,warning an," +
 		"info hints,info method,info path,info responses,info responseBinary"
 	if strings.Join(got, ",") != want {
 		t.Errorf("got %s", strings.Join(got, ","))

@@ -101,6 +101,9 @@ func (b *builder) source(s *slot) (expression, *fault) {
 	if x.kind == exprInput && s.in == "body" {
 		x.typ = s.typ
 	}
+	if x.kind == exprInput && s.decl != nil && s.decl.Default != nil {
+		b.fallbacks[x.index] = s
+	}
 	b.noteInputs(x, s)
 	return x, nil
 }

@@ -47,12 +47,14 @@ func newSlot(op *consumed, p *spec.Parameter) *slot {
 		required: p.Required == spec.True, stated: p.Required != spec.Unset, own: p.Value, items: p.Items, enum: p.Enum, decl: p,
 	}
 	switch s.in {
+	case "environment":
+		return nil // a variable, see variables.init
 	case "path":
 		s.required = true
 	case "query", "header", "cookie", "body":
 	default:
 		s.in = op.guessPlace(s.name)
-		if p.In.Value != "" && !strings.EqualFold(p.In.Value, "environment") {
+		if p.In.Value != "" {
 			f := faultf(diag.CodeParameter, "S3", p.In.Span(), "%q is no place for a parameter; %s is sent in the %s", p.In.Value, s.name, s.in)
 			if near, ok := diag.Nearest(p.In.Value, places); ok {
 				f.hintf("did you mean %s?", near)

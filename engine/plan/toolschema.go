@@ -14,8 +14,9 @@ type property struct {
 	typ         string
 	description string
 	required    bool
-	items       []byte // JSON Schema of a list's elements
-	enum        []byte // JSON list
+	items       []byte   // JSON Schema of a list's elements
+	enum        []byte   // JSON list
+	words       [][]byte // more members of its JSON Schema
 }
 
 // noteInputs keeps what a slot says of the inputs that feed it. s is nil for a template
@@ -34,6 +35,9 @@ func (b *draft) noteInputs(x expression, s *slot) {
 		if x.kind == exprInput && p.typ == "" {
 			p.typ = s.typ
 			p.fill(s.description, s.items, s.enum)
+			if s.decl != nil {
+				p.constrain(s.decl)
+			}
 		}
 	}
 }
@@ -43,8 +47,8 @@ func (p *property) fill(description string, items *spec.Value, enum []*spec.Valu
 		p.description = strings.TrimSpace(description)
 	}
 	if p.items == nil && items != nil && items.Kind == spec.Map {
-		if t := jsonType(items.Get("type").AsText().Value); t != "" {
-			p.items = []byte(`{"type":"` + t + `"}`)
+		if s := schemaOf(items); len(s) > len("{}") {
+			p.items = s
 		}
 	}
 	if p.enum == nil && len(enum) > 0 {
@@ -65,7 +69,9 @@ func (b *draft) inputSchema() []byte {
 	}
 	var props, added []*property
 	for i := range b.x.declared {
-		if d := &b.x.declared[i]; b.isReached(d.name) || !b.excused[expr.Fold(d.name)] {
+		if d := &b.x.declared[i]; d.isFixed() {
+			continue // no caller decides it
+		} else if b.isReached(d.name) || !b.excused[expr.Fold(d.name)] {
 			props = append(props, b.declaredProperty(d))
 		}
 	}
@@ -89,7 +95,7 @@ func (b *draft) inputSchema() []byte {
 		q := *p
 		q.name = name
 		if name != p.name {
-			q.typ, q.description, q.items, q.enum = "object", "", nil, nil
+			q.typ, q.description, q.items, q.enum, q.words = "object", "", nil, nil, nil
 		}
 		props = append(props, &q)
 		if len(b.x.declared) > 0 {
@@ -152,7 +158,11 @@ func (b *draft) declaredProperty(d *declaredInput) *property {
 		if p.enum == nil && p.typ == known.typ {
 			p.enum = known.enum
 		}
+		if p.words == nil && p.typ == known.typ {
+			p.words = known.words
+		}
 	}
+	p.constrain(d.param)
 	return p
 }
 
@@ -198,6 +208,11 @@ func (p *property) appendTo(dst []byte) []byte {
 	}
 	if p.enum != nil {
 		dst = append(append(dst, sep+`"enum":`...), p.enum...)
+		sep = ","
+	}
+	for _, word := range p.words {
+		dst = append(append(dst, sep...), word...)
+		sep = ","
 	}
 	return append(dst, '}')
 }

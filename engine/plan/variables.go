@@ -55,6 +55,33 @@ func (v *variables) init(c *compiler) {
 			}
 		}
 	}
+	for i := range c.doc.Consumes {
+		v.environment(&c.doc.Consumes[i])
+	}
+}
+
+// environment declares the parameters of an API that are in the environment: they are no
+// part of a request, and templates name them.
+func (v *variables) environment(api *spec.Consumed) {
+	lists := [][]spec.Parameter{api.Parameters}
+	for i := range api.Resources {
+		r := &api.Resources[i]
+		lists = append(lists, r.Parameters)
+		for j := range r.Operations {
+			lists = append(lists, r.Operations[j].Parameters)
+		}
+	}
+	for _, p := range slices.Concat(lists...) {
+		if !strings.EqualFold(p.In.Value, "environment") || p.Name.Value == "" {
+			continue
+		}
+		if p.Value != nil && p.Value.Kind != spec.Null {
+			v.c.note(diag.Info, diag.Unit{}, faultf(diag.CodeNotHonoured, "", p.Value.Span(), "the value of %s has no effect here; a parameter in the environment is the variable of that name", p.Name.Value))
+		}
+		if v.keys[p.Name.Value] == nil {
+			v.keys[p.Name.Value] = &bindKey{key: p.Name, source: p.Name}
+		}
+	}
 }
 
 // isKey reports whether name is a declared bind key.

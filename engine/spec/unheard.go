@@ -7,7 +7,7 @@ import "capd/engine/diag"
 // describe, such as a title or an example, are not among them.
 const (
 	parameterUnheard = "selector values precision scale contentEncoding contentCompression contentMediaType mapping schema " +
-		"style explode nullable additionalProperties minimum maximum minLength maxLength minItems maxItems"
+		"style explode nullable additionalProperties"
 	outputUnheard = "in selector values enum precision scale contentEncoding contentCompression contentMediaType " +
 		"additionalProperties nullable"
 	stepUnheard = "inputParameters"
