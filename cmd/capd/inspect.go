@@ -146,7 +146,7 @@ type inspectedOperation struct {
 	Place       string           `json:"place"`
 	Inputs      []inspectedInput `json:"inputs"`
 	InputSchema json.RawMessage  `json:"inputSchema,omitempty"` // of a tool
-	Location    string           `json:"location,omitempty"`    // of a skill, as declared
+	MimeType    string           `json:"mimeType,omitempty"`    // of a resource, as declared
 	// Sources are the tools of a skill.
 	Sources []inspectedSource `json:"sources,omitempty"`
 }
@@ -273,6 +273,11 @@ func operationsOf(u *plan.Unit) []*plan.Operation {
 				out = append(out, t.Operation)
 			}
 		}
+		for _, r := range x.Resources {
+			if r.Operation != nil {
+				out = append(out, r.Operation)
+			}
+		}
 	}
 	return out
 }
@@ -305,10 +310,11 @@ func inspectExposure(x *plan.Exposure, where *addressBook) inspectedAdapter {
 			Inputs: inspectInputs(t.Operation), InputSchema: t.InputSchema,
 		})
 	}
+	out.Operations = append(out.Operations, inspectResources(x, where)...)
 	for i, s := range x.Skills {
 		out.Operations = append(out.Operations, inspectedOperation{
-			listedEntry: entries[len(x.Routes)+len(x.Tools)+i], Description: s.Description, Place: s.Span.String(),
-			Inputs: []inspectedInput{}, Location: s.Location, Sources: inspectSources(s),
+			listedEntry: entries[len(entries)-len(x.Skills)+i], Description: s.Description, Place: s.Span.String(),
+			Inputs: []inspectedInput{}, Sources: inspectSources(s),
 		})
 	}
 	return out

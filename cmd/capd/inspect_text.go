@@ -141,6 +141,9 @@ func (o *inspectedOperation) text(p *page) {
 	case o.Refused != nil:
 		p.line("  %s  refused: %s  %s", title, o.Refused.Code, o.Place)
 		return
+	case o.Type != "":
+		o.textResource(p)
+		return
 	case o.Kind == plan.Skill:
 		o.textSkill(p)
 		return

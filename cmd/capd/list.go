@@ -102,7 +102,7 @@ type listedDocument struct {
 	File  string       `json:"file"`
 	Label string       `json:"label,omitempty"`
 	State engine.State `json:"state"`
-	// Entries are the routes, tools and skills in the order of the document.
+	// Entries are the routes, tools, resources, prompts and skills in the order of the document.
 	Entries []listedEntry `json:"entries"`
 	// Refused is what else is refused: adapters, duplicates, or the file itself.
 	Refused []listedRefusal `json:"refused,omitempty"`
@@ -110,13 +110,17 @@ type listedDocument struct {
 
 type listedEntry struct {
 	Kind      plan.Kind      `json:"kind"`
+	Type      string         `json:"type,omitempty"` // resource or prompt, of an MCP adapter; empty for a tool
 	Namespace string         `json:"namespace,omitempty"`
 	Name      string         `json:"name"`
-	Method    string         `json:"method,omitempty"` // of a route
-	Path      string         `json:"path,omitempty"`   // of a route, conditions included
-	Addresses []string       `json:"addresses"`        // the main one first; a tool has its server's
-	Calls     string         `json:"calls,omitempty"`  // consumed operation
-	Tools     []string       `json:"tools,omitempty"`  // of a skill
+	Method    string         `json:"method,omitempty"`    // of a route
+	Path      string         `json:"path,omitempty"`      // of a route, conditions included
+	URI       string         `json:"uri,omitempty"`       // of a resource
+	Location  string         `json:"location,omitempty"`  // of files, as declared
+	Arguments []string       `json:"arguments,omitempty"` // of a prompt
+	Addresses []string       `json:"addresses"`           // the main one first; a tool has its server's
+	Calls     string         `json:"calls,omitempty"`     // consumed operation
+	Tools     []string       `json:"tools,omitempty"`     // of a skill
 	Refused   *listedRefusal `json:"refused,omitempty"`
 }
 
@@ -160,9 +164,10 @@ func listExposure(x *plan.Exposure, where *addressBook) []listedEntry {
 			Addresses: where.exposure(x), Calls: callName(t.Operation), Refused: listRefusal(t.Refusal),
 		})
 	}
+	out = append(out, listResources(x, where)...)
 	for _, s := range x.Skills {
 		e := listedEntry{
-			Kind: x.Kind, Namespace: x.Namespace, Name: s.Name, Addresses: where.exposure(x), Refused: listRefusal(s.Refusal),
+			Kind: x.Kind, Namespace: x.Namespace, Name: s.Name, Location: s.Location, Addresses: where.exposure(x), Refused: listRefusal(s.Refusal),
 		}
 		if s.Refusal == nil { // else its name may be none that an address can have
 			e.Addresses = where.skill(x, s)
@@ -208,7 +213,8 @@ func routeTarget(r *plan.Route) string {
 	return out
 }
 
-// otherRefusals gives the errors of a document that no route, tool or skill of it carries.
+// otherRefusals gives the errors of a document that no route, tool, resource, prompt or skill
+// of it carries.
 func otherRefusals(d *engine.DocState) []listedRefusal {
 	carried := map[string]bool{}
 	carry := func(r *plan.Refusal) {
@@ -223,6 +229,12 @@ func otherRefusals(d *engine.DocState) []listedRefusal {
 			}
 			for _, t := range x.Tools {
 				carry(t.Refusal)
+			}
+			for _, r := range x.Resources {
+				carry(r.Refusal)
+			}
+			for _, p := range x.Prompts {
+				carry(p.Refusal)
 			}
 			for _, s := range x.Skills {
 				carry(s.Refusal)
@@ -265,6 +277,8 @@ func (d *listedDocument) text(b *strings.Builder) error {
 		switch {
 		case e.Refused != nil:
 			does = "refused: " + string(e.Refused.Code)
+		case e.Type != "":
+			does = e.does()
 		case e.Kind == plan.Skill && len(e.Tools) == 0:
 			does = "no tools"
 		case e.Kind == plan.Skill:
@@ -299,6 +313,9 @@ func shortAddresses(all []string) string {
 func (e *listedEntry) title() string {
 	if e.Kind == plan.REST {
 		return e.Method + " " + e.Path
+	}
+	if e.Type != "" {
+		return e.resourceTitle()
 	}
 	return e.Name
 }

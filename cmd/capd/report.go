@@ -48,8 +48,10 @@ type reportAdapter struct {
 	URL       string    `json:"url"`
 	Routes    int       `json:"routes,omitempty"`
 	Tools     int       `json:"tools,omitempty"`
+	Resources int       `json:"resources,omitempty"`
+	Prompts   int       `json:"prompts,omitempty"`
 	Skills    int       `json:"skills,omitempty"`
-	Refused   int       `json:"refused,omitempty"` // declared routes, tools or skills that are not served
+	Refused   int       `json:"refused,omitempty"` // what is declared and not served
 }
 
 // reportAddress is one address of the plan.
@@ -100,7 +102,7 @@ func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, addr func(s
 
 // served reports whether anything of a document is served.
 func (d *reportDocument) served() bool {
-	return slices.ContainsFunc(d.Adapters, func(a reportAdapter) bool { return a.URL != "" && a.Routes+a.Tools+a.Skills > 0 })
+	return slices.ContainsFunc(d.Adapters, func(a reportAdapter) bool { return a.URL != "" && a.Routes+a.Tools+a.Resources+a.Prompts+a.Skills > 0 })
 }
 
 // reportDiagnostics gives problems as they stand in a log event.
@@ -137,6 +139,12 @@ func exposuresByUnit(p *plan.Plan, addr func(string) string) map[*plan.Unit][]re
 			}
 			for _, tool := range e.Tools {
 				tally(tool.Operation != nil, &a.Tools, &a.Refused)
+			}
+			for _, r := range e.Resources {
+				tally(r.Refusal == nil, &a.Resources, &a.Refused)
+			}
+			for _, p := range e.Prompts {
+				tally(p.Refusal == nil, &a.Prompts, &a.Refused)
 			}
 			for _, skill := range e.Skills {
 				tally(skill.Refusal == nil, &a.Skills, &a.Refused)
@@ -360,7 +368,7 @@ func (a *reportAdapter) counts() string {
 	var parts []string
 	switch a.Kind {
 	case plan.MCP:
-		parts = append(parts, plural(a.Tools, "tool"))
+		parts = append(parts, a.mcpCounts()...)
 	case plan.Skill:
 		parts = append(parts, plural(a.Skills, "skill"))
 	default:

@@ -121,6 +121,9 @@ func consumed(p *plan.Plan) []*plan.Call {
 			for _, t := range e.Tools {
 				add(t.Operation)
 			}
+			for _, r := range e.Resources {
+				add(r.Operation)
+			}
 		}
 	}
 	return calls

@@ -17,6 +17,7 @@ type Prompt struct {
 	Title       string
 	Description string
 	Arguments   []PromptArgument
+	Location    string // of the file it is, as declared
 	Refusal     *Refusal
 	Span        diag.Span
 
@@ -96,7 +97,7 @@ func (c *compiler) exposePrompts(e *spec.Exposed, out *Exposure, unit diag.Unit)
 		decl := &e.Prompts[i]
 		unit.Name = decl.Name.Value
 		what := "prompt " + decl.Name.Value
-		p := &Prompt{Name: decl.Name.Value, Title: decl.Label.Value, Description: strings.TrimSpace(decl.Description.Value), Span: decl.Span}
+		p := &Prompt{Name: decl.Name.Value, Title: decl.Label.Value, Description: strings.TrimSpace(decl.Description.Value), Location: decl.Location.Value, Span: decl.Span}
 		if first := seen[p.Name]; first != nil {
 			f := faultf(diag.CodeDuplicatePrompt, "M", decl.Span, "prompt %s is declared twice in this adapter", p.Name).hintf("give one of them another name")
 			f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}

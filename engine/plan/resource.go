@@ -24,6 +24,7 @@ type Resource struct {
 	URI         string   // a valid URI; with Params a template (RFC 6570 level 1)
 	Params      []string // names of the template's variables, in order
 	MimeType    string   // as declared; empty when not
+	Location    string   // of files, as declared
 	Binary      bool     // declared to be no text
 	Operation   *Operation
 	Folder      *Folder
@@ -147,7 +148,7 @@ func (c *compiler) exposeResources(e *spec.Exposed, out *Exposure, unit diag.Uni
 		x := &exposed{decl: op, out: out, kind: MCP, what: "resource", own: out.Namespace, unit: unit}
 		r := &Resource{
 			Name: op.Name.Value, Title: op.Label.Value, Description: strings.TrimSpace(op.Description.Value),
-			MimeType: strings.TrimSpace(decl.MimeType.Value), Binary: decl.Binary == spec.True, Span: op.Span,
+			MimeType: strings.TrimSpace(decl.MimeType.Value), Location: decl.Location.Value, Binary: decl.Binary == spec.True, Span: op.Span,
 		}
 		if r.Name == "" {
 			r.Name = decl.URI.Value

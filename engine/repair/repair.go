@@ -213,6 +213,16 @@ func (s *state) served() map[string]bool {
 				out[fmt.Sprintf("%s %d %s %s %v", e.Kind, e.Index, r.Method, r.Path, r.Conditions)] = true
 			}
 		}
+		for _, r := range e.Resources {
+			if r.Refusal == nil {
+				out[fmt.Sprintf("%s %d resource %s", e.Kind, e.Index, r.URI)] = true
+			}
+		}
+		for _, p := range e.Prompts {
+			if p.Refusal == nil {
+				out[fmt.Sprintf("%s %d prompt %s", e.Kind, e.Index, p.Name)] = true
+			}
+		}
 		for _, t := range e.Tools {
 			if t.Operation != nil {
 				out[fmt.Sprintf("%s %d %s", e.Kind, e.Index, t.Name)] = true
