@@ -80,6 +80,7 @@ func listing(t *plan.Tool, name string, schema json.RawMessage) *sdk.Tool {
 		Description: t.Description,
 		InputSchema: schema,
 		Annotations: &sdk.ToolAnnotations{
+			Title:           t.Title, // where clients of before 2025-06-18 look for it
 			ReadOnlyHint:    a.ReadOnly,
 			DestructiveHint: &a.Destructive,
 			IdempotentHint:  a.Idempotent,
