@@ -12,6 +12,7 @@ type Found struct {
 	Exposure *plan.Exposure
 	Route    *plan.Route
 	Path     []string // decoded, in the order of Route.Params
+	Rest     string   // what {path} of a forwarded route stands for, as it came
 	Query    string   // of the target, raw
 }
 
@@ -42,7 +43,7 @@ func Find(mounts []*plan.Mount, method, target string) (found Found, methods []s
 			got = t.find(method, segments, "")
 		}
 		if got.entry != nil {
-			return Found{Exposure: m.Exposure, Route: got.entry.route, Path: got.path, Query: query}, nil, true
+			return Found{Exposure: m.Exposure, Route: got.entry.route, Path: got.path, Rest: rawSegments(u, got.from, got.to), Query: query}, nil, true
 		}
 		methods = append(methods, got.allow...)
 	}

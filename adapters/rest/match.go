@@ -20,6 +20,7 @@ type node struct {
 	literal map[string]*node
 	mixed   mixedSet
 	any     *node // behind a placeholder
+	many    *node // behind any number of segments
 	routes  []*entry
 }
 
@@ -72,6 +73,11 @@ func (t *table) add(x *plan.Exposure, r *plan.Route) {
 func (n *node) child(s plan.Segment) *node {
 	literals := split(s)
 	switch {
+	case len(s) == 1 && s[0].Many:
+		if n.many == nil {
+			n.many = &node{}
+		}
+		return n.many
 	case len(literals) == 1:
 		next := n.literal[literals[0]]
 		if next == nil {
@@ -96,6 +102,9 @@ func (n *node) child(s plan.Segment) *node {
 type match struct {
 	entry *entry   // nil when no route answers
 	path  []string // values of Route.Params
+	// Of the request's segments, those from from up to to are what {path} of a forwarded
+	// route stands for.
+	from, to int
 	// allow is the methods of every route of that path, when no route answers. It is empty
 	// when the path is unknown.
 	allow []string
@@ -117,6 +126,8 @@ type search struct {
 	query    url.Values // of rawQuery, once it is parsed
 	parsed   bool
 	values   []string // of the placeholders passed so far
+	total    int      // segments of the path
+	from, to int      // segments that many took
 	match    match
 }
 
@@ -125,8 +136,10 @@ type search struct {
 func (t *table) find(method string, segments []string, rawQuery string) match {
 	var buffer [8]string
 	s := search{method: method, rawQuery: rawQuery, values: buffer[:0]}
-	if s.walk(&t.root, segments) || s.walk(&t.root, toggleSlash(segments)) {
-		return s.match
+	for _, path := range [][]string{segments, toggleSlash(segments)} {
+		if s.total = len(path); s.walk(&t.root, path) {
+			return s.match
+		}
 	}
 	s.match.allow = allowed(s.match.allow)
 	return s.match
@@ -141,9 +154,31 @@ func toggleSlash(segments []string) []string {
 }
 
 func (s *search) walk(n *node, segments []string) (done bool) {
-	if len(segments) == 0 {
-		return s.end(n)
+	if len(segments) == 0 && s.end(n) || len(segments) > 0 && s.walkOne(n, segments) {
+		return true
 	}
+	return n.many != nil && s.walkMany(n.many, segments)
+}
+
+// walkMany lets any number of segments pass, as many as it can. It comes last at each place,
+// as the least specific reading.
+func (s *search) walkMany(n *node, segments []string) (done bool) {
+	base := len(s.values)
+	for count := len(segments); count >= 0; count-- {
+		s.values = append(s.values[:base], strings.Join(segments[:count], "/"))
+		s.from = s.total - len(segments)
+		s.to = s.from + count
+		if s.walk(n, segments[count:]) {
+			return true
+		}
+	}
+	s.values = s.values[:base]
+	s.from, s.to = 0, 0
+	return false
+}
+
+// walkOne follows the first segment.
+func (s *search) walkOne(n *node, segments []string) (done bool) {
 	text, rest := segments[0], segments[1:]
 	if next := n.literal[text]; next != nil && s.walk(next, rest) {
 		return true
@@ -198,6 +233,9 @@ func (s *search) end(n *node) (done bool) {
 	if s.method == http.MethodHead && s.pick(n, http.MethodGet) {
 		return true
 	}
+	if s.method != http.MethodTrace && s.method != http.MethodConnect && s.pick(n, plan.AnyMethod) {
+		return true
+	}
 	for _, e := range n.routes {
 		if s.holds(e.route.Conditions) {
 			s.match.allow = append(s.match.allow, e.route.Method)
@@ -212,7 +250,10 @@ func (s *search) pick(n *node, method string) bool {
 		if e.route.Method != method || !s.holds(e.route.Conditions) {
 			continue
 		}
-		s.match = match{entry: e}
+		if method == plan.AnyMethod && s.isOthers(e) {
+			continue
+		}
+		s.match = match{entry: e, from: s.from, to: s.to}
 		if len(e.route.Params) > 0 {
 			s.match.path = make([]string, len(e.route.Params))
 		}
@@ -222,6 +263,12 @@ func (s *search) pick(n *node, method string) bool {
 		return true
 	}
 	return false
+}
+
+// isOthers reports whether the path is one that another adapter declares, for other methods:
+// no forward takes its callers' requests.
+func (s *search) isOthers(forward *entry) bool {
+	return slices.ContainsFunc(s.match.near, func(e *entry) bool { return e.exposure != forward.exposure })
 }
 
 // holds reports whether the query has every one of the pairs.
@@ -254,6 +301,10 @@ func (s *search) parse() (err error) {
 func allowed(methods []string) []string {
 	if len(methods) == 0 {
 		return nil
+	}
+	if slices.Contains(methods, plan.AnyMethod) {
+		methods = slices.DeleteFunc(methods, func(m string) bool { return m == plan.AnyMethod })
+		methods = append(methods, http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete)
 	}
 	if slices.Contains(methods, http.MethodGet) {
 		methods = append(methods, http.MethodHead)

@@ -42,3 +42,12 @@ func splitPath(path string, escaped bool, buffer []string) ([]string, bool) {
 		}
 	}
 }
+
+// rawSegments gives segments of a URL's path as they came, each with a slash in front.
+func rawSegments(u *url.URL, from, to int) string {
+	if from >= to {
+		return ""
+	}
+	raw := strings.Split(u.EscapedPath(), "/")[1:]
+	return "/" + strings.Join(raw[min(from, len(raw)):min(to, len(raw))], "/")
+}

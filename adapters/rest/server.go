@@ -86,6 +86,8 @@ func (s *server) serveMounts(c echo.Context, at *site, segments []string) error 
 	if !s.admit(c, m.mount.Exposure) {
 		return nil
 	}
+	skipped := 1 + len(segments) - len(rest)
+	found.from, found.to = found.from+skipped, found.to+skipped
 	return s.dispatch(c, found)
 }
 
@@ -129,6 +131,8 @@ func (s *server) call(c echo.Context, m match) error {
 	op := m.entry.route.Operation
 	c.Set(operationKey, op)
 	args, err := op.Bind(&plan.Source{
+		Method:         r.Method,
+		Rest:           rawSegments(r.URL, m.from, m.to),
 		Path:           m.path,
 		Query:          r.URL.RawQuery,
 		Conditions:     m.entry.route.Conditions,

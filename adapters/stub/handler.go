@@ -58,6 +58,9 @@ func (h handler) find(method string, path []string) (found []*plan.Call, allowed
 			continue
 		}
 		m := c.Method()
+		if m == plan.AnyMethod {
+			m = method // of a forward, which has no path either
+		}
 		switch d := r.compare(best[m]); {
 		case !methods[m] || d > 0:
 			best[m], fitting[m] = r, []*plan.Call{c}

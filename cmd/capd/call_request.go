@@ -226,6 +226,7 @@ func (t *callTarget) request(r *callRequest) (*plan.Source, error) {
 		w.body = append(append([]byte("{"), bytes.Join(w.members, []byte(","))...), '}')
 	}
 	src := &plan.Source{
+		Method: t.method, Rest: t.rest,
 		Path: w.path, Query: t.query, Conditions: t.route.Conditions, Header: w.header, Body: plan.BytesBody(w.body),
 		AcceptEncoding: strings.Join(w.header.Values("Accept-Encoding"), ", "),
 	}
@@ -242,6 +243,9 @@ func (t *callTarget) request(r *callRequest) (*plan.Source, error) {
 		w.header.Set("Content-Type", contentTypeOf(w.body))
 	}
 	src.ContentType = w.header.Get("Content-Type")
+	if t.route.Method == plan.AnyMethod && !t.asked {
+		return nil, failure("%s forwards any request; ask for one, such as 'GET %s'", t.simple(), t.route.Path)
+	}
 	return src, nil
 }
 

@@ -185,6 +185,9 @@ func explainSource(p *page, s *plan.OriginSource) {
 		if len(places) > 0 {
 			p.line("        looked for in: %s", strings.Join(places, ", then "))
 		}
+	case plan.SourceRequest:
+		p.line("    the caller's %s  %s", s.Name, ruled(s.Rule, s.Span))
+		return
 	default:
 		p.line("    variable %s  %s", s.Name, ruled(s.Rule, s.Span))
 	}
@@ -201,10 +204,10 @@ func isSent(o *plan.Origin, req *plan.Request) bool {
 	case plan.PartQuery:
 		_, query, _ := strings.Cut(string(req.Target), "?")
 		values, err := url.ParseQuery(query)
-		return err != nil || values.Has(o.Name)
+		return err != nil || values.Has(o.Name) || o.Name == "" && query != ""
 	case plan.PartHeader:
 		for _, f := range req.Header {
-			if strings.EqualFold(f.Name, o.Name) {
+			if strings.EqualFold(f.Name, o.Name) || o.Name == "" {
 				return true
 			}
 		}

@@ -21,6 +21,8 @@ type callTarget struct {
 	refusal   *plan.Refusal
 	path      []string // of a route that was asked for by a request: values of its placeholders
 	query     string   // likewise, raw
+	method    string   // likewise
+	rest      string   // likewise: what {path} of a forwarded route stands for
 	asked     bool     // by a request
 }
 
@@ -105,6 +107,7 @@ func routesAt(p *plan.Plan, exposures []*plan.Exposure, method, path string) (fo
 		if ok {
 			t := routeOf(got.Exposure, got.Route)
 			t.path, t.query, t.asked = got.Path, got.Query, true
+			t.method, t.rest = method, got.Rest
 			found = append(found, t)
 		}
 		methods = append(methods, allow...)

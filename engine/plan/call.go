@@ -24,7 +24,8 @@ type Call struct {
 	basic       *basicAuth
 	literals    []Secret // credentials that are written into the document
 	body        bodyPlan
-	mapped      bool // the answer is mapped, so it must be held and decoded
+	mapped      bool         // the answer is mapped, so it must be held and decoded
+	forward     *forwardPlan // nil unless requests are passed on as they are
 	samples     []Sample
 
 	// required are the slots that must have a value before anything is sent.
@@ -139,6 +140,9 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	}
 	if s.err != nil {
 		return nil, s.err
+	}
+	if args.forwarded != nil {
+		args.forwarded.fill(req)
 	}
 	req.Accept = Accept{Stream: !c.mapped, Encoding: args.encoding}
 	for _, v := range c.literals {

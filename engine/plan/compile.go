@@ -171,6 +171,9 @@ func (c *compiler) finish() {
 		}
 		for j := range e.Resources {
 			declared += len(e.Resources[j].Operations)
+			if e.Resources[j].Forward != nil {
+				declared++
+			}
 		}
 	}
 	if declared == 0 {

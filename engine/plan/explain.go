@@ -50,7 +50,8 @@ const (
 	SourceLiteral  SourceKind = "literal"
 	SourceInput    SourceKind = "input"
 	SourceVariable SourceKind = "variable"
-	SourceStep     SourceKind = "step" // what came of an earlier step
+	SourceRequest  SourceKind = "request" // a part of the caller's request as it is, where it is forwarded
+	SourceStep     SourceKind = "step"    // what came of an earlier step
 )
 
 // OriginSource is one source of a value.

@@ -137,11 +137,11 @@ func (c *compiler) exposeREST(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 	seen := map[string]*Route{}
 	for i := range e.Resources {
 		r := &e.Resources[i]
-		if r.Forward != nil {
-			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "X1", r.Forward.Span(), "forward is not supported yet; the resource's operations are served without it"))
-		}
 		for j := range r.Operations {
 			c.exposeRoute(e, r, &r.Operations[j], out, unit, seen)
+		}
+		if r.Forward != nil {
+			c.exposeForward(e, r, out, unit, seen)
 		}
 	}
 }
@@ -241,7 +241,9 @@ func routeKey(r *Route) string {
 	for _, s := range r.Segments {
 		b.WriteByte('/')
 		for _, p := range s {
-			if p.Param >= 0 {
+			if p.Many {
+				b.WriteString("\x01")
+			} else if p.Param >= 0 {
 				b.WriteString("\x00")
 			} else {
 				b.WriteString(url.PathEscape(p.Literal)) // a slash inside a segment separates nothing

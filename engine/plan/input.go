@@ -56,6 +56,13 @@ func (op *Operation) Bind(src *Source) (args Args, err error) {
 		}
 		args.values[i] = v
 	}
+	if op.forward != nil {
+		f, err := op.forward.bind(src)
+		if err != nil {
+			return Args{}, err
+		}
+		args.forwarded = f
+	}
 	if op.usesInbound {
 		if err := b.inbound(&args); err != nil {
 			return Args{}, err

@@ -23,11 +23,12 @@ type Operation struct {
 
 	reading reading // of the answer that output maps, when it is a single call's
 
-	usesInbound   bool   // the caller's body is sent on
-	mergesInbound bool   // members are merged into it
-	formAsJSON    bool   // a form is sent on as a JSON object
-	needsBody     string // name of the input that must not be missing: the body
-	passEncoding  bool   // the caller's Accept-Encoding is sent on
+	usesInbound   bool         // the caller's body is sent on
+	mergesInbound bool         // members are merged into it
+	formAsJSON    bool         // a form is sent on as a JSON object
+	needsBody     string       // name of the input that must not be missing: the body
+	passEncoding  bool         // the caller's Accept-Encoding is sent on
+	forward       *forwardPlan // nil unless requests are passed on as they are
 
 	tool       []byte // JSON Schema of the inputs as a tool's arguments
 	schema     []byte // JSON Schema of the answer; nil: it is not shaped here

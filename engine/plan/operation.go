@@ -8,6 +8,9 @@ import (
 // Source is one request as its adapter sees it, before anything is looked up in it. REST
 // fills Path, Query, Header and Body; MCP fills Arguments only.
 type Source struct {
+	// Method of the request, and Rest, which is what {path} of a forwarded route stands for:
+	// escaped as it came, empty or with a leading slash. Only forwarded routes need them.
+	Method, Rest string
 	// Path holds the decoded values of Route.Params, in their order.
 	Path []string
 	// Query is the raw query.
@@ -35,6 +38,7 @@ type Args struct {
 	// contentEncoding is how body is packed; it belongs to the bytes that are sent on.
 	contentEncoding string
 	encoding        string
+	forwarded       *forwarded // nil unless the request is passed on as it is
 }
 
 // Caller is who calls. Later issues fill it; no part of it is ever sent upstream.

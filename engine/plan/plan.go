@@ -73,7 +73,7 @@ type Exposure struct {
 type Route struct {
 	Name        string
 	Description string
-	Method      string    // upper case
+	Method      string    // upper case, or AnyMethod
 	Path        string    // as declared, with a leading slash, without conditions
 	Segments    []Segment // of Path, split at "/"
 	Params      []string  // names of the placeholders, in order
@@ -87,10 +87,12 @@ type Route struct {
 type Segment []SegmentPart
 
 // SegmentPart is literal text, decoded, or, when Param is not negative, the placeholder
-// Route.Params[Param], which stands for one or more characters.
+// Route.Params[Param], which stands for one or more characters. With Many, it stands for any
+// number of segments, none included, and is the whole segment.
 type SegmentPart struct {
 	Literal string
 	Param   int
+	Many    bool
 }
 
 // Pair is a query pair, decoded.

@@ -41,6 +41,10 @@ func (p *provenance) target() {
 	if !op.decl.Method.IsSet() {
 		at = op.decl.Span
 	}
+	if p.b.call.forward != nil {
+		p.base()
+		return
+	}
 	method := literalExpr(op.method)
 	p.put(Origin{Part: PartMethod, Rule: "C1", Span: at}, &method, cause{})
 	p.base()

@@ -89,6 +89,9 @@ func (p *parser) exposedResource(e entry) ExposedResource {
 		Span: e.span, Node: e.value, Name: e.name, URI: p.text(e.value, "path"),
 		Parameters: p.parameters(e.value, p.required()), Forward: some(e.value, "forward"),
 	}
+	if r.Forward != nil {
+		p.keys(r.Forward, forwardKeys, "")
+	}
 	for _, o := range p.entries(e.value, "operations", "operation", diag.Error) {
 		r.Operations = append(r.Operations, p.exposedOperation(o))
 	}

@@ -43,6 +43,8 @@ const (
 	exposedResourceKeys   = "name path description inputParameters operations forward label display tags"
 	exposedResourceSilent = "title"
 
+	forwardKeys = "targetNamespace trustedHeaders"
+
 	exposedOperationKeys = "name method path description inputParameters call with outputParameters steps mappings ref " +
 		"responses responseBinary hints label display tags"
 	exposedOperationSilent = "id title summary calls operation"
