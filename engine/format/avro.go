@@ -53,6 +53,7 @@ func avroFrames(body []byte) []int {
 // writeDatum writes one datum, which must be all there is.
 func writeDatum(t *avroType, body []byte, w *writer) error {
 	w.buf, w.depth = w.buf[:0], 0
+	w.expect(len(body))
 	r := &avroReader{body: body, w: w}
 	if err := r.value(t); err != nil {
 		return err

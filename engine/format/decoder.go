@@ -14,17 +14,17 @@ type Options struct {
 // Limits say how much of an answer is accepted. A zero field has its default.
 type Limits struct {
 	Bytes   int // of the answer; 32 MiB
-	Result  int // bytes of the JSON text; 128 MiB, and never more than 1 MiB and 32 times the answer
+	Result  int // bytes of the JSON text; 64 MiB, and never more than 1 MiB and 32 times the answer
 	Depth   int // of nesting; 500. JSON, which is only checked, may nest 10 000 deep
 	Columns int // of a table; 16 384
-	Nodes   int // parts held in memory at a time: values of YAML, elements of HTML, words of markdown; 1 000 000, XML 4 times that
+	Nodes   int // parts held in memory at a time: 1 000 000 of HTML, half of that of YAML, a quarter of markdown, 4 times that of XML and of a Protobuf message
 }
 
 func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		field *int
 		value int
-	}{{&l.Bytes, 32 << 20}, {&l.Result, 128 << 20}, {&l.Depth, 500}, {&l.Columns, 16384}, {&l.Nodes, 1_000_000}} {
+	}{{&l.Bytes, 32 << 20}, {&l.Result, 64 << 20}, {&l.Depth, 500}, {&l.Columns, 16384}, {&l.Nodes, 1_000_000}} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
@@ -110,11 +110,17 @@ func (d *Decoder) Format() Format { return d.format }
 
 // Decode gives the tree of an answer. body is not changed, and for json it is part of the
 // result. contentType is the answer's header, which may be empty. An error is an *[Error].
-func (d *Decoder) Decode(body []byte, contentType string) (Tree, error) {
+func (d *Decoder) Decode(body []byte, contentType string) (tree Tree, err error) {
+	// The parsers are those of others and the answer is a stranger's. A panic of theirs is about
+	// this answer: the operation stays as it is.
+	defer func() {
+		if recover() != nil {
+			tree, err = Tree{}, inFormat(d.format, invalid("its parser failed"))
+		}
+	}()
 	in := &answer{body, contentType, d.limits}
 	w := newWriter(d.limits, len(body))
 	var root string
-	var err error
 	if len(body) > d.limits.Bytes {
 		err = tooMuch("it has more than %d bytes", d.limits.Bytes)
 	} else {

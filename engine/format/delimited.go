@@ -1,9 +1,6 @@
 package format
 
-import (
-	"bytes"
-	"slices"
-)
+import "bytes"
 
 // delimited reads rows of fields that a separator is between. encoding/csv is not used for it:
 // it takes a quotation mark inside a field, as TSV has them everywhere, either for an error or for
@@ -26,7 +23,7 @@ type rowScanner struct {
 	columns   int // how many a row may have
 	at, line  int // where the next row begins
 	row       int // how many rows there were
-	fields    []string
+	fields    [][]byte
 	start     int // line of the row in fields
 }
 
@@ -36,7 +33,12 @@ func (s *rowScanner) write(w *writer) error {
 	if err != nil {
 		return err
 	}
-	header := newColumns(slices.Clone(s.fields))
+	names := make([]string, len(s.fields))
+	for i, name := range s.fields {
+		names[i] = string(name)
+	}
+	header := newColumns(names)
+	w.expect(2 * len(s.text))
 	if err := w.open('['); err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func (s *rowScanner) write(w *writer) error {
 
 func (s *rowScanner) writeRow(w *writer, header columns) error {
 	n := len(s.fields)
-	for n > len(header) && s.fields[n-1] == "" {
+	for n > len(header) && len(s.fields[n-1]) == 0 {
 		n--
 	}
 	if n > len(header) {
@@ -67,7 +69,7 @@ func (s *rowScanner) writeRow(w *writer, header columns) error {
 	}
 	w.buf = append(w.buf, '{')
 	for i, value := range s.fields[:n] {
-		w.cell(header, i, value)
+		w.buf = appendCell(w.buf, header, i, value)
 	}
 	w.buf = append(w.buf, '}')
 	return nil
@@ -121,11 +123,11 @@ func (s *rowScanner) lineEnd() int {
 }
 
 // field reads up to the next separator or line end outside of quotation marks, and stops there.
-func (s *rowScanner) field() (string, error) {
+func (s *rowScanner) field() ([]byte, error) {
 	if s.at < len(s.text) && s.text[s.at] == '"' {
 		return s.quoted()
 	}
-	return string(s.bare()), nil
+	return s.bare(), nil
 }
 
 func (s *rowScanner) bare() []byte {
@@ -140,12 +142,12 @@ func (s *rowScanner) bare() []byte {
 }
 
 // quoted reads a field in quotation marks. What stands behind the closing one is part of it.
-func (s *rowScanner) quoted() (string, error) {
+func (s *rowScanner) quoted() ([]byte, error) {
 	var value []byte
 	for s.at++; ; s.at++ {
 		n := bytes.IndexByte(s.text[s.at:], '"')
 		if n < 0 {
-			return "", invalid("row %d (line %d) has a quotation mark that is not closed", s.row, s.start)
+			return nil, invalid("row %d (line %d) has a quotation mark that is not closed", s.row, s.start)
 		}
 		value = append(value, s.text[s.at:s.at+n]...)
 		s.at += n + 1
@@ -155,5 +157,5 @@ func (s *rowScanner) quoted() (string, error) {
 		value = append(value, '"')
 	}
 	s.line += bytes.Count(value, []byte("\n"))
-	return string(append(value, s.bare()...)), nil
+	return append(value, s.bare()...), nil
 }

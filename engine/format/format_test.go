@@ -1,6 +1,7 @@
 package format_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -85,11 +86,21 @@ func TestXML(t *testing.T) {
 		{name: "empty", answer: "", says: "the answer is not valid XML: it has no element"},
 		{name: "too deep", answer: strings.Repeat("<a>", 11), says: "the answer is too much to be read as XML: it nests deeper than 10 levels"},
 		{name: "very deep", answer: strings.Repeat("<a>", 100_000), says: "the answer is too much to be read as XML: it nests deeper than 10 levels"},
+		{name: "too many names", answer: manyNames(100_001), says: "the answer is too much to be read as XML: its elements have more than 100000 different names"},
 		{name: "too many attributes", answer: "<r " + strings.Repeat("a='' ", 10_001) + "/>", says: "the answer is too much to be read as XML: an element has more than 10000 attributes"},
 	})
 	check(t, format.XML, format.Options{Limits: format.Limits{Nodes: 10}}, []rule{
 		{name: "too many elements", answer: "<r>" + strings.Repeat("<a/>", 50) + "</r>", says: "the answer is too much to be read as XML: it has more than 40 elements and attributes"},
 	})
+}
+
+func manyNames(n int) string {
+	var b strings.Builder
+	b.WriteString("<r>")
+	for i := range n {
+		fmt.Fprintf(&b, "<a%d/>", i)
+	}
+	return b.String() + "</r>"
 }
 
 func TestRootOfXML(t *testing.T) {

@@ -16,7 +16,7 @@ const (
 	markdownShare  = 4           // of Limits.Nodes, for one piece of markdown
 	maxQuotes      = 100         // lists and quotations inside of each other
 	maxDefinitions = 2000        // lines of one block that may define a link
-	maxLineWork    = 4_000_000   // lines, each times the lists it is in
+	maxLineWork    = 1_000_000   // lines, each times the lists it is in; empty ones count eight times there
 	maxInlineWork  = 300_000_000 // bytes of blocks, each times the marks in it
 )
 
@@ -49,13 +49,15 @@ type lineCost struct {
 }
 
 func (c *lineCost) add(line []byte) error {
+	weight := 1
 	if len(bytes.Trim(line, " \t>")) == 0 {
 		c.lines, c.pipes, c.definitions, c.blank = 0, 0, 0, true
+		weight = 8
 	} else {
 		c.text(line)
 	}
 	depth := len(c.lists) + bytes.Count(line[:prefix(line)], []byte(">"))
-	c.work += 1 + depth
+	c.work += 1 + weight*depth
 	c.marks += 1 + countMarks(line)
 	switch {
 	case depth > maxQuotes:

@@ -58,6 +58,7 @@ func readText(in *answer, w *writer) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	w.expect(len(text) + len(text)/16)
 	w.buf = appendString(w.buf, text)
 	return "", w.room(0)
 }

@@ -20,7 +20,8 @@ func newProtobuf(o Options) (reading, error) {
 		return nil, err
 	}
 	return func(in *answer, w *writer) (string, error) {
-		p := &protoReader{w: w, spare: 4 * len(in.body), maxKeys: in.limits.Nodes}
+		p := &protoReader{w: w, spare: 4 * len(in.body), maxKeys: in.limits.Nodes, maxEntries: 4 * in.limits.Nodes}
+		w.expect(len(in.body))
 		if err := p.message(root, in.body); err != nil {
 			return "", err
 		}
@@ -35,7 +36,9 @@ type protoReader struct {
 	entries []protoEntry // of the messages that are being written, from the outermost
 	spare   int          // bytes that may still be copied to merge messages
 	maxKeys int          // of a map
-	depth   int          // of messages; those without brackets count too
+	// maxEntries is how many fields may wait to be written; repeated ones count each time.
+	maxEntries int
+	depth      int // of messages; those without brackets count too
 }
 
 // protoEntry is a field as it stands in a message.
@@ -98,6 +101,9 @@ func (p *protoReader) scan(m *protoMessage, data []byte) error {
 			if e, ok := m.fields[i].entry(number, wire, data, at, at+size); ok {
 				e.field = i
 				sorted = sorted && (len(p.entries) == start || p.entries[len(p.entries)-1].field <= i)
+				if len(p.entries) >= p.maxEntries {
+					return tooMuch("a message has more than %d fields", p.maxEntries)
+				}
 				p.entries = append(p.entries, e)
 				if o := m.fields[i].oneof; o >= 0 {
 					chosen[o] = i

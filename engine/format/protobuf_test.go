@@ -125,6 +125,11 @@ func TestHostileProtobuf(t *testing.T) {
 	for range 60 {
 		pieces = field(19, pieces) + field(19, strings.Repeat(field(1, 1), 1000))
 	}
+	few := protoOptions()
+	few.Limits.Nodes = 10
+	check(t, format.Protobuf, few, []rule{
+		{name: "many fields", answer: strings.Repeat("\x6a\x00", 41), says: "the answer is too much to be read as Protobuf: a message has more than 40 fields"},
+	})
 	check(t, format.Protobuf, protoOptions(), []rule{
 		{name: "deep", answer: deep, says: "the answer is too much to be read as Protobuf: it nests deeper than 500 levels"},
 		{name: "deep groups", answer: strings.Repeat("\x1b", 100_000), says: "the answer is not valid Protobuf: a field is broken or cut off"},

@@ -29,12 +29,12 @@ func newColumns(header []string) columns {
 
 func numbered(name string, n int) string { return name + "_" + strconv.Itoa(n) }
 
-// cell adds the member of column i.
-func (w *writer) cell(c columns, i int, value string) {
+// appendCell appends the member of column i.
+func appendCell[S string | []byte](dst []byte, c columns, i int, value S) []byte {
 	if i > 0 {
-		w.buf = append(w.buf, ',')
+		dst = append(dst, ',')
 	}
-	w.buf = appendString(append(w.buf, c[i]...), value)
+	return appendString(append(dst, c[i]...), value)
 }
 
 // grid is a table of a page or of a markdown text.
@@ -59,7 +59,7 @@ func (g *grid) write(w *writer) error {
 			if i < len(row) {
 				value = row[i]
 			}
-			w.cell(c, i, value)
+			w.buf = appendCell(w.buf, c, i, value)
 		}
 		w.buf = append(w.buf, '}')
 	}

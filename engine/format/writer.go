@@ -3,6 +3,7 @@ package format
 import (
 	"encoding/base64"
 	"math"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -18,6 +19,9 @@ type writer struct {
 func newWriter(l Limits, input int) *writer {
 	return &writer{max: min(l.Result, 1<<20+32*input), maxDepth: l.Depth}
 }
+
+// expect makes place for as many bytes as will probably be written.
+func (w *writer) expect(n int) { w.buf = slices.Grow(w.buf, min(n, w.max)) }
 
 // next makes room for the next element or member of what was opened last, and looks whether
 // the text has become too long.

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	maxAttributes = 10_000 // of one element
+	maxAttributes = 10_000  // of one element
+	maxNames      = 100_000 // different ones
 	schemaSpace   = "http://www.w3.org/2001/XMLSchema-instance"
 )
 
@@ -48,7 +49,10 @@ func readXML(in *answer, w *writer) (string, error) {
 	if err := judgeTags(text); err != nil {
 		return "", err
 	}
-	t := &xmlTree{index: make(map[string]int32), limits: in.limits}
+	// Each element, attribute and text has one of these, or a part of one.
+	most := min(bytes.Count(text, []byte("<"))+bytes.Count(text, []byte("=")), 4*in.limits.Nodes)
+	t := &xmlTree{index: make(map[string]int32), limits: in.limits, elements: make([]element, 0, most)}
+	w.expect(len(text))
 	if err := t.parse(text); err != nil {
 		return "", err
 	}
@@ -206,6 +210,9 @@ func (t *xmlTree) add(name string) (int32, error) {
 	}
 	id, ok := t.index[name]
 	if !ok {
+		if len(t.names) > maxNames {
+			return 0, tooMuch("its elements have more than %d different names", maxNames)
+		}
 		id = int32(len(t.names))
 		t.names = append(t.names, name)
 		t.index[name] = id
