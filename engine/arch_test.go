@@ -55,7 +55,6 @@ var homes = []struct {
 	{"golang.org/x/sync", []string{"engine"}},
 	{"golang.org/x/net", []string{"adapters/httpclient", "engine/format"}},
 	{"golang.org/x/text", []string{"engine/format"}},
-	{"github.com/PuerkitoBio/goquery", []string{"engine/format"}},
 	{"github.com/andybalholm/cascadia", []string{"engine/format"}},
 	{"github.com/yuin/goldmark", []string{"engine/format"}},
 	{"github.com/hamba/avro/v2", []string{"engine/format"}},
