@@ -136,26 +136,84 @@ func (x *exposed) inherit(params []spec.Parameter, isBound func(string) bool) {
 	x.declare(missing)
 }
 
-// semantics are what a flow says of its effects.
-func (r *flowRef) semantics(a *Annotations, bad func(*spec.Value, string)) {
-	is := func(key string) (value, ok bool) {
-		v := r.flow.Semantics.Get(key)
-		switch {
-		case v == nil || v.Kind == spec.Null:
-			return false, false
-		case v.Kind != spec.Bool:
-			bad(v, key)
-			return false, false
-		}
-		return strings.EqualFold(v.Text, "true"), true
+// semantics reads what a flow says of its effects. A part that it does not say is unset.
+func (r *flowRef) semantics(key string) spec.Tristate {
+	v := r.flow.Semantics.Get(key)
+	switch {
+	case v == nil || v.Kind != spec.Bool:
+		return spec.Unset
+	case strings.EqualFold(v.Text, "true"):
+		return spec.True
 	}
-	if safe, ok := is("safe"); ok {
-		a.ReadOnly = safe
-		if safe {
+	return spec.False
+}
+
+// annotate takes over what the flow says of its effects (language reference 9.2).
+func (r *flowRef) annotate(a *Annotations) {
+	if safe := r.semantics("safe"); safe != spec.Unset {
+		a.ReadOnly = safe == spec.True
+		if a.ReadOnly {
 			a.Destructive, a.Idempotent = false, true
 		}
 	}
-	if idempotent, ok := is("idempotent"); ok {
-		a.Idempotent = idempotent
+	if idempotent := r.semantics("idempotent"); idempotent != spec.Unset {
+		a.Idempotent = idempotent == spec.True
 	}
+}
+
+// judgeSemantics reports what contradicts the effects that a flow declares: the hints of a
+// tool, or the method of a REST operation.
+func (c *compiler) judgeSemantics(x *exposed) {
+	if x.flow == nil {
+		return
+	}
+	for _, key := range []string{"safe", "idempotent", "cacheable"} {
+		if v := x.flow.flow.Semantics.Get(key); v != nil && v.Kind != spec.Bool && v.Kind != spec.Null {
+			c.note(diag.Warning, x.unit, faultf(diag.CodeHints, "", v.Span(), "%s of flow %s is not true or false; it is ignored", key, x.flow.name()))
+		}
+	}
+	safe, idempotent := x.flow.semantics("safe"), x.flow.semantics("idempotent")
+	against := func(at diag.Span, what, key string) {
+		f := faultf(diag.CodeHints, "", at, "%s of %s contradicts %s of flow %s", what, x.title(), key, x.flow.name()).
+			hintf("change one of the two: clients decide by them whether they may call again")
+		if v := x.flow.flow.Semantics.Get(key); v != nil {
+			f.related = []diag.Related{{Span: v.Span(), Message: "the flow says " + key + ": " + v.Text}}
+		}
+		c.note(diag.Warning, x.unit, f)
+	}
+	hint := func(key string, contradicts bool, is, of string) {
+		if v := x.decl.Hints.Get(key); v != nil && contradicts && strings.EqualFold(v.Text, is) {
+			against(v.Span(), key+": "+is, of)
+		}
+	}
+	hint("readOnly", safe == spec.True, "false", "safe")
+	hint("destructive", safe == spec.True, "true", "safe")
+	hint("readOnly", safe == spec.False, "true", "safe")
+	hint("idempotent", idempotent == spec.True, "false", "idempotent")
+	hint("idempotent", idempotent == spec.False, "true", "idempotent")
+	if x.kind != REST {
+		return
+	}
+	at := placeOr(x.decl.Method.Span(), x.decl.Span)
+	switch {
+	case safe == spec.True && x.method != "GET":
+		against(at, "method "+x.method, "safe")
+	case safe == spec.False && x.method == "GET":
+		against(at, "method GET", "safe")
+	case idempotent == spec.True && x.method == "POST":
+		against(at, "method POST", "idempotent")
+	}
+}
+
+// nameOf gives the name of an operation; one that has none is called like the flow it runs.
+func (c *compiler) nameOf(decl *spec.ExposedOperation) string {
+	if decl.Name.Value != "" || !decl.Ref.IsSet() {
+		return decl.Name.Value
+	}
+	for i := range c.flowRefs {
+		if c.flowRefs[i].name() == decl.Ref.Value {
+			return c.flowRefs[i].flow.Name.Value
+		}
+	}
+	return ""
 }

@@ -153,7 +153,7 @@ func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *s
 	if x.method == "" {
 		x.method = "GET"
 	}
-	route := &Route{Name: decl.Name.Value, Description: decl.Description.Value, Method: x.method, Span: decl.Span}
+	route := &Route{Name: c.nameOf(decl), Description: decl.Description.Value, Method: x.method, Span: decl.Span}
 	path, query, _ := strings.Cut(routePath(r.URI.Value, decl.URI.Value), "?")
 	x.path, route.Path = path, path
 	for pair := range strings.SplitSeq(query, "&") {
@@ -183,6 +183,7 @@ func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *s
 	c.setBinary(route.Operation, x)
 	if x.flow != nil {
 		route.Description = firstOf(route.Description, x.flow.flow.Description.Value)
+		c.judgeSemantics(x)
 	}
 	out.Routes = append(out.Routes, route)
 }
@@ -335,16 +336,17 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 	for i := range e.Tools {
 		decl := &e.Tools[i]
 		x := &exposed{decl: decl, out: out, kind: MCP, own: e.Own(), unit: unit}
-		x.unit.Name = decl.Name.Value
+		name := c.nameOf(decl)
+		x.unit.Name = name
 		x.declare(e.Parameters)
 		x.declare(decl.Parameters)
-		if first := seen[decl.Name.Value]; first != nil {
-			f := faultf(diag.CodeDuplicateTool, "M3", decl.Span, "tool %s is declared twice in this adapter", decl.Name.Value).hintf("give one of them another name")
+		if first := seen[name]; first != nil {
+			f := faultf(diag.CodeDuplicateTool, "M3", decl.Span, "tool %s is declared twice in this adapter", name).hintf("give one of them another name")
 			f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}
 			c.refuse(x.unit, decl.Span, x.title(), f)
 			continue
 		}
-		t := &Tool{Name: decl.Name.Value, Title: decl.Label.Value, Description: decl.Description.Value, Span: decl.Span}
+		t := &Tool{Name: name, Title: decl.Label.Value, Description: decl.Description.Value, Span: decl.Span}
 		seen[t.Name] = t
 		if !toolName.MatchString(t.Name) {
 			f := faultf(diag.CodeToolName, "M3", placeOr(decl.Name.Span(), decl.Span), "%q is no tool name", t.Name).hintf("use 1 to 128 letters, digits, _, . and -")
@@ -354,6 +356,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		}
 		if t.Operation != nil {
 			c.describeTool(x, t)
+			c.judgeSemantics(x)
 		}
 		c.setBinary(t.Operation, x)
 		out.Tools = append(out.Tools, t)
@@ -390,7 +393,7 @@ func (c *compiler) describeTool(x *exposed, t *Tool) {
 		c.note(diag.Warning, x.unit, faultf(diag.CodeHints, "M", v.Span(), "hint %s is not true or false; it is ignored", key))
 	}
 	if x.flow != nil {
-		x.flow.semantics(&t.Annotations, bad)
+		x.flow.annotate(&t.Annotations)
 	}
 	for key, to := range map[string]*bool{
 		"readOnly": &t.Annotations.ReadOnly, "destructive": &t.Annotations.Destructive,

@@ -30,6 +30,12 @@ type document struct {
 // one; a value of "-" unsets it.
 func load(t *testing.T, text string, env ...string) *document {
 	t.Helper()
+	return loadWith(t, text, nil, env...)
+}
+
+// loadWith loads a document that refers to files.
+func loadWith(t *testing.T, text string, files plan.Files, env ...string) *document {
+	t.Helper()
 	d := &document{t: t}
 	doc, list := spec.Parse("test.yaml", []byte(text), spec.Limits{})
 	d.list = list
@@ -37,7 +43,7 @@ func load(t *testing.T, text string, env ...string) *document {
 		return d
 	}
 	doc.ID = "test"
-	unit, more := plan.Compile(doc, nil)
+	unit, more := plan.Compile(doc, files)
 	d.unit = unit
 	d.list = append(d.list, more...)
 	if unit == nil {

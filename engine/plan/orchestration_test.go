@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 
 	"capd/engine/plan"
 )
@@ -291,6 +293,106 @@ func TestBadSteps(t *testing.T) {
 		}
 		if len(all) == 0 || !strings.HasPrefix(all[0], tc.want) {
 			t.Errorf("%s: got %q\nwant %q", name, all, tc.want)
+		}
+	}
+}
+
+// TestSemanticsAgainstHints: what a flow says of its effects is not contradicted silently.
+func TestSemanticsAgainstHints(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, `
+- { ref: yard.ship, hints: { readOnly: false, destructive: true } }
+- { ref: yard.ping, name: other, hints: { idempotent: true } }
+`, `
+- namespace: yard
+  display: The yard
+  flows:
+    ship: { description: One ship, semantics: { safe: true }, call: registry.get-ship, with: { imo: I1 } }
+    ping: { description: A ping, semantics: { safe: false, idempotent: false }, call: registry.ping }
+`)
+	var got []string
+	for _, x := range d.list {
+		got = append(got, x.Message)
+	}
+	want := []string{
+		"readOnly: false of tool ship contradicts safe of flow yard.ship",
+		"destructive: true of tool ship contradicts safe of flow yard.ship",
+		"idempotent: true of tool other contradicts idempotent of flow yard.ping",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// scripts is a Files that holds a few texts.
+type scripts map[string]string
+
+func (s scripts) Read(_, location string) ([]byte, error) {
+	if text, ok := s[location]; ok {
+		return []byte(text), nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (s scripts) Folder(string, string) (fs.FS, error) { return fstest.MapFS{}, nil }
+func (s scripts) Place(_, location string) (plan.FilePlace, error) {
+	return plan.FilePlace{Path: location}, nil
+}
+
+// TestScriptStep: a script sees the inputs, the steps before it and its own with, and its
+// result is that of a step.
+func TestScriptStep(t *testing.T) {
+	t.Parallel()
+	const text = `ikanos: 1.0.0-beta5
+capability:
+  consumes:
+  - namespace: registry
+    type: http
+    baseUri: https://api.test
+    resources:
+      crew: { path: /crew, operations: { list-crew: { method: GET } } }
+  exposes:
+  - type: rest
+    namespace: api
+    port: 8080
+    resources:
+      crew:
+        path: /crew/{role}
+        operations:
+          count:
+            method: GET
+            inputParameters: { least: { in: query, type: integer } }
+            steps:
+              crew: { type: call, call: registry.list-crew }
+              some: { type: script, file: %s, dependencies: [lib.js], with: { factor: 2, first: "$.crew[0].name" } }
+            mappings:
+            - { target: out, value: $.some }
+            - { target: names, value: "{{some.names}}" }
+`
+	files := scripts{
+		"count.js": `const c = context; var result = {names: pick(c.crew, c.role), least: c.least, twice: c.factor * 21, first: c.first};`,
+		"lib.js":   `function pick(list, role) { return list.filter(e => e.role === role).map(e => e.name) }`,
+		"bad.js":   "var x = ;",
+		"loop.js":  "for (;;) {}",
+		"throw.js": `throw new Error("no crew")`,
+	}
+	d := loadWith(t, fmt.Sprintf(text, "count.js"), files)
+	d.answer = shipyard
+	got, err := d.rest("count", []string{"captain"}, "least=3", "")
+	want := `200 {"out":{"names":["Ann"],"least":3,"twice":42,"first":"Ann"},"names":["Ann"]}`
+	if err != nil || got != want {
+		t.Errorf("got  %s (%v)\nwant %s\n%v", got, err, want, d.list)
+	}
+	d = loadWith(t, fmt.Sprintf(text, "throw.js"), files)
+	d.answer = shipyard
+	var e *plan.Error
+	if _, err := d.rest("count", []string{"captain"}, "", ""); !errors.As(err, &e) || e.Step != "some" || !strings.Contains(e.Message, "no crew") {
+		t.Errorf("got %v", err)
+	}
+	for file, want := range map[string]string{"bad.js": "does not compile", "none.js": "does not exist", "a/../b.js": "no name of a script file", "x.groovy": "groovy"} {
+		d := loadWith(t, fmt.Sprintf(text, file), files)
+		if len(d.list) == 0 || d.list[0].Code != "script" && file != "x.groovy" || !strings.Contains(strings.ToLower(d.list[0].Message), want) {
+			t.Errorf("%s: got %v", file, d.list)
 		}
 	}
 }

@@ -38,10 +38,16 @@ func (d *draft) scriptContext(s *scriptStep, decl *spec.Step) *fault {
 		}
 		s.context.names, s.context.parts = append(s.context.names, name), append(s.context.parts, x)
 	}
-	for _, name := range slices.Concat(d.x.params, d.declaredNames()) {
-		x := d.byName("", name)
+	for _, name := range d.x.params {
+		set(name, d.byName("", name))
+	}
+	for _, in := range d.x.declared {
+		x := d.byName("", in.name)
+		if x.kind == exprInput {
+			x.typ = in.typ
+		}
 		b.noteInputs(x, nil)
-		set(name, x)
+		set(in.name, x)
 	}
 	for i := range d.bindings {
 		d.bindings[i].used = true

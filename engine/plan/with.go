@@ -206,7 +206,7 @@ func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fa
 		return nil
 	case !b.op.sendsBody() && b.op.method != "OPTIONS" && b.op.body.data == nil && !b.hasBodySlots():
 		for _, i := range inputs {
-			if b.readsPlaceholder(i) {
+			if b.readsPlaceholder(i) && b.x.flow == nil { // a flow means the same to every adapter
 				return faultf(diag.CodeLostPathInput, "W5", key.Span(), "with.%s comes from the path, but %s %s has no such parameter", name, b.op.method, b.op.wire).
 					hintf("put {%s} where it belongs in the consumed path", name)
 			}
@@ -351,6 +351,10 @@ func (b *builder) withString(t spec.Text, member bool) (expression, *fault) {
 		v, f := b.c.vars.find(t.Value, t.Span(), elsewhere)
 		return expression{kind: exprVariable, variable: v}, f
 	}
+	if b.isBareInput(t.Value) {
+		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "W2", t.Span(), "%s is read as the input of that name", t.Value).hintf("write \"{{%s}}\"", t.Value))
+		return b.reference(t.Value, member), nil
+	}
 	tpl := expr.ParseTemplate(t.Value)
 	parts, f := b.templateParts(t, tpl, b.word)
 	switch {
@@ -362,6 +366,12 @@ func (b *builder) withString(t spec.Text, member bool) (expression, *fault) {
 		return parts[0], nil
 	}
 	return mergeLiterals(expression{kind: exprText, parts: parts}), nil
+}
+
+// isBareInput reports whether a text is the name of a declared input, where an orchestration
+// or a flow passes its inputs on. Elsewhere such a text stands for itself.
+func (b *builder) isBareInput(text string) bool {
+	return (b.steps != nil || b.x.flow != nil) && slices.Contains(b.declaredNames(), text)
 }
 
 // word compiles a template's word in with: what came of a step, or an input.
