@@ -23,8 +23,8 @@ const (
 	numFormats
 )
 
-// names are what documents say, and what sentences say.
-var names = [numFormats]struct{ name, title string }{
+// spellings are what documents say, and what sentences say.
+var spellings = [numFormats]struct{ name, title string }{
 	JSON:     {"json", "JSON"},
 	XML:      {"xml", "XML"},
 	YAML:     {"yaml", "YAML"},
@@ -44,7 +44,7 @@ func Parse(name string) (Format, bool) {
 	if name == "" {
 		return JSON, true
 	}
-	for f, n := range names {
+	for f, n := range spellings {
 		if strings.EqualFold(n.name, name) {
 			return Format(f), true
 		}
@@ -52,10 +52,10 @@ func Parse(name string) (Format, bool) {
 	return JSON, false
 }
 
-// Names gives the names that [Parse] knows.
+// Names gives the spellings that [Parse] knows.
 func Names() []string {
-	out := make([]string, 0, len(names))
-	for _, n := range names {
+	out := make([]string, 0, len(spellings))
+	for _, n := range spellings {
 		out = append(out, n.name)
 	}
 	return out
@@ -64,7 +64,7 @@ func Names() []string {
 // String gives the name as documents have it.
 func (f Format) String() string {
 	if f < numFormats {
-		return names[f].name
+		return spellings[f].name
 	}
 	return "unknown"
 }
@@ -76,4 +76,4 @@ func (f Format) NeedsSchema() bool { return f == Avro || f == Protobuf }
 func (f Format) TakesSelector() bool { return f == HTML || f == Markdown }
 
 // title is the format's name in a sentence.
-func (f Format) title() string { return names[f].title }
+func (f Format) title() string { return spellings[f].title }
