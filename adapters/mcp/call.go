@@ -278,7 +278,11 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	if err != nil {
 		return nil, err
 	}
-	return shaped(out, body, resultURI(c.endpoint.unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params)), nil
+	res := shaped(out, body, resultURI(c.endpoint.unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params))
+	if c.tool.answer != nil && !res.IsError {
+		res.StructuredContent = c.tool.answer.structured(out, body)
+	}
+	return res, nil
 }
 
 // invoke binds what a caller gave and runs the operation. What is declared of the type of

@@ -36,6 +36,7 @@ type fingerprints struct {
 type entry struct {
 	tool   *plan.Tool
 	inputs aliases
+	answer *answerShape // nil: nothing is known of it
 }
 
 func newCatalogue(x *plan.Exposure) *catalogue {
@@ -49,8 +50,11 @@ func newCatalogue(x *plan.Exposure) *catalogue {
 		if t.Refusal == nil {
 			var schema json.RawMessage
 			schema, e.inputs = portable(t.InputSchema)
+			if t.Operation != nil {
+				e.answer = newAnswerShape(t.Operation)
+			}
 			c.position[published[i]] = len(c.listed)
-			c.listed = append(c.listed, listing(t, published[i], schema))
+			c.listed = append(c.listed, listing(t, published[i], schema, e.answer))
 			c.tools[published[i]] = e
 		}
 		c.tools[t.Name] = e
@@ -72,9 +76,9 @@ func served(tools []*plan.Tool) []*plan.Tool {
 	return out
 }
 
-func listing(t *plan.Tool, name string, schema json.RawMessage) *sdk.Tool {
+func listing(t *plan.Tool, name string, schema json.RawMessage, answer *answerShape) *sdk.Tool {
 	a := t.Annotations
-	return &sdk.Tool{
+	out := &sdk.Tool{
 		Name:        name,
 		Title:       t.Title,
 		Description: t.Description,
@@ -87,6 +91,10 @@ func listing(t *plan.Tool, name string, schema json.RawMessage) *sdk.Tool {
 			OpenWorldHint:   &a.OpenWorld,
 		},
 	}
+	if answer != nil {
+		out.OutputSchema = answer.schema
+	}
+	return out
 }
 
 // fingerprint tells two rendered lists apart.
