@@ -26,9 +26,9 @@ func (c *command) inspectCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "inspect FILE",
 		Short: "Show what a spec comes to",
-		Long: `Show everything that one spec comes to: its variables, the operations it consumes, its routes and
-tools with their inputs and where these go, its skills with what their tools stand for, what capd derived or assumed and from which line,
-and what is refused. The path - reads standard input.`,
+		Long: `Show everything that one spec comes to: its variables, the operations it consumes, its routes,
+tools and resources with their inputs and where these go, its prompts, its skills with what their tools
+stand for, what capd derived or assumed and from which line, and what is refused. The path - reads standard input.`,
 		Example: "  capd inspect capabilities/rooms.yaml\n  capd inspect capabilities/rooms.yaml --format json",
 		Args:    fileArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {

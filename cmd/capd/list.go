@@ -45,9 +45,10 @@ func (c *command) listCommand() *cobra.Command {
 	f := listFlags{format: formatText}
 	cmd := &cobra.Command{
 		Use:   "list PATH...",
-		Short: "List the routes, tools and skills of specs",
-		Long: `List every route, tool and skill of the specs in the given files and folders: where serve would
-serve it, and what it calls. What is refused is listed with its code; validate says more.`,
+		Short: "List the routes, tools, resources, prompts and skills of specs",
+		Long: `List every route, tool, resource, prompt and skill of the specs in the given files and folders:
+where serve would serve it, and what it calls. What is refused is listed with its code; validate says
+more.`,
 		Example: "  capd list capabilities/\n  capd list capabilities/ --format json",
 		Args:    pathArguments,
 		RunE: func(cmd *cobra.Command, paths []string) error {
