@@ -64,8 +64,7 @@ var homes = []struct {
 	{"go.starlark.net", []string{"engine/script"}},
 	{"github.com/icholy/digest", []string{"adapters/credential"}},
 	{"github.com/aws/aws-sdk-go-v2", []string{"adapters/credential"}},
-	{"golang.org/x/oauth2", []string{"adapters/credential"}},
-	{"software.sslmate.com/src/go-pkcs12", []string{"adapters/httpclient"}},
+	{"software.sslmate.com/src/go-pkcs12", []string{"adapters/httpclient", "adapters/credential"}},
 }
 
 // testLibraries may be used by tests everywhere: the MCP client is how a tool is called, a

@@ -95,7 +95,7 @@ func TestOneMistakeIsAHandfulOfLines(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	text := plainDocument("127.0.0.1", "9091")
-	text = strings.Replace(text, "    resources:\n", "    authentication: { type: hmac }\n    resources:\n", 1)
+	text = strings.Replace(text, "    resources:\n", "    authentication: { type: kerberos }\n    resources:\n", 1)
 	one := "{ name: list-rooms, call: rooms.list-rooms }"
 	var tools []string
 	for i := range 40 {

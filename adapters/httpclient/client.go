@@ -42,10 +42,9 @@ const maxIdle = 1024
 type Client struct {
 	proxy func(*url.URL) (*url.URL, error)
 	deny  denied
-	// There are two pools because only one of them may dial where its user points: what
-	// direct dials is an upstream and is checked, what proxied dials is the configured proxy.
-	direct  *http.Transport
-	proxied *http.Transport
+	opts  Options
+	// pools hold the connections, by the certificate that the client shows on them.
+	pools pools
 }
 
 // New makes a client. It fails when an option is out of range or when a proxy variable of
@@ -54,15 +53,8 @@ func New(o Options) (*Client, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	c := &Client{proxy: o.Proxy, deny: denied{private: o.DenyPrivate}}
-	dialer := &net.Dialer{Timeout: o.DialTimeout, KeepAlive: 30 * time.Second}
-	guarded := *dialer
-	guarded.Control = c.deny.control
-
-	c.direct = o.transport(guarded.DialContext)
-	c.proxied = o.transport(dialer.DialContext)
-	c.proxied.Proxy = c.mustProxy
-	c.proxied.OnProxyConnectResponse = checkConnect
+	c := &Client{proxy: o.Proxy, deny: denied{private: o.DenyPrivate}, opts: o}
+	c.pools.plain = c.newPool(nil)
 	return c, nil
 }
 
@@ -113,10 +105,17 @@ func (o *Options) environmentProxy() error {
 	return nil
 }
 
-func (o *Options) transport(dial func(context.Context, string, string) (net.Conn, error)) *http.Transport {
+func (o *Options) transport(dial func(context.Context, string, string) (net.Conn, error), show *certificate) *http.Transport {
+	config := o.TLS.Clone()
+	if show != nil {
+		if config == nil {
+			config = &tls.Config{}
+		}
+		config.GetClientCertificate = show.get
+	}
 	return &http.Transport{
 		DialContext:            dial,
-		TLSClientConfig:        o.TLS.Clone(),
+		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    o.TLSTimeout,
 		ResponseHeaderTimeout:  o.HeaderTimeout,
 		ExpectContinueTimeout:  time.Second,
@@ -133,8 +132,7 @@ func (o *Options) transport(dial func(context.Context, string, string) (net.Conn
 
 // Close closes the connections that are not in use. Calls in flight go on.
 func (c *Client) Close() {
-	c.direct.CloseIdleConnections()
-	c.proxied.CloseIdleConnections()
+	c.pools.close()
 }
 
 // Do sends the request and gives the answer, whatever its status. An answer's stream is

@@ -16,7 +16,8 @@ const maxRedirects = 3
 const drainLimit = 4 << 10
 
 // redirected gives the target to go to when the answer is a redirect that may be followed:
-// of a GET or HEAD without content, within the same origin, and not one too many.
+// of a GET or HEAD without content and signature, within the same origin, and not one too
+// many.
 func redirected(req *plan.Request, answer *http.Response, attempt int) (string, bool) {
 	switch answer.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
@@ -25,7 +26,7 @@ func redirected(req *plan.Request, answer *http.Response, attempt int) (string, 
 		return "", false
 	}
 	location := answer.Header.Get("Location")
-	if attempt > maxRedirects || location == "" || !req.Body.IsEmpty() ||
+	if req.Signed || attempt > maxRedirects || location == "" || !req.Body.IsEmpty() ||
 		req.Method != http.MethodGet && req.Method != http.MethodHead {
 		return "", false
 	}

@@ -17,17 +17,35 @@ const userAgent = "capd"
 
 var errTarget = errors.New("httpclient: the request target cannot be written as it is")
 
+// isSendable refuses a request that would go out without what it must be authenticated with.
+func isSendable(req *plan.Request) error {
+	switch {
+	case req.Auth != nil:
+		return &plan.Error{Code: plan.CodeInternal, Message: "internal error", Cause: errors.New("httpclient: nothing has authenticated the request")}
+	case req.Certificate != nil && req.Base.Scheme != "https":
+		return plan.Errorf(plan.CodeNotConfigured, "a client certificate can be shown over https alone")
+	}
+	return nil
+}
+
 // render turns the plan's request into one for the transport that has to send it.
 func (c *Client) render(x *exchange, target string) (*http.Transport, *http.Request, error) {
 	req := x.req
+	if err := isSendable(req); err != nil {
+		return nil, nil, err
+	}
 	u, exact := wireURL(req.Base, target)
 	proxy, err := c.proxy(u)
 	if err != nil {
 		return nil, nil, err
 	}
-	transport := c.direct
+	pool, err := c.pool(req.Certificate)
+	if err != nil {
+		return nil, nil, err
+	}
+	transport := pool.direct
 	if proxy != nil {
-		transport = c.proxied
+		transport = pool.proxied
 		if err := c.deny.literal(u.Hostname()); err != nil {
 			return nil, nil, err
 		}

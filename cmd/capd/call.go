@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"capd/adapters/credential"
 	"capd/adapters/httpclient"
 	"capd/engine"
 	"capd/engine/diag"
@@ -139,7 +140,7 @@ func (f *callFlags) transport(watch *callWatch) (plan.Upstream, error) {
 	if err != nil {
 		return nil, failure("%w", err)
 	}
-	dry := client.DryRun(watch.dry)
+	dry := credential.Placeholder(client.DryRun(watch.dry))
 	if f.upstream == "" {
 		return dry, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,6 +48,12 @@ func (w *callWatch) Sent(_ context.Context, req *plan.Request) {
 	for _, f := range req.Header {
 		w.printf("> %s: %s\n", f.Name, req.ShownHeader(f))
 	}
+	if req.Auth != nil {
+		w.printf("> (authentication of type %s is added)\n", req.Auth.Scheme())
+	}
+	if req.Certificate != nil {
+		w.printf("> (a client certificate is shown)\n")
+	}
 }
 
 // Received prints the head of the answer when asked to.
@@ -56,6 +63,10 @@ func (w *callWatch) Received(_ context.Context, req *plan.Request, resp *plan.Re
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// What was issued for the request is hidden as its own secrets are.
+	shown := *req
+	shown.Secrets = slices.Concat(req.Secrets, resp.Secrets)
+	req = &shown
 	w.printf("< %s\n", strings.TrimSpace(strconv.Itoa(resp.Status)+" "+http.StatusText(resp.Status)))
 	for _, f := range resp.Header {
 		w.printf("< %s: %s\n", f.Name, req.Shown(f.Value))
@@ -200,6 +211,9 @@ func explainSource(p *page, s *plan.OriginSource) {
 
 // isSent reports whether the part is in the request, as far as that can be seen.
 func isSent(o *plan.Origin, req *plan.Request) bool {
+	if o.Auth && (req.Auth != nil || req.Certificate != nil) {
+		return true // it is added once the request is finished
+	}
 	switch o.Part {
 	case plan.PartQuery:
 		_, query, _ := strings.Cut(string(req.Target), "?")

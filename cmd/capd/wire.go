@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"capd/adapters/auth"
+	"capd/adapters/credential"
 	"capd/adapters/httpclient"
 	"capd/adapters/mcp"
 	"capd/adapters/rest"
@@ -74,20 +75,23 @@ func (f *serveFlags) transport() (plan.Upstream, error) {
 		if f.upstream != "" {
 			return nil, failure("--upstream and --stub exclude each other: the stub calls nobody")
 		}
-		return stub.New(), nil
+		return credential.Placeholder(stub.New()), nil
 	}
 	client, err := httpclient.New(httpclient.Options{})
 	if err != nil {
 		return nil, failure("%w", err)
 	}
+	// Tokens are asked for where the spec says, also when --upstream moves the calls: what
+	// is signed is what is sent there.
+	authenticated := credential.New(client, credential.Options{MaxBody: int64(f.maxBody)})
 	if f.upstream == "" {
-		return client, nil
+		return authenticated, nil
 	}
 	to, err := upstreamURL(f.upstream)
 	if err != nil {
 		return nil, failure("--upstream %w", err)
 	}
-	return httpclient.Rebase(client, to), nil
+	return httpclient.Rebase(authenticated, to), nil
 }
 
 // upstreamURL wants an absolute http or https URL of a host and perhaps a path. The text is

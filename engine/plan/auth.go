@@ -10,9 +10,10 @@ import (
 
 // authPlan is the compiled authentication of a consumed API (contract A).
 type authPlan struct {
-	basic    *basicAuth
-	fields   []authField
-	literals []Secret // credentials that are written into the document
+	basic      *basicAuth
+	fields     []authField
+	credential *credentialPlan // what works on the finished request
+	literals   []Secret        // credentials that are written into the document
 }
 
 type authField struct {
@@ -32,12 +33,12 @@ func (a *authPlan) fills(in, name string) bool {
 			return true
 		}
 	}
-	return false
+	return a.credential.fills(in, name)
 }
 
-// readAuth compiles the authentication of an operation's API, or says why it cannot.
+// readAuth compiles the authentication of an operation, or says why it cannot.
 func (c *compiler) readAuth(op *consumed) *fault {
-	v := op.api.Auth
+	v := op.authentication()
 	if v == nil {
 		return nil
 	}
@@ -45,34 +46,49 @@ func (c *compiler) readAuth(op *consumed) *fault {
 		return faultf(diag.CodeAuthUnsupported, "A", v.Span(), "authentication of %s is not a mapping", op.namespace)
 	}
 	a := authReader{c: c, op: op, v: v}
-	switch strings.ToLower(a.text("type").Value) {
+	switch authType(a.text("type").Value) {
 	case "bearer":
 		a.add("header", "Authorization", "Bearer ", a.first("token", "value"))
 	case "basic":
 		a.basic()
-	case "apikey", "api-key", "api_key":
+	case "apikey":
 		a.apiKey()
 	case "header":
 		a.add("header", a.text("header").Value, "", a.first("value", "token"))
 	case "query":
 		a.query()
+	case "digest":
+		a.credential("digest", (*credentialReader).digest)
+	case "oauth2":
+		a.credential("oauth2", (*credentialReader).oauth2)
+	case "oauth1":
+		a.credential("oauth1", (*credentialReader).oauth1)
+	case "aws-sig-v4":
+		a.credential("aws-sig-v4", (*credentialReader).awsSigV4)
+	case "hmac":
+		a.credential("hmac", (*credentialReader).hmac)
+	case "certificate":
+		a.credential("certificate", (*credentialReader).certificate)
 	case "":
-		op.fail(faultf(diag.CodeAuthIncomplete, "A", v.Span(), "authentication of %s has no type", op.namespace).hintf("write type: %s", authTypes))
+		op.fail(faultf(diag.CodeAuthIncomplete, "A", v.Span(), "authentication of %s has no type", op.namespace).hintf("write type: %s", authTypes()))
 	default:
 		op.fail(unknownAuth(a.text("type")))
 	}
 	return a.failed
 }
 
-// authTypes are the types of authentication that are served.
-const authTypes = "bearer, basic, apikey, header or query"
+// authTypes gives the types of authentication that are served, as a sentence.
+func authTypes() string {
+	names := authNames()
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
 
 func unknownAuth(t spec.Text) *fault {
 	f := faultf(diag.CodeAuthUnsupported, "A4", t.Span(), "authentication type %q is not supported", t.Value)
-	if near, ok := diag.Nearest(t.Value, []string{"bearer", "basic", "apikey", "header", "query"}); ok {
+	if near, ok := diag.Nearest(t.Value, authNames()); ok {
 		return f.hintf("did you mean %s?", near)
 	}
-	return f.hintf("expected %s", authTypes)
+	return f.hintf("expected %s", authTypes())
 }
 
 type authReader struct {
@@ -80,6 +96,9 @@ type authReader struct {
 	op     *consumed
 	v      *spec.Value
 	failed *fault // the first one
+
+	incomplete bool            // the operation was refused at once
+	used       map[string]bool // keys that were asked for
 }
 
 func (a *authReader) fault(code diag.Code, rule string, at diag.Span, format string, args ...any) {
@@ -92,7 +111,12 @@ func (a *authReader) fail(f *fault) {
 	}
 }
 
-func (a *authReader) text(key string) spec.Text { return a.v.Get(key).AsText() }
+func (a *authReader) text(key string) spec.Text {
+	if a.used != nil {
+		a.used[key] = true
+	}
+	return a.v.Get(key).AsText()
+}
 
 // first gives the first key that is there with a value.
 func (a *authReader) first(keys ...string) spec.Text {
@@ -214,19 +238,11 @@ func (a *authReader) secret(t spec.Text) (expression, *fault) {
 			x.parts = append(x.parts, literalExpr(p.Literal))
 			continue
 		}
-		at := t.Sub(p.Ref.Start, p.Ref.End)
-		if !a.c.vars.isVariable(p.Ref.Name) {
-			f := faultf(diag.CodeAuthUnresolved, "A4", at, "{{%s}} in the authentication of %s is not a variable", p.Ref.Name, a.op.namespace)
-			if near, ok := diag.Nearest(p.Ref.Name, sortedKeys(a.c.vars.keys)); ok {
-				return x, f.hintf("did you mean {{%s}}?", near)
-			}
-			return x, f.hintf("credentials come from variables: declare it in binds and write it in capitals")
-		}
-		v, f := a.c.vars.find(p.Ref.Name, at, inAuth)
+		part, f := a.reference(p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End))
 		if f != nil {
 			return x, f
 		}
-		x.parts = append(x.parts, expression{kind: exprVariable, variable: v})
+		x.parts = append(x.parts, part)
 	}
 	if text, ok := tpl.Literal(); ok && text != "" && isKeyLike(t) {
 		a.op.auth.literals = append(a.op.auth.literals, NewSecret(text))
@@ -236,14 +252,26 @@ func (a *authReader) secret(t spec.Text) (expression, *fault) {
 	return x, nil
 }
 
+// reference compiles a variable of a credential.
+func (a *authReader) reference(name string, at diag.Span) (expression, *fault) {
+	if !a.c.vars.isVariable(name) {
+		f := faultf(diag.CodeAuthUnresolved, "A4", at, "{{%s}} in the authentication of %s is not a variable", name, a.op.namespace)
+		if near, ok := diag.Nearest(name, sortedKeys(a.c.vars.keys)); ok {
+			return expression{}, f.hintf("did you mean {{%s}}?", near)
+		}
+		return expression{}, f.hintf("credentials come from variables: declare it in binds and write it in capitals")
+	}
+	v, f := a.c.vars.find(name, at, inAuth)
+	if f != nil {
+		return expression{}, f
+	}
+	return expression{kind: exprVariable, variable: v}, nil
+}
+
 // isKeyLike leaves user names alone: only the words that name a secret are advised on.
 func isKeyLike(t spec.Text) bool {
 	_, key, _ := cutLast(t.Path(), ".")
-	switch key {
-	case "token", "password", "value", "key":
-		return true
-	}
-	return false
+	return isCredentialKey(key)
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

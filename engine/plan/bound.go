@@ -46,6 +46,8 @@ type Bound struct {
 type boundUnit struct {
 	values []boundValue
 	bases  []boundBase
+
+	credentials []boundCredential // by credentialPlan.index
 }
 
 type boundValue struct {
@@ -75,6 +77,9 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 		}
 		for _, base := range u.Bases {
 			bu.bases = append(bu.bases, base.bind(u, bu, o.Placeholders, &list))
+		}
+		for _, c := range u.credentials {
+			bu.credentials = append(bu.credentials, c.bind(bu))
 		}
 		b.units[u] = bu
 		for _, x := range u.Exposures {

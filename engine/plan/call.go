@@ -22,7 +22,8 @@ type Call struct {
 	headers     []headerPart
 	cookies     []headerPart
 	basic       *basicAuth
-	literals    []Secret // credentials that are written into the document
+	credential  *credentialPlan // what works on the finished request; nil for none
+	literals    []Secret        // credentials that are written into the document
 	body        bodyPlan
 	mapped      bool         // the answer is mapped, so it must be held and decoded
 	forward     *forwardPlan // nil unless requests are passed on as they are
@@ -147,6 +148,9 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	req.Accept = Accept{Stream: !c.mapped, Encoding: args.encoding}
 	for _, v := range c.literals {
 		s.use(v)
+	}
+	if err := c.authenticate(req, s); err != nil {
+		return nil, err
 	}
 	req.Secrets = s.secrets
 	return req, nil

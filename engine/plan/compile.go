@@ -72,6 +72,8 @@ type compiler struct {
 	flowRefs    []flowRef
 	unreachable []*fault // why whole APIs are not called
 	explain     bool     // keep where everything comes from
+
+	credentials map[*spec.Value]*credentialPlan // by the authentication that declares them
 }
 
 // fault is why a unit is refused: a diagnostic that is not reported yet.

@@ -25,6 +25,7 @@ const (
 	PartQuery  Part = "query"
 	PartHeader Part = "header"
 	PartCookie Part = "cookie"
+	PartTLS    Part = "tls"  // what the client shows while it connects
 	PartBody   Part = "body" // with a name: a member, dotted when it is a nested one; without: the whole
 )
 

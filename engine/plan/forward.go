@@ -279,6 +279,11 @@ func (p *forwardPlan) remember(c *Call) {
 	if c.basic != nil {
 		p.set["header authorization"] = true
 	}
+	if c.credential != nil {
+		for _, name := range c.credential.adds {
+			p.set["header "+strings.ToLower(name)] = true
+		}
+	}
 	if len(c.cookies) > 0 {
 		p.set["header cookie"] = true
 	}

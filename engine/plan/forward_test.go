@@ -198,7 +198,7 @@ func TestForwardFindings(t *testing.T) {
 		{plain + `, inputParameters: [{name: X-T, in: header, required: true}]`, `path: "/f/{path}"`, `{targetNamespace: api}`, "error parameter parameter X-T of api has no value where requests are forwarded; give it a value, or put {X-T} into the path of the resource"},
 		{plain + `, inputParameters: [{name: X-T, in: header, value: "{{user}}"}]`, `path: "/f/{path}"`, `{targetNamespace: api}`, "error unbound-input {{user}} in a parameter of api is not part of the path that is forwarded; put {user} into the path of the resource, or give the parameter a value"},
 		{plain + `, authentication: {type: apikey, key: k, value: "{{TOKEN}}", placement: body}`, `path: "/f/{path}"`, `{targetNamespace: api}`, "error auth-incomplete the credential k of api has no place in bodies that are forwarded as they are; choose another placement"},
-		{plain + `, authentication: {type: oauth1}`, `path: "/f/{path}"`, `{targetNamespace: api}`, "error auth-unsupported"},
+		{plain + `, authentication: {type: kerberos}`, `path: "/f/{path}"`, `{targetNamespace: api}`, "error auth-unsupported"},
 		{`baseUri: "ftp://x"`, `path: "/f/{path}"`, `{targetNamespace: api}`, "error base-uri-scheme"},
 		{plain, `path: "/f/{path}"`, `{targetNamespace: api, trustedHeaders: [Connection]}`, "warning parameter header Connection belongs to the connection and is never passed on; leave it out of trustedHeaders"},
 		{plain, `path: "/f/{path}"`, `{targetNamespace: api, trustedHeaders: ["a b"]}`, `warning parameter "a b" in trustedHeaders is no header name, so nothing is passed on for it; `},

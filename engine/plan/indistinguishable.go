@@ -51,7 +51,11 @@ func (op *consumed) wireKey() string {
 		path.WriteString("\n" + k.in + " " + k.name + "=")
 		writePieces(&path, k.value)
 	}
-	return strings.Join([]string{op.method, op.baseLabel(), path.String(), strings.Join(params, "\n"), op.body.constantKey()}, "\x00")
+	auth := ""
+	if op.decl.Auth != nil { // its own: it may act as somebody else
+		auth = string(op.decl.Auth.JSON())
+	}
+	return strings.Join([]string{op.method, op.baseLabel(), path.String(), strings.Join(params, "\n"), op.body.constantKey(), auth}, "\x00")
 }
 
 func writePieces(b *strings.Builder, pieces []piece) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -115,7 +116,7 @@ func (op *Operation) result(r *run) (*Result, error) {
 		return op.stepValue(r, last)
 	}
 	req, resp := last.request, last.response
-	mask := newMasker(req.Secrets)
+	mask := newMasker(slices.Concat(req.Secrets, resp.Secrets))
 	res := &Result{
 		Kind: Passthrough, Status: resp.Status, Header: mask.header(resp.Header), Body: resp.Body,
 		MediaType: resp.Get("Content-Type"), FromUpstream: true, Method: req.Method,

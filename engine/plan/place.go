@@ -267,7 +267,8 @@ func (b *builder) constantValue(k constant) (expression, *fault) {
 
 // placeAuth adds what authentication provides.
 func (b *builder) placeAuth() *fault {
-	b.call.basic, b.call.literals = b.op.auth.basic, b.op.auth.literals
+	b.call.basic, b.call.literals, b.call.credential = b.op.auth.basic, b.op.auth.literals, b.op.auth.credential
+	b.why.credential(b.op.auth.credential)
 	b.why.basic(b.op.auth.basic)
 	for _, f := range b.op.auth.fields {
 		b.why.auth(&f)
@@ -394,6 +395,7 @@ func (c *Call) expressions(visit func(*expression)) {
 		c.basic.username.walk(visit)
 		c.basic.password.walk(visit)
 	}
+	c.credential.expressions(visit)
 	for _, x := range []*expression{c.body.template, c.body.whole} {
 		if x != nil {
 			x.walk(visit)

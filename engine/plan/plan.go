@@ -42,7 +42,8 @@ type Unit struct {
 	Variables   []*Variable // what the document's served operations need, by name
 	Bases       []*BaseURI  // the base URIs its served operations call
 
-	consumed []ConsumedOperation // of an explained document
+	credentials []*credentialPlan   // the credentials its served operations call with
+	consumed    []ConsumedOperation // of an explained document
 }
 
 // Exposure is one adapter of a document.

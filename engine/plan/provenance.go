@@ -141,11 +141,36 @@ func (p *provenance) basic(a *basicAuth) {
 		return
 	}
 	p.hide(&a.password)
-	v := p.b.op.api.Auth
+	v := p.b.op.authentication()
 	o := Origin{Part: PartHeader, Name: "Authorization", Auth: true, Rule: "A2", Span: v.Span()}
 	o.Sources = append(o.Sources, OriginSource{Kind: SourceLiteral, Name: "Basic "})
 	both := expression{kind: exprText, parts: []expression{a.username, literalExpr(":"), a.password}}
 	p.put(o, &both, cause{"A2", v.Span()})
+}
+
+// credential notes what a credential adds once the request is finished, and of which
+// variables it is made.
+func (p *provenance) credential(c *credentialPlan) {
+	if p == nil || c == nil {
+		return
+	}
+	all := expression{kind: exprText}
+	for i := range c.parts {
+		if part := &c.parts[i]; isCredentialKey(part.name) {
+			p.hide(&part.value)
+		}
+		c.parts[i].value.walk(func(e *expression) {
+			if e.kind == exprVariable {
+				all.parts = append(all.parts, *e)
+			}
+		})
+	}
+	if len(c.adds) == 0 {
+		p.put(Origin{Part: PartTLS, Name: "client certificate", Auth: true, Rule: "A4", Span: c.span}, &all, cause{"A4", c.span})
+	}
+	for _, name := range c.adds {
+		p.put(Origin{Part: PartHeader, Name: name, Auth: true, Rule: "A4", Span: c.span}, &all, cause{"A4", c.span})
+	}
 }
 
 // credentialName matches names of parameters whose values are secrets, even where the
@@ -164,7 +189,7 @@ func (p *provenance) hide(x *expression) {
 
 // authRule is the rule of the kind of authentication (contract A1 to A4).
 func (p *provenance) authRule() string {
-	switch strings.ToLower(p.b.op.api.Auth.Get("type").AsText().Value) {
+	switch authType(p.b.op.authentication().Get("type").AsText().Value) {
 	case "bearer":
 		return "A1"
 	case "header", "query":

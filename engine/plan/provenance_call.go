@@ -201,7 +201,7 @@ func (p *provenance) declaredAt(in *input) diag.Span {
 	return diag.Span{}
 }
 
-var partOrder = []Part{PartMethod, PartBase, PartPath, PartQuery, PartHeader, PartCookie, PartBody}
+var partOrder = []Part{PartMethod, PartBase, PartPath, PartQuery, PartHeader, PartCookie, PartBody, PartTLS}
 
 // arrange sorts the parts as they stand in a request, each kind in the order of placing.
 func (p *provenance) arrange() {

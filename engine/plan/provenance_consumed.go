@@ -17,7 +17,7 @@ func (c *compiler) listConsumed() {
 func (op *consumed) describe() ConsumedOperation {
 	out := ConsumedOperation{
 		Name: op.label(), Method: op.method, URL: op.template(), Span: op.decl.Span,
-		Auth: op.api.Auth.Get("type").AsText().Value,
+		Auth: op.authentication().Get("type").AsText().Value,
 	}
 	for _, s := range op.slots {
 		if !s.dropped && !s.authFilled {

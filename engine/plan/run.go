@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -220,7 +221,7 @@ func (c *callStep) failed(res *stepResult) *Error {
 	e := Errorf(CodeStepFailed, "step %s failed: %s answered %d", c.step, c.call.name, resp.Status)
 	e.Step, e.UpstreamStatus = c.step, resp.Status
 	answer := &Result{Body: resp.Body}
-	if err := maskBody(answer, resp, newMasker(res.request.Secrets)); err != nil {
+	if err := maskBody(answer, resp, newMasker(slices.Concat(res.request.Secrets, resp.Secrets))); err != nil {
 		return e
 	}
 	if raw, err := readAll(answer.Body, maxReason); err == nil && isProse(resp.Get("Content-Type"), raw) {

@@ -118,6 +118,14 @@ type Request struct {
 	Call   *Call // its compiled origin
 	Accept Accept
 
+	// Auth is what must still be added to the request, by a decorator around the transport
+	// that takes it out again; nil for nothing. A transport must not send a request with it.
+	Auth Credential
+	// Certificate is what the transport shows while it connects; nil for nothing.
+	Certificate *ClientCertificate
+	// Signed: a signature covers the request, so that it must not be sent anywhere else.
+	Signed bool
+
 	// Secrets are the secret values that stand anywhere in this request, so that whatever
 	// is shown of it, or of the answer, can be masked.
 	Secrets []Secret
@@ -157,6 +165,10 @@ type Response struct {
 	Header   []Field
 	Body     Body
 	Attempts int
+
+	// Secrets were put on the wire below the plan, such as a token that was issued for the
+	// request. They are masked as those of the request are.
+	Secrets []Secret
 }
 
 // Get gives the first value of a header, whatever its case.

@@ -190,7 +190,7 @@ func (v *variables) use(source string, fresh *Variable, at diag.Span, where usag
 // settle lists the variables and bases that served operations use, and numbers them.
 func (v *variables) settle() {
 	u := v.c.unit
-	bases := map[*BaseURI]bool{}
+	bases, credentials := map[*BaseURI]bool{}, map[*credentialPlan]bool{}
 	for _, op := range u.operations() {
 		op.expressions(func(x *expression) {
 			if x.kind == exprVariable {
@@ -198,6 +198,11 @@ func (v *variables) settle() {
 			}
 		})
 		for _, call := range op.calls {
+			if k := call.credential; k != nil && !credentials[k] {
+				credentials[k] = true
+				k.index = len(u.credentials)
+				u.credentials = append(u.credentials, k)
+			}
 			for _, base := range call.bases() {
 				bases[base] = true
 				for _, p := range base.parts {

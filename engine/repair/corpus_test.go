@@ -347,6 +347,8 @@ func (p *proof) file(file string, lines []expectation) {
 		case was == "refused":
 		case was != is:
 			p.t.Errorf("%s %s %s\nbefore: %s\nafter:  %s", file, e.Adapter, e.Name, was, is)
+		case e.Skip == string(diag.CodeAuthUnsupported):
+			// It is served by now (contract A4), and the expectation gives no inputs to call it with.
 		case !strings.Contains(was, "\nanswer 200 "):
 			p.t.Errorf("%s %s %s is served and sends nothing: %s", file, e.Adapter, e.Name, was)
 		default:

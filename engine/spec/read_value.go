@@ -97,7 +97,7 @@ func (p *parser) authentication(v *Value) *Value {
 		if a == nil {
 			continue
 		}
-		if a.Kind != Map {
+		if a.Kind != Map && a.Text != "none" && a.Text != "inherit" {
 			p.wrongType(a, key, "a mapping")
 		}
 		return a
