@@ -63,11 +63,7 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 	if f := c.truncated(x.decl.Span, x.title()); f != nil {
 		return nil, f
 	}
-	d := &draft{
-		c: c, x: x, own: x.own, index: map[string]int{}, reached: map[string]bool{}, paths: map[int]bool{},
-		excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{}, fallbacks: map[int]*slot{},
-	}
-	d.out = &Operation{unit: c.unit, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name}
+	d := c.newDraft(x)
 	run := x.decl
 	if x.decl.Ref.IsSet() {
 		var f *fault
@@ -90,6 +86,15 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 	}
 	d.finish()
 	return d.out, nil
+}
+
+// newDraft begins an operation.
+func (c *compiler) newDraft(x *exposed) *draft {
+	return &draft{
+		c: c, x: x, own: x.own, index: map[string]int{}, reached: map[string]bool{}, paths: map[int]bool{},
+		excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{}, fallbacks: map[int]*slot{},
+		out: &Operation{unit: c.unit, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name},
+	}
 }
 
 // newBuilder begins a call, or, with a nil op, values without one.

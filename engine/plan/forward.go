@@ -83,6 +83,9 @@ func (c *compiler) buildForward(x *exposed, v *spec.Value) (*Operation, *fault) 
 	if f != nil {
 		return nil, f
 	}
+	if f := c.judgeTransport(api); f != nil {
+		return nil, f
+	}
 	forward := &forwardPlan{trusted: c.trustedHeaders(x, v), set: map[string]bool{}}
 	op := c.consumeForward(api, x, forward)
 	if op.fault != nil {
@@ -91,11 +94,8 @@ func (c *compiler) buildForward(x *exposed, v *spec.Value) (*Operation, *fault) 
 	for _, w := range op.warnings {
 		c.note(diag.Warning, x.unit, w)
 	}
-	d := &draft{
-		c: c, x: x, own: x.own, index: map[string]int{}, reached: map[string]bool{}, paths: map[int]bool{},
-		excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{},
-	}
-	d.out = &Operation{unit: c.unit, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name, usesInbound: true, passEncoding: true, forward: forward}
+	d := c.newDraft(x)
+	d.out.usesInbound, d.out.passEncoding, d.out.forward = true, true, forward
 	b := d.newBuilder(op, nil)
 	if f := b.buildForward(forward); f != nil {
 		return nil, f

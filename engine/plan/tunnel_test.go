@@ -87,3 +87,26 @@ func TestTunnelOfNothing(t *testing.T) {
 		t.Errorf("got %s: %v", got, d.list)
 	}
 }
+
+// TestForwardThroughTunnel: what is passed on does not go around the tunnel either.
+func TestForwardThroughTunnel(t *testing.T) {
+	t.Parallel()
+	for tunnel, want := range map[string]string{
+		"{ type: ziti, service: crm, identity: '{{ZITI_IDENTITY}}' }":                   "error tunnel",
+		"{ type: ziti, service: crm, identity: '{{ZITI_IDENTITY}}', fallback: direct }": "warning tunnel",
+	} {
+		text := behindTunnel("https://crm.internal", tunnel)
+		text, _, _ = strings.Cut(text, "  exposes:\n")
+		d := load(t, strings.Replace(text, "    resources:\n", "    inputParameters: { limit: { in: query, default: 5 } }\n    resources:\n", 1)+`  exposes:
+  - type: rest
+    namespace: api
+    port: 9090
+    resources:
+      all: { path: '/all/{path}', forward: { targetNamespace: crm } }
+      one: { path: /one, operations: { one: { method: GET, outputParameters: [{ type: string, const: a }] } } }
+`)
+		if got := d.codes(); got != want {
+			t.Errorf("%s: %s: %v", tunnel, got, d.list)
+		}
+	}
+}
