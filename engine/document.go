@@ -201,7 +201,7 @@ func (l *loader) compile(src *source, text []byte, v *version) {
 		}
 	}
 	unit, found := l.phases.compile(whole, v.files)
-	problems = once(slices.Concat(problems, imported, found))
+	problems = once(slices.Concat(problems, imported, found, v.files.aside(whole)))
 	locate(whole, problems)
 	v.unit, v.problems = unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"capd/engine/diag"
 	"capd/engine/plan"
 	"capd/engine/spec"
 )
@@ -141,6 +142,39 @@ func (f *files) place(from, location string) (plan.FilePlace, *fallback, error) 
 		return at.FilePlace, nil, nil
 	}
 	return other.FilePlace, &fallback{}, nil
+}
+
+// aside says which binds do not find their file beside the document but in the working
+// directory. Where that is depends on who starts capd.
+func (f *files) aside(doc *spec.Document) diag.List {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.elsewhere) == 0 {
+		return nil
+	}
+	binds := slices.Clone(doc.Binds)
+	for _, part := range doc.Parts {
+		binds = append(binds, part.Binds...)
+	}
+	var out diag.List
+	for i := range binds {
+		at := binds[i].Location
+		back, ok := f.elsewhere[use{usePlace, at.Span().File, strings.TrimSpace(at.Value)}]
+		if !ok || slices.ContainsFunc(out, func(d diag.Diagnostic) bool { return d.Span == at.Span() }) {
+			continue
+		}
+		d := diag.Diagnostic{
+			Code: diag.CodeBindLocation, Severity: diag.Warning, Span: at.Span(),
+			Message: at.Value + " is not beside this file; the one in the working directory is used",
+			Hint:    "write the location relative to this file",
+		}
+		if back.refused {
+			d.Message = at.Value + " is not beside this file, and the one in the working directory may not be used"
+			d.Hint = "write the location relative to this file, or allow its folder with --allow-path"
+		}
+		out.Add(d)
+	}
+	return out
 }
 
 // exists reports whether something is at a relative location below the working directory.

@@ -232,6 +232,8 @@ func situations() map[diag.Code]func(*testing.T) diag.List {
 		diag.CodeListen:     portInUse,
 		diag.CodeStale:      brokenAfterwards,
 		diag.CodeSpelling:   otherWords,
+
+		diag.CodeBindProvider: unknownProvider,
 	}
 }
 
@@ -243,6 +245,26 @@ func otherWords(t *testing.T) diag.List {
 		t.Fatal(list)
 	}
 	return doc.Spellings()
+}
+
+// unknownProvider answers as the sources of secrets do for a system that is not built in.
+func unknownProvider(t *testing.T) diag.List {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "rooms.yaml")
+	place(t, file, strings.Replace(strings.Replace(plainDocument("127.0.0.1", "9091"), "capability:",
+		"binds:\n- { namespace: keys, location: 'k8s-secret://default/rooms', keys: { ROOMS_TOKEN: token, ROOMS_URL: url } }\ncapability:", 1),
+		"https://rooms.example.com", "'{{ROOMS_URL}}/{{ROOMS_TOKEN}}'", 1))
+	got, err := Load(t.Context(), LoadOptions{Paths: []string{file}, Bind: &plan.BindOptions{
+		Upstream: plan.UpstreamFunc(nobody),
+		Look: func(_ string, v *plan.Variable) (plan.Secret, error) {
+			return plan.Secret{}, &plan.LookError{Unset: true, Provider: "capd has no provider for " + v.Location.Scheme + " locations",
+				Hint: "built in are the environment (no location), file:// and vault://"}
+		},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return below(dir, got.Diagnostics)
 }
 
 func latin1(t *testing.T) diag.List {

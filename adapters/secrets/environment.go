@@ -2,6 +2,7 @@
 package secrets
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -61,13 +62,14 @@ func (e *Environment) Reload() error {
 // meant, for instance as the empty password of basic authentication. Names reserved by
 // contract V2b are unset for every document.
 func (e *Environment) Look(_ string, v *plan.Variable) (plan.Secret, error) {
-	if plan.ReservedVariable(v.Name) {
+	name := cmp.Or(v.Source, v.Name)
+	if plan.ReservedVariable(name) {
 		return plan.Secret{}, plan.ErrUnset
 	}
-	if value, ok := e.process[v.Name]; ok {
+	if value, ok := e.process[name]; ok {
 		return plan.NewSecret(value), nil
 	}
-	if value, ok := (*e.files.Load())[v.Name]; ok {
+	if value, ok := (*e.files.Load())[name]; ok {
 		return plan.NewSecret(value), nil
 	}
 	return plan.Secret{}, plan.ErrUnset

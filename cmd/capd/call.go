@@ -11,6 +11,7 @@ import (
 
 	"capd/adapters/credential"
 	"capd/adapters/httpclient"
+	"capd/adapters/secrets"
 	"capd/engine"
 	"capd/engine/diag"
 	"capd/engine/plan"
@@ -113,7 +114,7 @@ func (c *command) loadCall(ctx context.Context, file string, f *callFlags, watch
 	if file == "-" && f.body == "-" {
 		return nil, nil, failure("standard input cannot be both FILE and --body")
 	}
-	env, err := c.variables(&f.variables)
+	env, err := c.sources(&f.variables, secrets.Options{LocalOnly: f.stub || f.dryRun})
 	if err != nil {
 		return nil, nil, err
 	}

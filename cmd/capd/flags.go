@@ -38,10 +38,23 @@ func (d *documentFlags) register(f *pflag.FlagSet) {
 }
 
 // variableFlags say where documents find their variables.
-type variableFlags struct{ envFile []string }
+type variableFlags struct {
+	envFile []string
+	vault   vaultFlags
+}
+
+// vaultFlags say which Vault answers vault:// locations.
+type vaultFlags struct {
+	address, namespace, tokenFile, role, ca string
+}
 
 func (v *variableFlags) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&v.envFile, "env-file", nil, "read variables from `FILE` (NAME=VALUE lines); the process environment beats it; repeatable")
+	f.StringVar(&v.vault.address, "vault-address", "", "read vault:// locations of binds from the Vault at `URL` (default VAULT_ADDR)")
+	f.StringVar(&v.vault.namespace, "vault-namespace", "", "`NAMESPACE` of the Vault (default VAULT_NAMESPACE)")
+	f.StringVar(&v.vault.tokenFile, "vault-token-file", "", "`FILE` with the token for the Vault (default: the token in VAULT_TOKEN)")
+	f.StringVar(&v.vault.role, "vault-role", "", "log in to the Vault as `ROLE` with the pod's Kubernetes service account")
+	f.StringVar(&v.vault.ca, "vault-ca", "", "`FILE` of certificates to trust for the Vault (default VAULT_CACERT)")
 }
 
 // logFlags shape what goes to standard error.

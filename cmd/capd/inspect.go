@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
 
+	"capd/adapters/secrets"
 	"capd/engine"
 	"capd/engine/diag"
 	"capd/engine/plan"
@@ -52,7 +54,7 @@ func fileArgument(cmd *cobra.Command, args []string) error {
 }
 
 func (c *command) inspect(ctx context.Context, file string, f *inspectFlags) error {
-	env, err := c.variables(&f.variables)
+	env, err := c.sources(&f.variables, secrets.Options{LocalOnly: true})
 	if err != nil {
 		return err
 	}
@@ -110,6 +112,9 @@ type inspectedVariable struct {
 	Namespace string   `json:"namespace,omitempty"` // of the bind
 	Key       string   `json:"key,omitempty"`       // the document's own name for it, when another
 	Set       bool     `json:"set"`
+	Unread    bool     `json:"unread,omitempty"`   // a system that inspect does not ask has the value
+	Location  string   `json:"location,omitempty"` // of the value, other than the environment
+	Source    string   `json:"source,omitempty"`   // its name there
 	Place     string   `json:"place"`
 	Uses      []string `json:"uses"`
 }
@@ -229,7 +234,10 @@ func inspectVariable(u *plan.Unit, v *plan.Variable, uses []string, look lookup)
 		out.Key = v.Key
 	}
 	_, err := look(u.ID, v)
-	out.Set = err == nil
+	out.Set, out.Unread = err == nil, errors.Is(err, plan.ErrUnread)
+	if v.Location != nil {
+		out.Location, out.Source, out.Key = v.Location.Text, v.Source, ""
+	}
 	return out
 }
 

@@ -71,14 +71,20 @@ func (in *inspection) textVariables(p *page) {
 	var rows [][]string
 	for _, v := range in.Variables {
 		set := "not set"
-		if v.Set {
+		switch {
+		case v.Set:
 			set = "set"
+		case v.Unread:
+			set = "not asked for"
 		}
 		declared := "not declared, used at " + v.Place
 		if v.Declared {
 			declared = "declared at " + v.Place
 		}
 		rows = append(rows, []string{"  " + v.Name, v.Kind, set, declared})
+		if v.Location != "" {
+			rows = append(rows, []string{"", "", "", "from " + v.Source + " in " + v.Location})
+		}
 		for _, use := range v.Uses {
 			rows = append(rows, []string{"", "", "", "in " + use})
 		}

@@ -107,6 +107,35 @@ type listedDocument struct {
 	Entries []listedEntry `json:"entries"`
 	// Refused is what else is refused: adapters, duplicates, or the file itself.
 	Refused []listedRefusal `json:"refused,omitempty"`
+	// Needs are the variables.
+	Needs []listedVariable `json:"needs,omitempty"`
+}
+
+// listedVariable is a variable that a document needs. One of the environment has no location.
+type listedVariable struct {
+	Name     string `json:"name"`
+	Location string `json:"location,omitempty"`
+	Key      string `json:"key,omitempty"` // its name there
+}
+
+func listVariables(u *plan.Unit) []listedVariable {
+	var out []listedVariable
+	for _, v := range u.Variables {
+		l := listedVariable{Name: v.Name}
+		if v.Location != nil {
+			l.Location, l.Key = v.Location.Text, v.Source
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// String names the variable and where it comes from.
+func (v listedVariable) String() string {
+	if v.Location == "" {
+		return v.Name
+	}
+	return v.Name + " from " + v.Location
 }
 
 type listedEntry struct {
@@ -141,6 +170,7 @@ func newListing(loaded *engine.Loaded) *listing {
 		doc := listedDocument{ID: d.ID, File: d.File, State: d.State, Entries: []listedEntry{}}
 		if d.Unit != nil {
 			doc.Label = d.Unit.Label
+			doc.Needs = listVariables(d.Unit)
 			for _, x := range d.Unit.Exposures {
 				doc.Entries = append(doc.Entries, listExposure(x, where)...)
 			}
@@ -295,7 +325,15 @@ func (d *listedDocument) text(b *strings.Builder) error {
 	if len(d.Entries)+len(d.Refused) == 0 {
 		fmt.Fprintln(w, "  nothing")
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil || len(d.Needs) == 0 {
+		return err
+	}
+	needs := make([]string, len(d.Needs))
+	for i, v := range d.Needs {
+		needs[i] = diag.Printable(v.String())
+	}
+	b.WriteString("  needs " + strings.Join(needs, ", ") + "\n")
+	return nil
 }
 
 // shortAddresses gives the main address, and of others at the same host only the path.

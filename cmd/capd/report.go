@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -37,8 +38,16 @@ type reportDocument struct {
 	Adapters []reportAdapter `json:"adapters,omitempty"`
 	Needs    []string        `json:"needs,omitempty"`   // variables
 	Missing  []string        `json:"missing,omitempty"` // those without a value
+	Sources  []reportSource  `json:"sources,omitempty"` // where those come from that are not of the environment
 
 	hash string // of the text
+}
+
+// reportSource is where a variable comes from.
+type reportSource struct {
+	Name     string `json:"name"`
+	Location string `json:"location"`
+	Key      string `json:"key"`
 }
 
 // reportAdapter is one exposure at its main address.
@@ -91,6 +100,7 @@ func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, addr func(s
 			doc.Label = d.Unit.Label
 			doc.Adapters = exposures[d.Unit]
 			doc.Needs, doc.Missing = variables(d.Unit, look)
+			doc.Sources = sourcesOf(d.Unit)
 		}
 		if d.State != engine.Ignored && !doc.served() {
 			doc.State = engine.Refused
@@ -195,13 +205,24 @@ func tally(ok bool, yes, no *int) {
 func variables(u *plan.Unit, look lookup) (needs, missing []string) {
 	for _, v := range u.Variables {
 		needs = append(needs, v.Name)
-		if _, err := look(u.ID, v); err != nil {
+		if _, err := look(u.ID, v); err != nil && !errors.Is(err, plan.ErrUnread) {
 			missing = append(missing, v.Name)
 		}
 	}
 	slices.Sort(needs)
 	slices.Sort(missing)
 	return slices.Compact(needs), slices.Compact(missing)
+}
+
+// sourcesOf gives the places of variables that are not of the environment.
+func sourcesOf(u *plan.Unit) []reportSource {
+	var out []reportSource
+	for _, v := range u.Variables {
+		if v.Location != nil {
+			out = append(out, reportSource{Name: v.Name, Location: v.Location.Text, Key: v.Source})
+		}
+	}
+	return out
 }
 
 // report says what the engine serves now: everything the first time, later what changed.
@@ -356,6 +377,11 @@ func (d *reportDocument) text(w io.Writer) {
 func (d *reportDocument) needs() []string {
 	out := slices.Clone(d.Needs)
 	for i, name := range out {
+		for _, s := range d.Sources {
+			if s.Name == name {
+				out[i] += " from " + diag.Printable(s.Location)
+			}
+		}
 		if slices.Contains(d.Missing, name) {
 			out[i] += " (not set)"
 		}

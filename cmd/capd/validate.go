@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"capd/adapters/secrets"
 	"capd/adapters/stub"
 	"capd/engine"
 	"capd/engine/plan"
@@ -75,7 +76,7 @@ A comment in a spec hides findings of its line, or of the next one when it stand
 
 // validate loads the paths and prints what was found.
 func (c *command) validate(ctx context.Context, paths []string, f *validateFlags) error {
-	env, err := c.variables(&f.variables)
+	env, err := c.sources(&f.variables, secrets.Options{LocalOnly: !f.findings.requireEnv})
 	if err != nil {
 		return err
 	}

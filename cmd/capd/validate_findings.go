@@ -32,7 +32,7 @@ func (f *findingFlags) register(flags *pflag.FlagSet) {
 	flags.Var(choiceFlag(&f.failOn, diag.Error.String(), diag.Warning.String(), diag.Info.String(), failOnNone),
 		"fail-on", "least `severity` that fails: error, warning, info or none")
 	flags.BoolVar(&f.strict, "strict", false, "fail on warnings too")
-	flags.BoolVar(&f.requireEnv, "require-env", false, "make variables without a value errors")
+	flags.BoolVar(&f.requireEnv, "require-env", false, "make variables without a value errors, and ask a Vault for those that come from one")
 	flags.StringSliceVar(&f.ignore, "ignore", nil, "leave out findings with `CODE`; repeatable")
 	flags.StringArrayVar(&f.ignorePath, "ignore-path", nil, "leave out findings in files whose path matches `REGEX`; repeatable")
 	flags.StringVar(&f.baseline, "baseline", "", "leave out the findings that `FILE` knows")
@@ -126,7 +126,7 @@ func (s *sieve) sift(l diag.List) (diag.List, error) {
 func requireVariables(l diag.List) diag.List {
 	out := slices.Clone(l)
 	for i := range out {
-		if out[i].Code == diag.CodeMissingVariable {
+		if out[i].Code == diag.CodeMissingVariable || out[i].Code == diag.CodeBindProvider {
 			out[i].Severity = diag.Error
 		}
 	}

@@ -22,12 +22,12 @@ import (
 // wiring is an engine's options with the part that a reload must refresh.
 type wiring struct {
 	engine.Options
-	env *secrets.Environment
+	env *secrets.Sources
 }
 
 // wire makes an engine's options of flags. It is the only place that knows every adapter.
 func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring, error) {
-	env, err := c.variables(&f.variables)
+	env, err := c.sources(&f.variables, secrets.Options{Logger: log, LocalOnly: f.stub})
 	if err != nil {
 		return nil, err
 	}
@@ -109,9 +109,27 @@ func upstreamURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// variables reads the env files and takes the process environment above them.
-func (c *command) variables(f *variableFlags) (*secrets.Environment, error) {
-	env, err := secrets.NewEnvironment(c.env, f.envFile...)
+// sources gives where documents find their variables. A Vault is one that the operator names.
+func (c *command) sources(f *variableFlags, o secrets.Options) (*secrets.Sources, error) {
+	or := func(value, variable string) string {
+		if value == "" {
+			value, _ = c.env.lookup(variable)
+		}
+		return value
+	}
+	o.EnvFiles = f.envFile
+	if at := or(f.vault.address, "VAULT_ADDR"); at != "" {
+		vault, err := secrets.NewVault(secrets.VaultOptions{
+			Address: at, Namespace: or(f.vault.namespace, "VAULT_NAMESPACE"), CAFile: or(f.vault.ca, "VAULT_CACERT"),
+			TokenFile: f.vault.tokenFile, Role: f.vault.role, Token: plan.NewSecret(or("", "VAULT_TOKEN")),
+		})
+		// The settings of another program are no reason to fail before a document asks.
+		if err != nil && (f.vault != vaultFlags{}) {
+			return nil, failure("%w", err)
+		}
+		o.Vault = vault
+	}
+	env, err := secrets.New(c.env, o)
 	if err != nil {
 		return nil, failure("%w", err)
 	}

@@ -91,6 +91,8 @@ const (
 	CodeMissingVariable      Code = "missing-variable"
 	CodeUndeclaredVariable   Code = "undeclared-variable"
 	CodeForbiddenVariable    Code = "forbidden-variable"
+	CodeBindLocation         Code = "bind-location" // the place of a bind cannot be used, or is not where it should be
+	CodeBindProvider         Code = "bind-provider" // a bind's values come from a system that is not built in or not set up
 
 	// Comments that hide findings.
 	CodeIgnoreComment Code = "ignore-comment" // an ignore comment that hides nothing because it is not complete

@@ -1,17 +1,12 @@
 package plan
 
 import (
-	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
 	"capd/engine/diag"
 )
-
-// ErrUnset is what BindOptions.Look gives for a variable without a value.
-var ErrUnset = errors.New("not set")
 
 // BindOptions is where values come from and how calls are sent.
 type BindOptions struct {
@@ -103,47 +98,6 @@ func (b *Bound) Plan() *Plan {
 	return b.plan
 }
 
-func (o BindOptions) lookUp(u *Unit, v *Variable, list *diag.List) boundValue {
-	value, err := Secret{}, ErrUnset
-	if o.Look != nil {
-		value, err = o.Look(u.ID, v)
-	}
-	switch {
-	case err == nil:
-		return boundValue{value: value}
-	case o.Placeholders && errors.Is(err, ErrUnset):
-		if v.guards {
-			o.reportMissing(u, v, fmt.Sprintf("variable %s is not set, so nobody can call the adapters that want it", v.Name), list)
-		}
-		return boundValue{value: NewSecret("<" + v.Name + ">"), placeholder: true}
-	}
-	message := fmt.Sprintf("variable %s is not set", v.Name)
-	if !errors.Is(err, ErrUnset) {
-		message = fmt.Sprintf("variable %s cannot be read", v.Name)
-	}
-	o.reportMissing(u, v, message+", so "+v.missed(), list)
-	return boundValue{err: &Error{Code: CodeNotConfigured, Message: message, Cause: err}}
-}
-
-func (o BindOptions) reportMissing(u *Unit, v *Variable, message string, list *diag.List) {
-	list.Add(diag.Diagnostic{
-		Code: diag.CodeMissingVariable, Severity: diag.Warning, Rule: "V5", Span: v.Span,
-		Unit: diag.Unit{Doc: u.ID}, Message: message,
-		Hint: fmt.Sprintf("set %s in the environment or in an --env-file", v.Name),
-	})
-}
-
-// missed says what cannot be done without the variable.
-func (v *Variable) missed() string {
-	switch {
-	case v.guards && v.calls:
-		return "operations that use it fail, and nobody can call the adapters that want it"
-	case v.guards:
-		return "nobody can call the adapters that want it"
-	}
-	return "operations that use it fail"
-}
-
 // base gives a bound base, and notes the secrets in it.
 func (b *boundUnit) base(of *BaseURI, s *scope) (*Base, *Error) {
 	got := &b.bases[of.index]
@@ -179,6 +133,7 @@ func (b *BaseURI) bind(u *Unit, bu *boundUnit, placeholders bool, list *diag.Lis
 		if v.err != nil {
 			return boundBase{err: v.err}
 		}
+		placeholders = placeholders || v.placeholder
 		if b.isHostPart(i, text.String()) && strings.ContainsAny(v.value.Reveal(), "/?#@\\") {
 			problem = "has a character in its host that no host has"
 		}

@@ -57,7 +57,9 @@ func TestV1(t *testing.T) {
 		text := strings.Replace(sample{api: `authentication: {type: apikey, headers: {X-A: "{{one.K}}", X-B: "{{two.K}}", X-C: "{{K}}", X-D: "{{env.K}}"}}`}.text(),
 			"binds: [{namespace: env, keys: {}}]", "binds: [{namespace: one, keys: {K: ONE}}, {namespace: two, keys: {K: TWO}}]", 1)
 		d := load(t, text)
-		d.quiet()
+		if got := d.codes(); got != "warning assumed, warning assumed" {
+			t.Errorf("plain names of several meanings: %s", got)
+		}
 		d.sends("", "GET https://api.test/x\nX-A: val-ONE\nX-B: val-TWO\nX-C: val-ONE\nX-D: val-ONE")
 	})
 }

@@ -131,7 +131,10 @@ func (r *Refusal) Error() *Error {
 
 // Variable is a value a document wants from its surroundings.
 type Variable struct {
-	Name      string // of the environment variable
+	Name   string // by which people know it: of the environment variable, or as the bind declares it
+	Source string // its name at the source
+	// Location is where the value comes from; nil for the process environment.
+	Location  *Location
 	Namespace string // of the bind that declares it; empty when undeclared
 	Key       string // the document's own name for it
 	Declared  bool

@@ -6,24 +6,16 @@ import (
 
 	"capd/engine/diag"
 	"capd/engine/expr"
-	"capd/engine/spec"
 )
 
 // variables is what a document calls by name and does not get from its callers.
 type variables struct {
-	c          *compiler
-	namespaces map[string]bool
-	keys       map[string]*bindKey            // by key, of any namespace: the first wins
-	qualified  map[string]map[string]*bindKey // by namespace, then key
-	used       map[string]*Variable           // by environment variable
-	open       []openVariable                 // used and not declared
-	servers    []serverName                   // what names in base URIs were taken for
-}
-
-type bindKey struct {
-	key, source spec.Text
-	namespace   string
-	located     bool // its values come from a place other than the environment
+	c *compiler
+	*bindTable
+	parts   map[string]*bindTable // by imported file; filled when asked for
+	used    map[string]*Variable  // by where the value comes from
+	open    []openVariable        // used and not declared
+	servers []serverName          // what names in base URIs were taken for
 }
 
 // usage says where a variable stands, which decides what undeclared names mean (V2) and
@@ -37,23 +29,9 @@ const (
 )
 
 func (v *variables) init(c *compiler) {
-	*v = variables{c: c, namespaces: map[string]bool{}, keys: map[string]*bindKey{}, qualified: map[string]map[string]*bindKey{}, used: map[string]*Variable{}}
-	for i := range c.doc.Binds {
-		b := &c.doc.Binds[i]
-		ns := b.Namespace.Value
-		v.namespaces[ns] = true
-		if v.qualified[ns] == nil {
-			v.qualified[ns] = map[string]*bindKey{}
-		}
-		for _, k := range b.Keys {
-			key := &bindKey{key: k.Key, source: k.Source, namespace: ns, located: b.Location.Value != ""}
-			if v.qualified[ns][k.Key.Value] == nil {
-				v.qualified[ns][k.Key.Value] = key
-			}
-			if v.keys[k.Key.Value] == nil {
-				v.keys[k.Key.Value] = key
-			}
-		}
+	*v = variables{c: c, bindTable: newBindTable(c.doc.Binds), parts: map[string]*bindTable{}, used: map[string]*Variable{}}
+	for _, part := range c.doc.Parts {
+		v.tableOf(part.File)
 	}
 	for i := range c.doc.Consumes {
 		v.environment(&c.doc.Consumes[i])
@@ -85,7 +63,23 @@ func (v *variables) environment(api *spec.Consumed) {
 }
 
 // isKey reports whether name is a declared bind key.
-func (v *variables) isKey(name string) bool { return v.keys[name] != nil }
+func (v *variables) isKey(name string) bool {
+	return v.keys[name] != nil || v.anyPart(func(t *bindTable) bool { return t.keys[name] != nil })
+}
+
+// isNamespace reports whether name is the namespace of a bind.
+func (v *variables) isNamespace(name string) bool {
+	return v.namespaces[name] || v.anyPart(func(t *bindTable) bool { return t.namespaces[name] })
+}
+
+func (v *variables) anyPart(holds func(*bindTable) bool) bool {
+	for _, t := range v.parts {
+		if holds(t) {
+			return true
+		}
+	}
+	return false
+}
 
 // split takes "env.X" or "<bind namespace>.X" apart.
 func (v *variables) split(name string) (ns, key string, ok bool) {
@@ -93,7 +87,7 @@ func (v *variables) split(name string) (ns, key string, ok bool) {
 		if name[i] != '.' {
 			continue
 		}
-		if ns, key = name[:i], name[i+1:]; key != "" && (ns == "env" || v.namespaces[ns]) {
+		if ns, key = name[:i], name[i+1:]; key != "" && (ns == "env" || v.isNamespace(ns)) {
 			return ns, key, true
 		}
 	}
@@ -123,28 +117,17 @@ func (v *variables) isReference(r *expr.Ref) bool {
 // find gives the variable of a name that isVariable accepts.
 func (v *variables) find(name string, at diag.Span, where usage) (*Variable, *fault) {
 	ns, key, ok := v.split(name)
-	var b *bindKey
-	switch {
-	case !ok:
+	if !ok {
 		key = name
-		b = v.keys[key]
-	case v.qualified[ns] != nil:
-		b = v.qualified[ns][key]
 	}
-	if b == nil && ns == "env" {
-		b = v.keys[key]
-	}
+	b := v.declared(ns, key, at.File)
 	if b == nil {
 		return v.undeclared(ns, key, at, where)
 	}
-	if b.located {
-		return nil, faultf(diag.CodeUnsupportedFeature, "V1", at, "variable %s is bound to a location other than the environment, which is not supported yet", key)
+	if !ok || ns != b.namespace {
+		v.noteAmbiguous(b, at)
 	}
-	source := b.source.Value
-	if source == "" {
-		source = key
-	}
-	return v.use(source, &Variable{Name: source, Namespace: b.namespace, Key: key, Declared: true, Span: b.key.Span()}, at, where)
+	return v.variable(b, at, where)
 }
 
 // undeclared reads a SCREAMING_SNAKE name from the environment where that is what authors
@@ -158,7 +141,7 @@ func (v *variables) undeclared(ns, name string, at diag.Span, where usage) (*Var
 		v.open = append(v.open, openVariable{ns, name, f})
 		return nil, f.hintf("declare it: binds: [{namespace: env, keys: {%s: %s}}]", name, name)
 	}
-	got, f := v.use(name, &Variable{Name: name, Key: name, Span: at}, at, where)
+	got, f := v.use("\x00"+name, &Variable{Name: name, Source: name, Key: name, Span: at}, at, where)
 	if f == nil {
 		open := faultf(diag.CodeUndeclaredVariable, "V2", got.Span,
 			"variable %s is not declared in binds; the environment variable of that name is used", name).
@@ -169,22 +152,34 @@ func (v *variables) undeclared(ns, name string, at diag.Span, where usage) (*Var
 	return got, f
 }
 
-func (v *variables) use(source string, fresh *Variable, at diag.Span, where usage) (*Variable, *fault) {
-	if ReservedVariable(source) {
-		return nil, faultf(diag.CodeForbiddenVariable, "V2b", at, "variable %s belongs to the machine and is never read for a document", source).
+// use gives the variable of an identity (see [bindKey.identity]), which is fresh the first time.
+func (v *variables) use(identity string, fresh *Variable, at diag.Span, where usage) (*Variable, *fault) {
+	if fresh.Location == nil && ReservedVariable(fresh.Source) {
+		return nil, faultf(diag.CodeForbiddenVariable, "V2b", at, "variable %s belongs to the machine and is never read for a document", fresh.Source).
 			hintf("bind another name")
 	}
-	got := v.used[source]
+	got := v.used[identity]
 	if got == nil {
 		got = fresh
+		got.Name = v.freeName(fresh)
 		got.Setting = true
-		v.used[source] = got
+		v.used[identity] = got
 		v.c.unit.Variables = append(v.c.unit.Variables, got)
 	}
 	if where != inBase {
 		got.Setting = false
 	}
 	return got, nil
+}
+
+// freeName gives the name by which people know a variable, which no other of the document has.
+func (v *variables) freeName(fresh *Variable) string {
+	for _, other := range v.c.unit.Variables {
+		if other.Name == fresh.Name && fresh.Namespace != "" {
+			return fresh.Namespace + "." + fresh.Key
+		}
+	}
+	return fresh.Name
 }
 
 // settle lists the variables and bases that served operations use, and numbers them.

@@ -35,6 +35,7 @@ func (p *parser) document(root *Value) *Document {
 		p.imports(d, part)
 		p.binds(d, part)
 	}
+	p.externalRefs(d, root)
 	for _, part := range []*Value{capability, root} {
 		p.consumes(d, part)
 		p.aggregates(d, part)
@@ -209,6 +210,25 @@ func (p *parser) binds(d *Document, part *Value) {
 		}
 		if !b.Namespace.IsSet() {
 			b.Namespace = e.name
+		}
+		b.Keys = p.bindKeys(some(e.value, "keys"))
+		d.Binds = append(d.Binds, b)
+	}
+}
+
+// externalRefs reads the form that binds had in version 0.4: values of a file, or of the
+// environment at run time.
+func (p *parser) externalRefs(d *Document, root *Value) {
+	for _, e := range p.entries(root, "externalRefs", "external reference", diag.Warning) {
+		p.keys(e.value, externalRefKeys, externalRefSilent)
+		b := Bind{Span: e.span, Node: e.value, Namespace: p.text(e.value, "name"), Location: p.first(e.value, "uri", "location")}
+		if !b.Namespace.IsSet() {
+			b.Namespace = e.name
+		}
+		if file := p.text(e.value, "resolution").Value == "file"; file && !b.Location.IsSet() {
+			p.report(diag.CodeWrongType, diag.Warning, e.value, "write uri: and the path of the file", "the external reference says that its values are in a file, and not in which")
+		} else if !file && p.text(e.value, "resolution").Value == "runtime" {
+			b.Location = Text{}
 		}
 		b.Keys = p.bindKeys(some(e.value, "keys"))
 		d.Binds = append(d.Binds, b)

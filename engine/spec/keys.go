@@ -21,6 +21,9 @@ const (
 	bindKeys   = "namespace location keys description"
 	bindSilent = "from import as name"
 
+	externalRefKeys   = "name type resolution uri keys description"
+	externalRefSilent = "namespace location"
+
 	consumedKeys   = "type namespace baseUri description authentication inputParameters resources tunnel transport"
 	consumedSilent = "auth import location from as ref openapi label display title name tags targetUri"
 
