@@ -38,6 +38,8 @@ type record struct {
 	owner bool
 	// ignored: no capability document, and nobody said it was one.
 	ignored bool
+	// values: a document reads its variables from the file, which says enough of what it is.
+	values bool
 	// extra says what is wrong with the file beside its text.
 	extra diag.List
 }
@@ -142,7 +144,7 @@ func (l *loader) document(src *source, prev *record) *record {
 	r := &record{id: src.id, owner: true}
 	r.current = l.version(src, prev)
 	r.served = r.current
-	if r.current.unit != nil {
+	if r.current.unit != nil && !r.current.lostImport(prev) {
 		return r
 	}
 	if prev != nil && prev.served.unit != nil {
@@ -152,6 +154,23 @@ func (l *loader) document(src *source, prev *record) *record {
 	}
 	r.ignored = !src.named && onlyIgnorable(r.current.problems)
 	return r
+}
+
+// lostImport reports whether an imported file broke under a document that is as it was, so that
+// less of it would be served than is now.
+func (v *version) lostImport(prev *record) bool {
+	return prev != nil && prev.served.unit != nil && prev.served.hash == v.hash && v.brokenImports() > prev.served.brokenImports()
+}
+
+func (v *version) brokenImports() int {
+	n := 0
+	for _, d := range v.problems {
+		switch d.Code {
+		case diag.CodeImportUnreadable, diag.CodeImportUnresolved, diag.CodeImportChain:
+			n++
+		}
+	}
+	return n
 }
 
 // version reads a file and compiles it, unless its text and all it refers to are known.
@@ -276,6 +295,33 @@ func onceEach(list diag.List, records []*record) diag.List {
 	})
 }
 
+// markValues finds the files among the records, beside documents and what somebody named, that
+// documents read their variables from.
+func markValues(records []*record) {
+	from := make(map[string]bool)
+	for _, r := range records {
+		if r.served.unit == nil {
+			continue
+		}
+		for _, v := range r.served.unit.Variables {
+			if v.Location != nil {
+				from[v.Location.File.Path] = true
+			}
+		}
+	}
+	if len(from) == 0 {
+		return
+	}
+	for _, r := range records {
+		if r.served.unit != nil || r.current.named {
+			continue
+		}
+		if path, err := filepath.Abs(r.current.file); err == nil && from[path] {
+			r.values = true
+		}
+	}
+}
+
 // unseen gives the findings of the schema at places where nothing better was reported.
 func unseen(shape, problems diag.List) diag.List {
 	if len(shape) == 0 {
@@ -312,6 +358,9 @@ func isSection(problems diag.List) bool {
 // diagnostics gives the problems of the file. What makes a file of a folder no capability is
 // no error there: nobody said it was one.
 func (r *record) diagnostics() diag.List {
+	if r.values {
+		return nil // what is found in it may be a secret
+	}
 	out := slices.Concat(r.current.problems, r.extra)
 	if !r.ignored {
 		return out
@@ -340,6 +389,8 @@ func (r *record) docState() DocState {
 		d.Files = r.current.files
 	}
 	switch {
+	case r.values:
+		d.State, d.Hash = Ignored, "" // who knows the hash of a secret can try what it may be
 	case r.ignored:
 		d.State = Ignored
 	case r.served.unit == nil:

@@ -149,6 +149,7 @@ func (l *loader) together(prev *plan.Plan, records []*record) (s *state, err err
 			units = append(units, u)
 		}
 	}
+	markValues(records)
 	s = &state{records: records}
 	p, problems := l.phases.link(prev, units, l.Link)
 	if p == nil {

@@ -108,7 +108,10 @@ func (t *textWriter) diagnostic(d *Diagnostic) {
 		fmt.Fprintf(t.w, "; %s", Printable(d.Hint))
 	}
 	t.w.WriteByte('\n')
-	t.excerpt(d.Span, severityColor(d.Severity))
+	// A file that is no capability may be one of secrets.
+	if d.Code != CodeNotACapability || d.Span.End.IsValid() {
+		t.excerpt(d.Span, severityColor(d.Severity))
+	}
 	for _, r := range notes(d.Related) {
 		t.related(d.Span, r)
 	}
