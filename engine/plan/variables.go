@@ -6,6 +6,7 @@ import (
 
 	"capd/engine/diag"
 	"capd/engine/expr"
+	"capd/engine/spec"
 )
 
 // variables is what a document calls by name and does not get from its callers.

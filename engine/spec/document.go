@@ -124,6 +124,17 @@ func (p *parser) contents(root *Value) {
 	p.consumes(&d, root)
 	p.aggregates(&d, root)
 	p.exposes(&d, root)
+	nameless := func(v *Value, n Text) {
+		if !n.IsSet() {
+			p.report(diag.CodeImportForm, diag.Warning, v, "give it a namespace", "the entry has no namespace, so nobody can import it")
+		}
+	}
+	for i := range d.Exposes {
+		nameless(d.Exposes[i].Node, d.Exposes[i].Namespace)
+	}
+	for i := range d.Aggregates {
+		nameless(d.Aggregates[i].Node, d.Aggregates[i].Namespace)
+	}
 	for i := range d.Imports {
 		p.add(diag.Diagnostic{
 			Code: diag.CodeImportChain, Severity: diag.Error, Span: d.Imports[i].Span, Path: d.Imports[i].Node.Path(),

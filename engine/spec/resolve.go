@@ -62,6 +62,7 @@ type resolver struct {
 	open     Opener
 	parts    map[string]*Part // by ID
 	found    diag.List
+	missing  bool // the last file asked for is not there
 }
 
 // merge gives the entries of a section with the imported ones in their places. list gives the
@@ -69,6 +70,7 @@ type resolver struct {
 func merge[T any](r *resolver, section string, own []T, list func(*Document) []T, rename func(*T, Text), name func(*T) Text) []T {
 	var out []T
 	taken := 0
+	claimed := map[string]diag.Span{} // the namespaces of imports, the file there or not
 	for i := range r.doc.Imports {
 		imp := &r.doc.Imports[i]
 		if imp.Section != section && (imp.Section != "" || section != "consumes") {
@@ -78,7 +80,15 @@ func merge[T any](r *resolver, section string, own []T, list func(*Document) []T
 			out = append(out, own[taken:at]...)
 			taken = at
 		}
+		r.missing = false
 		got, ok := pick(r, imp, section, list, name)
+		if n := imp.Namespace; n.Value != "" && (ok || r.missing) {
+			if first, taken := claimed[n.Value]; taken && r.missing {
+				r.duplicate(imp, section, n, first)
+			} else if !taken {
+				claimed[n.Value] = n.Span()
+			}
+		}
 		if !ok {
 			r.out.Imports = append(r.out.Imports, *imp)
 			continue
@@ -204,7 +214,7 @@ func (r *resolver) unopened(imp *Import, err *OpenError) {
 		Message: "cannot import: " + err.Text, Hint: err.Hint,
 	}
 	if err.Missing {
-		d.Severity = diag.Warning
+		d.Severity, r.missing = diag.Warning, true
 	}
 	r.found.Add(d)
 }
