@@ -3,7 +3,9 @@ package httpclient
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -54,7 +56,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{proxy: o.Proxy, deny: denied{private: o.DenyPrivate}, opts: o}
-	c.pools.plain = c.newPool(nil)
+	c.pools.plain = c.newPool(nil, plan.Transport{})
 	return c, nil
 }
 
@@ -105,15 +107,9 @@ func (o *Options) environmentProxy() error {
 	return nil
 }
 
-func (o *Options) transport(dial func(context.Context, string, string) (net.Conn, error), show *certificate) *http.Transport {
-	config := o.TLS.Clone()
-	if show != nil {
-		if config == nil {
-			config = &tls.Config{}
-		}
-		config.GetClientCertificate = show.get
-	}
-	return &http.Transport{
+func (o *Options) transport(dial func(context.Context, string, string) (net.Conn, error), show *certificate, t plan.Transport) *http.Transport {
+	config := o.tls(show, t)
+	out := &http.Transport{
 		DialContext:            dial,
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    o.TLSTimeout,
@@ -128,6 +124,42 @@ func (o *Options) transport(dial func(context.Context, string, string) (net.Conn
 		// for the kernel to give up.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
 	}
+	if t.Connect > 0 {
+		out.TLSHandshakeTimeout = t.Connect
+	}
+	if t.Response > 0 {
+		out.ResponseHeaderTimeout = t.Response
+	}
+	if t.HTTP1 {
+		out.Protocols = new(http.Protocols)
+		out.Protocols.SetHTTP1(true)
+	}
+	return out
+}
+
+// tls gives the client's side of TLS for one way of connecting; nil means the defaults.
+func (o *Options) tls(show *certificate, t plan.Transport) *tls.Config {
+	config := o.TLS.Clone()
+	if show == nil && t.Roots == "" && t.ServerName == "" && !t.TLS13 {
+		return config
+	}
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if show != nil {
+		config.GetClientCertificate = show.get
+	}
+	if t.Roots != "" {
+		config.RootCAs = x509.NewCertPool()
+		config.RootCAs.AppendCertsFromPEM([]byte(t.Roots)) // checked when the document was compiled
+	}
+	if t.ServerName != "" {
+		config.ServerName = t.ServerName
+	}
+	if t.TLS13 {
+		config.MinVersion = tls.VersionTLS13
+	}
+	return config
 }
 
 // Close closes the connections that are not in use. Calls in flight go on.
@@ -139,6 +171,31 @@ func (c *Client) Close() {
 // bound to ctx: it breaks off when ctx ends. The stream of the request's body may be read
 // until the answer's body is closed.
 func (c *Client) Do(ctx context.Context, req *plan.Request) (*plan.Response, error) {
+	if req.Transport == nil || req.Transport.Timeout == 0 {
+		return c.do(ctx, req)
+	}
+	ctx, cancel := context.WithTimeout(ctx, req.Transport.Timeout)
+	resp, err := c.do(ctx, req)
+	if err != nil || resp.Body.Stream == nil {
+		cancel()
+		return resp, err
+	}
+	resp.Body.Stream = &bounded{resp.Body.Stream, cancel}
+	return resp, nil
+}
+
+// bounded is an answer whose time is bounded by itself.
+type bounded struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (b *bounded) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}
+
+func (c *Client) do(ctx context.Context, req *plan.Request) (*plan.Response, error) {
 	target := string(req.Target)
 	for attempt := 1; ; attempt++ {
 		x := &exchange{ctx: ctx, req: req}

@@ -3,34 +3,56 @@ package httpclient
 import (
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
 	"capd/engine/plan"
 )
 
-// maxPools bounds the pools of connections with a client certificate.
+// maxPools bounds the pools beside the plain one.
 const maxPools = 256
 
-// pool is the connections of one client certificate. There are two transports because only
+// pool is the connections that are made in one way. There are two transports because only
 // one of them may dial where its user points: what direct dials is an upstream and is
 // checked, what proxied dials is the configured proxy.
 type pool struct {
 	direct  *http.Transport
 	proxied *http.Transport
-	shows   *certificate // nil for none
+	choose  func(*url.URL) (*url.URL, error) // the proxy for a URL; nil for none
+	shows   *certificate                     // nil for none
 	used    uint64
 }
 
-func (c *Client) newPool(shows *certificate) *pool {
+// way is how connections are made: the certificate that is shown on them, and what a
+// document says of them. Connections are shared by equal ways only.
+type way struct {
+	certificate plan.CredentialKey
+	transport   plan.Transport
+}
+
+func (c *Client) newPool(shows *certificate, t plan.Transport) *pool {
 	dialer := &net.Dialer{Timeout: c.opts.DialTimeout, KeepAlive: 30 * time.Second}
+	if t.Connect > 0 {
+		dialer.Timeout = t.Connect
+	}
 	guarded := *dialer
 	guarded.Control = c.deny.control
 
-	p := &pool{shows: shows}
-	p.direct = c.opts.transport(guarded.DialContext, shows)
-	p.proxied = c.opts.transport(dialer.DialContext, shows)
-	p.proxied.Proxy = c.mustProxy
+	p := &pool{shows: shows, choose: c.proxy}
+	p.direct = c.opts.transport(guarded.DialContext, shows, t)
+	toProxy := dialer.DialContext
+	switch {
+	case t.Direct:
+		p.choose = func(*url.URL) (*url.URL, error) { return nil, nil }
+	case t.Proxy != "":
+		// A document names this proxy, not the one who runs the process.
+		fixed, err := url.Parse(t.Proxy)
+		p.choose = func(*url.URL) (*url.URL, error) { return fixed, err }
+		toProxy = guarded.DialContext
+	}
+	p.proxied = c.opts.transport(toProxy, shows, t)
+	p.proxied.Proxy = p.mustProxy
 	p.proxied.OnProxyConnectResponse = checkConnect
 	return p
 }
@@ -47,7 +69,7 @@ type pools struct {
 
 	mu    sync.Mutex
 	clock uint64
-	shown map[plan.CredentialKey]*pool
+	shown map[way]*pool
 }
 
 func (p *pools) close() {
@@ -59,12 +81,15 @@ func (p *pools) close() {
 	}
 }
 
-// pool gives the connections for a certificate, which is read anew when its file changed.
-func (c *Client) pool(cert *plan.ClientCertificate) (*pool, error) {
-	if cert == nil {
+// pool gives the connections for a request. A certificate is read anew when its file changed.
+func (c *Client) pool(req *plan.Request) (*pool, error) {
+	if req.Certificate == nil && req.Transport == nil {
 		return c.pools.plain, nil
 	}
-	p := c.shownPool(cert)
+	p := c.ownPool(req)
+	if p.shows == nil {
+		return p, nil
+	}
 	changed, err := p.shows.refresh()
 	if changed {
 		p.close()
@@ -72,8 +97,15 @@ func (c *Client) pool(cert *plan.ClientCertificate) (*pool, error) {
 	return p, err
 }
 
-func (c *Client) shownPool(cert *plan.ClientCertificate) *pool {
-	key := cert.Key()
+func (c *Client) ownPool(req *plan.Request) *pool {
+	var key way
+	if req.Certificate != nil {
+		key.certificate = req.Certificate.Key()
+	}
+	if req.Transport != nil {
+		key.transport = *req.Transport
+		key.transport.Timeout, key.transport.Plain = 0, false // of the request, not of the connection
+	}
 	c.pools.mu.Lock()
 	defer c.pools.mu.Unlock()
 	c.pools.clock++
@@ -83,9 +115,13 @@ func (c *Client) shownPool(cert *plan.ClientCertificate) *pool {
 			c.pools.evict()
 		}
 		if c.pools.shown == nil {
-			c.pools.shown = map[plan.CredentialKey]*pool{}
+			c.pools.shown = map[way]*pool{}
 		}
-		p = c.newPool(&certificate{source: cert})
+		var shows *certificate
+		if req.Certificate != nil {
+			shows = &certificate{source: req.Certificate}
+		}
+		p = c.newPool(shows, key.transport)
 		c.pools.shown[key] = p
 	}
 	p.used = c.pools.clock
@@ -94,7 +130,7 @@ func (c *Client) shownPool(cert *plan.ClientCertificate) *pool {
 
 // evict drops the pool that was used longest ago. Calls in flight keep theirs.
 func (p *pools) evict() {
-	var key plan.CredentialKey
+	var key way
 	var oldest *pool
 	for k, x := range p.shown {
 		if oldest == nil || x.used < oldest.used {

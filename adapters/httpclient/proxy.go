@@ -15,8 +15,8 @@ var (
 
 // mustProxy chooses the proxy for a request of the proxied pool. That pool dials without a
 // check, so it must never connect to an upstream itself.
-func (c *Client) mustProxy(r *http.Request) (*url.URL, error) {
-	u, err := c.proxy(r.URL)
+func (p *pool) mustProxy(r *http.Request) (*url.URL, error) {
+	u, err := p.choose(r.URL)
 	if err == nil && u == nil {
 		err = errNoProxy
 	}

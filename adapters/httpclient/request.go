@@ -35,11 +35,11 @@ func (c *Client) render(x *exchange, target string) (*http.Transport, *http.Requ
 		return nil, nil, err
 	}
 	u, exact := wireURL(req.Base, target)
-	proxy, err := c.proxy(u)
+	pool, err := c.pool(req)
 	if err != nil {
 		return nil, nil, err
 	}
-	pool, err := c.pool(req.Certificate)
+	proxy, err := pool.choose(u)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,7 +117,10 @@ func header(r *http.Request, req *plan.Request) {
 	if _, ok := h["User-Agent"]; !ok {
 		h["User-Agent"] = []string{userAgent}
 	}
-	if req.Accept.Encoding != "" {
+	switch {
+	case req.Transport != nil && req.Transport.Plain:
+		h["Accept-Encoding"] = []string{"identity"}
+	case req.Accept.Encoding != "":
 		h["Accept-Encoding"] = []string{req.Accept.Encoding}
 	}
 	r.Header = h

@@ -85,6 +85,7 @@ const (
 	CodeUnknownFlow          Code = "unknown-flow"
 	CodeDuplicateFlow        Code = "duplicate-flow"
 	CodeFormat               Code = "format"
+	CodeTransport            Code = "transport"
 	CodeScript               Code = "script"
 	CodeAssumed              Code = "assumed"
 	CodeOutput               Code = "output"

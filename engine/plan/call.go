@@ -25,6 +25,7 @@ type Call struct {
 	credential  *credentialPlan // what works on the finished request; nil for none
 	literals    []Secret        // credentials that are written into the document
 	body        bodyPlan
+	transport   *Transport   // nil: as the process has it
 	mapped      bool         // the answer is mapped, so it must be held and decoded
 	forward     *forwardPlan // nil unless requests are passed on as they are
 	samples     []Sample
@@ -123,7 +124,7 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &Request{Method: c.method, Base: base, Call: c}
+	req := &Request{Method: c.method, Base: base, Call: c, Transport: c.transport}
 	req.Target, err = c.target(base, s)
 	if err != nil {
 		return nil, err

@@ -70,6 +70,7 @@ type compiler struct {
 	order       []*namespace
 	imports     map[string]spec.Import
 	flowRefs    []flowRef
+	transports  []*Transport
 	unreachable []*fault // why whole APIs are not called
 	explain     bool     // keep where everything comes from
 

@@ -29,6 +29,7 @@ type consumed struct {
 	constants []constant
 	slots     []*slot
 	auth      authPlan
+	transport *Transport
 	base      *BaseURI
 	hosts     []baseChoice // base for each value of hostSlots; none when no input chooses it
 	hostSlots []*slot
@@ -150,6 +151,7 @@ func (c *compiler) readOperation(op *consumed, replacing bool) {
 	c.readBase(op)
 	op.fillAuthPath()
 	op.fail(auth)
+	op.fail(c.readTransport(op))
 	c.placeParameters(op)
 }
 

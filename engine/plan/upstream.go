@@ -117,6 +117,8 @@ type Request struct {
 	Body   Body
 	Call   *Call // its compiled origin
 	Accept Accept
+	// Transport is how the document wants the API to be reached; nil: it does not say.
+	Transport *Transport
 
 	// Auth is what must still be added to the request, by a decorator around the transport
 	// that takes it out again; nil for nothing. A transport must not send a request with it.
