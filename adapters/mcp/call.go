@@ -104,34 +104,47 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 	}
 }
 
-// list answers the list methods.
+// list answers the list methods, whose parameters may be left out.
 func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error) {
 	st := e.current.Load()
 	c := st.catalogue()
+	cursor := ""
 	switch req := req.(type) {
 	case *sdk.ListToolsRequest:
-		page, err := c.page(cursorOf(req.Params))
+		if req.Params != nil {
+			cursor = req.Params.Cursor
+		}
+		page, err := c.page(cursor)
 		if err != nil {
 			return nil, err
 		}
 		page.Cacheable = st.caching()
 		return page, nil
 	case *sdk.ListResourcesRequest:
-		page, err := c.library.page(ctx, e.opts.Logger, cursorOf(req.Params))
+		if req.Params != nil {
+			cursor = req.Params.Cursor
+		}
+		page, err := c.library.page(ctx, e.opts.Logger, cursor)
 		if err != nil {
 			return nil, err
 		}
 		page.Cacheable = st.caching()
 		return page, nil
 	case *sdk.ListResourceTemplatesRequest:
-		page, err := c.library.templatePage(cursorOf(req.Params))
+		if req.Params != nil {
+			cursor = req.Params.Cursor
+		}
+		page, err := c.library.templatePage(cursor)
 		if err != nil {
 			return nil, err
 		}
 		page.Cacheable = st.caching()
 		return page, nil
 	case *sdk.ListPromptsRequest:
-		page, err := c.prompts.page(cursorOf(req.Params))
+		if req.Params != nil {
+			cursor = req.Params.Cursor
+		}
+		page, err := c.prompts.page(cursor)
 		if err != nil {
 			return nil, err
 		}
@@ -139,24 +152,6 @@ func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error
 		return page, nil
 	}
 	return nil, internalError()
-}
-
-// cursorOf gives the cursor of a list request, whose parameters may be left out.
-func cursorOf[P sdk.ListToolsParams | sdk.ListResourcesParams | sdk.ListResourceTemplatesParams | sdk.ListPromptsParams](p *P) string {
-	if p == nil {
-		return ""
-	}
-	switch p := any(p).(type) {
-	case *sdk.ListToolsParams:
-		return p.Cursor
-	case *sdk.ListResourcesParams:
-		return p.Cursor
-	case *sdk.ListResourceTemplatesParams:
-		return p.Cursor
-	case *sdk.ListPromptsParams:
-		return p.Cursor
-	}
-	return ""
 }
 
 // occupy keeps the session of req from being idle until leave is called: a call goes on

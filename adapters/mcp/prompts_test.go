@@ -150,3 +150,21 @@ func TestManyPrompts(t *testing.T) {
 		t.Errorf("%d prompts, want %d in the order of the document", len(got), len(want))
 	}
 }
+
+// TestRequestsWithoutParameters: older clients leave them out of lists, and a request that
+// needs them is refused without harm.
+func TestRequestsWithoutParameters(t *testing.T) {
+	t.Parallel()
+	both := strings.Replace(library, "    resources:\n    - { name: users,", "    prompts: [{ name: p, template: hi }]\n    resources:\n    - { name: users,", 1)
+	h := openWith(t, map[string]string{"both": both}, shelf(t), mcp.Options{})
+	session := map[string]string{"Mcp-Session-Id": h.session("/mcp/both")}
+	for method, want := range map[string]string{
+		"tools/list": `"tools":[]`, "resources/list": `"data://users"`, "resources/templates/list": `"pic://{id}"`, "prompts/list": `"name":"p"`,
+		"tools/call": `missing required "params"`, "resources/read": `missing required "params"`, "prompts/get": `missing required "params"`,
+	} {
+		a := h.post("/mcp/both", session, `{"jsonrpc":"2.0","id":1,"method":"`+method+`"}`)
+		if !strings.Contains(a.body, want) {
+			t.Errorf("%s: %d %s, want %s", method, a.status, a.body, want)
+		}
+	}
+}

@@ -259,6 +259,10 @@ func (c *compiler) staticResource(x *exposed, decl *spec.MCPResource, r *Resourc
 func (c *compiler) dynamicResource(x *exposed, decl *spec.MCPResource, r *Resource) {
 	own := decl.Operation
 	own.With = braced(own.With, r.Params)
+	own.Steps = slices.Clone(own.Steps)
+	for i := range own.Steps {
+		own.Steps[i].With = braced(own.Steps[i].With, r.Params)
+	}
 	x.decl = &own
 	op, refusal := c.build(x)
 	if op == nil {

@@ -87,6 +87,7 @@ func TestResourceCalls(t *testing.T) {
 		"without variables":  {"uri: 'd://x', call: api.get, with: {id: 5}", "d://x", "GET https://api.test/users/5"},
 		"part of a segment":  {"uri: 'd://u-{id}.json', call: api.get", "d://u-a.b.json", "GET https://api.test/users/a.b"},
 		"in steps":           {"uri: 'd://{user}', steps: [{type: call, name: one, call: api.get, with: {id: '{{user}}'}}]", "d://7", "GET https://api.test/users/7"},
+		"in steps by braces": {"uri: 'd://{user}', steps: [{type: call, name: one, call: api.get, with: {id: '{user}'}}]", "d://7", "GET https://api.test/users/7"},
 		"in the query":       {"uri: 'd://x?id={id}', call: api.get", "d://x?id=7", "GET https://api.test/users/7"},
 		"of letters of many": {"uri: 'd://{id}', call: api.get", "d://%C3%BC", "GET https://api.test/users/%C3%BC"},
 	} {
