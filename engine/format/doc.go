@@ -11,7 +11,7 @@
 // The format of an answer is what outputRawFormat says, in any case; without it, json. What
 // else a format needs stands in outputSchema.
 //
-//	json      the answer as it is, byte for byte; only a byte order mark is taken away
+//	json      the answer as it is, byte for byte, without a byte order mark; what is not UTF-8 is converted
 //	xml       what is inside the root element; outputSchema is not used
 //	yaml      the first document
 //	csv       a list with one object per row; tsv and psv are the same with tab and "|"
@@ -37,8 +37,8 @@
 //     not a list. They need not stand together.
 //   - Prefixes of namespaces are dropped, and so are their declarations.
 //   - xsi:nil="true" makes an element null.
-//   - Comments and processing instructions are left out. A document type that declares an entity
-//     is refused; one that does not is skipped, and nothing it refers to is read.
+//   - Comments and processing instructions are left out. A document type that declares
+//     something, such as an entity, is refused; another is skipped, and nothing it refers to is read.
 //
 // # YAML
 //
@@ -106,8 +106,9 @@
 //   - int, long, float and double are numbers with all digits; what JSON has no number for is
 //     "NaN", "Infinity" or "-Infinity".
 //   - bytes and fixed are base64, an enum is its symbol, a map is an object.
-//   - Of logical types, decimal is a number with its scale and uuid the usual text. All others stay
-//     what they are stored as: date is days, timestamp-millis is milliseconds.
+//   - Of logical types, decimal is a number with its scale. All others stay what they are stored as:
+//     date is days, timestamp-millis is milliseconds, uuid is text.
+//   - All named types must be declared in the file itself.
 //   - Bytes that are left over are an error: they mean another schema.
 //
 // # Protobuf
@@ -135,5 +136,8 @@
 // # Limits
 //
 // An answer is input of a stranger. What goes over [Limits] is refused with an *[Error] whose Limit
-// is true; no error quotes the answer.
+// is true; no error quotes the answer. So are some texts for which a parser would take long beyond
+// measure: a page with hundreds of open formatting elements, markdown with thousands of brackets in
+// one paragraph, a million merges in YAML. An answer is read as a whole and not as a stream, since a
+// mapping may ask for any part of it.
 package format

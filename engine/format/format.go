@@ -52,7 +52,7 @@ func Parse(name string) (Format, bool) {
 	return JSON, false
 }
 
-// Names gives the spellings that [Parse] knows.
+// Names gives the names that [Parse] knows.
 func Names() []string {
 	out := make([]string, 0, len(spellings))
 	for _, n := range spellings {

@@ -36,6 +36,7 @@ func TestHTML(t *testing.T) {
 		{name: "too many columns", answer: "<table><tr><th>A<th>B<th>C<th>D<th>E<th>F</table>", says: "the answer is too much to be read as HTML: a table has more than 5 columns"},
 		{name: "too deep", answer: deep, says: "the answer is too much to be read as HTML: it nests too deep"},
 		{name: "formatting that is never closed", answer: formats.String() + strings.Repeat("<p>", 100_000), says: "the answer is too much to be read as HTML: it has more than about 1000000 elements"},
+		{name: "many ends far inside", answer: strings.Repeat("<dl><dd>", 240) + strings.Repeat("</p>", 200_000), says: "the answer is too much to be read as HTML: it has too many elements inside of each other"},
 		{name: "attributes merged again and again", answer: "<body " + manyAttributes(10_000) + strings.Repeat("<body a>", 100_000), says: "the answer is too much to be read as HTML: it has more than about 1000000 elements"},
 		{name: "formatting in blocks", answer: strings.Repeat("<b><p></b>", 100_000), says: "the answer is too much to be read as HTML: it has more than about 1000000 elements"},
 		{name: "long names on many rows", answer: "<table><tr><th>" + strings.Repeat("x", 100_000) + strings.Repeat("<tr><td>", 10_000) + "</table>", says: "the answer is too much to be read as HTML: its JSON would have more than 6809312 bytes"},

@@ -15,6 +15,7 @@ func readJSON(in *answer, w *writer) (string, error) {
 		if text, err = in.utf8Text(""); err != nil {
 			return "", err
 		}
+		text = bytes.ToValidUTF8(text, []byte("\uFFFD"))
 	}
 	if !json.Valid(text) {
 		return "", explainJSON(text)

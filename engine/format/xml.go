@@ -59,25 +59,65 @@ func readXML(in *answer, w *writer) (string, error) {
 	return t.names[t.elements[0].name], t.writeAll(w)
 }
 
-// judgeTags refuses elements with so many attributes that reading one would take much memory.
+// judgeTags refuses what encoding/xml takes much memory or time for: an element with very many
+// attributes, and a document type that declares something.
 func judgeTags(text []byte) error {
-	for {
-		i := bytes.IndexByte(text, '<')
-		if i < 0 || i+1 == len(text) {
+	for rest := text; ; {
+		i := bytes.IndexByte(rest, '<')
+		if i < 0 {
 			return nil
 		}
-		text = text[i+1:]
-		if text[0] == '!' || text[0] == '?' {
-			continue
-		}
-		end := bytes.IndexByte(text, '>')
-		if end < 0 {
-			end = len(text)
-		}
-		if bytes.Count(text[:end], []byte("=")) > maxAttributes {
-			return tooMuch("an element has more than %d attributes", maxAttributes)
+		rest = rest[i:]
+		switch {
+		case bytes.HasPrefix(rest, []byte("<!--")):
+			rest = behind(rest[4:], "-->")
+		case bytes.HasPrefix(rest, []byte("<![CDATA[")):
+			rest = behind(rest, "]]>")
+		case bytes.HasPrefix(rest, []byte("<?")):
+			rest = behind(rest, "?>")
+		case bytes.HasPrefix(rest, []byte("<!")):
+			if declares(rest[2:]) {
+				line, _ := place(text, len(text)-len(rest))
+				return invalid("line %d: its document type declares something, which is not accepted", line)
+			}
+			rest = rest[2:]
+		default:
+			end := bytes.IndexByte(rest, '>')
+			if end < 0 {
+				end = len(rest)
+			}
+			if bytes.Count(rest[:end], []byte("=")) > maxAttributes {
+				return tooMuch("an element has more than %d attributes", maxAttributes)
+			}
+			rest = rest[1:]
 		}
 	}
+}
+
+// behind gives what follows the first mark; nothing when there is none.
+func behind(text []byte, mark string) []byte {
+	_, rest, _ := bytes.Cut(text, []byte(mark))
+	return rest
+}
+
+// declares reports whether there is more than names and quoted texts before the end of a document
+// type.
+func declares(text []byte) bool {
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; c {
+		case '>':
+			return false
+		case '[', '<':
+			return true
+		case '"', '\'':
+			n := bytes.IndexByte(text[i+1:], c)
+			if n < 0 {
+				return false // it ends too early
+			}
+			i += n + 1
+		}
+	}
+	return false
 }
 
 // parse reads the document. encoding/xml knows no entities but the five of XML itself, reads no
@@ -117,10 +157,6 @@ func (t *xmlTree) take(token xml.Token, line int) error {
 		}
 		if len(bytes.TrimSpace(token)) > 0 {
 			return invalid("line %d: there is text outside of the root element", line)
-		}
-	case xml.Directive:
-		if bytes.Contains(bytes.ToUpper(token), []byte("<!ENTITY")) {
-			return invalid("line %d: it declares entities, which are not accepted", line)
 		}
 	}
 	return nil
