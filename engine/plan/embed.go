@@ -161,7 +161,7 @@ func (x *expression) embedded(s *scope) string {
 		if x.parts[i].kind == exprLiteral {
 			b.WriteString(textOf(v))
 		} else {
-			b.WriteString(x.dialect.write(v, x.within[i]))
+			b.WriteString(x.detail.dialect.write(v, x.detail.within[i]))
 		}
 	}
 	return b.String()

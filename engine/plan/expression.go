@@ -16,8 +16,12 @@ type expression struct {
 	typ      string       // exprInput: declared type to convert text to, or empty
 	parts    []expression // exprText: concatenated; exprList: elements
 	names    []string     // exprObject: names of the members in parts; exprResult: how the document says it
-	quoted   []bool       // exprJSON: whether each of parts stands inside a JSON string
+	detail   *detail      // of the kinds that need more; nil for the others
+}
 
+// detail is what only some kinds of expression have.
+type detail struct {
+	quoted  []bool         // exprJSON: whether each of parts stands inside a JSON string
 	path    *expr.JSONPath // exprResult, exprFind: what is taken of the value
 	dialect dialect        // exprEmbedded
 	within  []within       // exprEmbedded: what each of parts stands in
@@ -104,7 +108,7 @@ func (x *expression) eval(s *scope) any {
 	case exprEmbedded:
 		return x.embedded(s)
 	case exprResult:
-		v := s.find(s.results[x.index].value, x.path)
+		v := s.find(s.results[x.index].value, x.detail.path)
 		if isAbsent(v) && s.placeholders {
 			return "<" + x.names[0] + ">"
 		}
@@ -114,7 +118,7 @@ func (x *expression) eval(s *scope) any {
 		if isAbsent(v) {
 			return v
 		}
-		return s.find(appendJSON(nil, v), x.path)
+		return s.find(appendJSON(nil, v), x.detail.path)
 	}
 	return absent{}
 }
@@ -174,7 +178,7 @@ func (x *expression) jsonText(s *scope) any {
 		switch {
 		case x.parts[i].kind == exprLiteral:
 			b = append(b, textOf(v)...)
-		case x.quoted[i]:
+		case x.detail.quoted[i]:
 			b = appendEscaped(b, textOf(v))
 		case isAbsent(v):
 			b = append(b, absentMark...)

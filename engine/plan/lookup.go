@@ -55,7 +55,7 @@ func (d *draft) lookupStep(decl *spec.Step) (step, *fault) {
 	if s.in.kind == exprResult {
 		for _, t := range append([]spec.Text{decl.Match}, decl.Fields...) {
 			if path, f := memberPath(t); f == nil {
-				d.steps.sample(s.in.index, slices.Concat(s.in.path.Names(), []string{""}, path.Names()))
+				d.steps.sample(s.in.index, slices.Concat(s.in.detail.path.Names(), []string{""}, path.Names()))
 			}
 		}
 	}

@@ -302,11 +302,11 @@ func (b *builder) dataString(t spec.Text, in dialect) (expression, *fault) {
 	}
 	if b.op != nil && in == 0 && b.call.body.format == formatJSON && isWholeBody(t, b.op.body) {
 		if quoted, ok := jsonParts(tpl); ok {
-			return expression{kind: exprJSON, parts: parts, quoted: quoted}, nil
+			return expression{kind: exprJSON, parts: parts, detail: &detail{quoted: quoted}}, nil
 		}
 	}
 	if in != 0 {
-		return expression{kind: exprEmbedded, parts: parts, dialect: in, within: in.contexts(tpl)}, nil
+		return expression{kind: exprEmbedded, parts: parts, detail: &detail{dialect: in, within: in.contexts(tpl)}}, nil
 	}
 	return mergeLiterals(expression{kind: exprText, parts: parts}), nil
 }

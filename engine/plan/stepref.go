@@ -67,7 +67,7 @@ func (d *draft) resultOf(i int, path *expr.JSONPath, at diag.Span) (expression, 
 		s.heads[i] = append(s.heads[i], names[0])
 	}
 	s.sample(i, path.Names())
-	return expression{kind: exprResult, index: i, path: path, names: []string{strings.Join(append([]string{s.names[i]}, path.Names()...), ".")}}, nil
+	return expression{kind: exprResult, index: i, detail: &detail{path: path}, names: []string{strings.Join(append([]string{s.names[i]}, path.Names()...), ".")}}, nil
 }
 
 // sample notes a place that is read of a step's answer, for stubs.
@@ -120,7 +120,7 @@ func (d *draft) stepJSONPath(text string, at diag.Span) (expression, *fault) {
 			}
 		}
 		if x, ok := d.bound(name); ok {
-			return expression{kind: exprFind, parts: []expression{x}, path: rest}, nil
+			return expression{kind: exprFind, parts: []expression{x}, detail: &detail{path: rest}}, nil
 		}
 		f := faultf(diag.CodeUnknownStep, "", at, "there is no step %q", name)
 		if near, ok := diag.Nearest(name, s.names); ok {
@@ -136,7 +136,7 @@ func (d *draft) stepJSONPath(text string, at diag.Span) (expression, *fault) {
 		}
 		all.names, all.parts = append(all.names, s.names[i]), append(all.parts, x)
 	}
-	return expression{kind: exprFind, parts: []expression{all}, path: path}, nil
+	return expression{kind: exprFind, parts: []expression{all}, detail: &detail{path: path}}, nil
 }
 
 // judgeName refuses a template's word that is no input but nearly a step.
