@@ -10,6 +10,7 @@ import (
 // flowRef is a flow as operations refer to it.
 type flowRef struct {
 	namespace string
+	own       string // the namespace by which the flow names its inputs
 	flow      *spec.ExposedOperation
 }
 
@@ -27,7 +28,7 @@ func (c *compiler) flows() {
 		a := &c.doc.Aggregates[i]
 		unit := diag.Unit{Adapter: a.Namespace.Value}
 		for j := range a.Flows {
-			r := flowRef{a.Namespace.Value, &a.Flows[j]}
+			r := flowRef{a.Namespace.Value, a.Own(), &a.Flows[j]}
 			if first := seen[r.name()]; first != nil {
 				f := faultf(diag.CodeDuplicateFlow, "", r.flow.Span, "flow %s is declared twice", r.name()).hintf("give one of them another name")
 				f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}
@@ -97,7 +98,7 @@ func (d *draft) enterFlow() (*spec.ExposedOperation, *fault) {
 		return nil, f
 	}
 	d.x.inherit(r.flow.Parameters, d.isBound)
-	d.own = r.namespace
+	d.own = r.own
 
 	run := *r.flow
 	if len(decl.Mappings) > 0 {

@@ -22,7 +22,7 @@ const remainderName = "path"
 func (c *compiler) exposeForward(e *spec.Exposed, r *spec.ExposedResource, out *Exposure, unit diag.Unit, seen map[string]*Route) {
 	at := r.Forward.Span()
 	x := &exposed{
-		decl: &spec.ExposedOperation{Span: at, Node: r.Forward}, at: r.URI.Span(), out: out, kind: REST, own: out.Namespace,
+		decl: &spec.ExposedOperation{Span: at, Node: r.Forward}, at: r.URI.Span(), out: out, kind: REST, own: e.Own(),
 		unit: unit, resource: r.URI, method: AnyMethod,
 	}
 	route := &Route{Method: AnyMethod, Description: r.Node.Get("description").AsText().Value, Span: at}

@@ -145,7 +145,7 @@ func (c *compiler) exposeResources(e *spec.Exposed, out *Exposure, unit diag.Uni
 	for i := range e.MCPResources {
 		decl := &e.MCPResources[i]
 		op := &decl.Operation
-		x := &exposed{decl: op, out: out, kind: MCP, what: "resource", own: out.Namespace, unit: unit}
+		x := &exposed{decl: op, out: out, kind: MCP, what: "resource", own: e.Own(), unit: unit}
 		r := &Resource{
 			Name: op.Name.Value, Title: op.Label.Value, Description: strings.TrimSpace(op.Description.Value),
 			MimeType: strings.TrimSpace(decl.MimeType.Value), Location: decl.Location.Value, Binary: decl.Binary == spec.True, Span: op.Span,
