@@ -16,6 +16,7 @@ type output struct {
 	parts   []*output      // outputObject: members; outputFirst: candidates
 	items   *output        // outputList
 	max     int            // maxLength of a string, in code points; 0: none
+	xml     bool           // outputList: the answer was XML, which has no lists
 	omit    bool           // nothing is written where there is no value, instead of null
 }
 
@@ -54,6 +55,8 @@ func (o *output) append(dst, raw []byte, s *scope) ([]byte, error) {
 		var err error
 		if value, ok, err = o.path.Find(raw); err != nil {
 			return nil, fmt.Errorf("evaluating a mapping: %w", err)
+		} else if !ok && o.xml {
+			return o.appendElements(dst, o.listOfXML(nil, false), s)
 		} else if !ok {
 			return append(dst, "null"...), nil
 		}
@@ -104,9 +107,16 @@ func (o *output) appendObject(dst, value []byte, s *scope) ([]byte, error) {
 
 func (o *output) appendList(dst, value []byte, s *scope) ([]byte, error) {
 	elements, ok := expr.Elements(value)
-	if !ok {
+	switch {
+	case o.xml:
+		elements = o.listOfXML(value, true)
+	case !ok:
 		return append(dst, "null"...), nil
 	}
+	return o.appendElements(dst, elements, s)
+}
+
+func (o *output) appendElements(dst []byte, elements [][]byte, s *scope) ([]byte, error) {
 	dst = append(dst, '[')
 	for i, e := range elements {
 		if i > 0 {

@@ -186,9 +186,13 @@ func (b *builder) mappedOutput(o *spec.Output, top bool) (*output, *fault) {
 			return nil, f
 		}
 		if items != nil {
-			out.kind, out.items = outputList, items
+			out.kind, out.items, out.xml = outputList, items, b.readsXML()
 			return out, nil
 		}
+	}
+	if typ == "array" && !path.IsWhole() && b.readsXML() {
+		out.kind, out.items, out.xml = outputList, &output{kind: outputPath}, true
+		return out, nil
 	}
 	if path.IsWhole() && out.max == 0 && (top || !o.HasMapping) {
 		return nil, nil
