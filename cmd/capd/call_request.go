@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -226,7 +227,7 @@ func (t *callTarget) request(r *callRequest) (*plan.Source, error) {
 		w.body = append(append([]byte("{"), bytes.Join(w.members, []byte(","))...), '}')
 	}
 	src := &plan.Source{
-		Method: t.method, Rest: t.rest,
+		Method: cmp.Or(t.method, t.route.Method), Rest: t.rest,
 		Path: w.path, Query: t.query, Conditions: t.route.Conditions, Header: w.header, Body: plan.BytesBody(w.body),
 		AcceptEncoding: strings.Join(w.header.Values("Accept-Encoding"), ", "),
 	}

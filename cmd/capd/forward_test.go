@@ -154,7 +154,7 @@ func TestForward(t *testing.T) {
 		{"GET", "/files/x", 501, "Upgrade: websocket"},
 		{"TRACE", "/files/x", 405, "X: y"},
 		{"GET", "/lost/x", 501, "X: y"}, // and not by /{path}, to another upstream
-		{"POST", "/b/1", 405, "X: y"}, // b declares that path: its callers' requests are not a's
+		{"POST", "/b/1", 405, "X: y"},   // b declares that path: its callers' requests are not a's
 	} {
 		got := knock(t, tt.method, i.url+tt.path, tt.header, "Connection: Upgrade")
 		if got.Status != tt.status || got.Header.Get("Content-Type") != "application/problem+json" {
@@ -352,5 +352,34 @@ func TestForwardInCommands(t *testing.T) {
 	}
 	if strings.Contains(got.Body, "t0ken") || got.Status != 200 {
 		t.Errorf("the stub answers %d %s", got.Status, got.Body)
+	}
+}
+
+// TestForwardAuthenticates: what a credential works out of the finished request, it works out of
+// the one that is forwarded.
+func TestForwardAuthenticates(t *testing.T) {
+	t.Parallel()
+	rec := &recorder{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.Header.Get("Authorization"), "Digest ") {
+			w.Header().Set("WWW-Authenticate", `Digest realm="r", nonce="n", qop="auth", algorithm=SHA-256`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		rec.record(r)
+	}))
+	defer server.Close()
+	text := strings.Replace(forwardSpec, `{ type: bearer, token: "{{TOKEN}}" }`, `{ type: digest, username: u, password: "{{TOKEN}}" }`, 1)
+	i := start(t, []string{"UPSTREAM=" + server.URL, "TOKEN=t0ken"}, specFile(t, "a.yaml", text))
+	req, err := http.NewRequest("PUT", i.url+"/files/a%2Fb/c?q=1", strings.NewReader("body"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Digest mine")
+	got := send(t, req)
+	sent := rec.one(t)
+	auth := sent.Header.Get("Authorization")
+	if got.Status != 200 || sent.Method != "PUT" || sent.Body != "body" || !strings.Contains(auth, `username="u"`) || !strings.Contains(auth, `uri="/base/a%2Fb/c?q=1"`) {
+		t.Errorf("%d %s, sent %+v", got.Status, got.Body, sent)
 	}
 }

@@ -40,6 +40,7 @@ const (
 	CodeSkillTool          Code = "skill-tool"          // a tool of a skill that stands for nothing
 	CodeSkillLocation      Code = "skill-location"      // files of a skill that the document may not use
 	CodeHints              Code = "hints"               // hints that are no booleans, or contradict the method
+	CodeResponses          Code = "responses"           // declared answers that contradict each other or have no effect
 	CodeGuardedInput       Code = "guarded-input"       // an input that the guard takes for itself
 
 	// Imports.

@@ -170,6 +170,7 @@ func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
 	d.out.steps = []step{&callStep{index: 0, call: b.call}}
 	d.out.passEncoding = d.out.output == nil && d.x.kind == REST
 	b.call.mapped = d.out.output != nil
+	d.out.conditional = d.conditional(b.call)
 	return nil
 }
 

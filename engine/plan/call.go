@@ -143,6 +143,7 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	if s.err != nil {
 		return nil, s.err
 	}
+	req.Header = append(req.Header, args.conditions...)
 	if args.forwarded != nil {
 		args.forwarded.fill(req)
 	}

@@ -179,8 +179,13 @@ func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *s
 		return
 	}
 	seen[key] = route
-	route.Operation, route.Refusal = c.build(x)
-	c.setBinary(route.Operation, x)
+	var f *fault
+	if route.Responses, f = c.readResponses(x); f != nil {
+		route.Refusal = c.refuse(x.unit, decl.Span, x.title(), f)
+	} else {
+		route.Operation, route.Refusal = c.build(x)
+	}
+	c.setBinary(route.Operation, x, route.Responses)
 	if x.flow != nil {
 		route.Description = firstOf(route.Description, x.flow.flow.Description.Value)
 		c.judgeSemantics(x)
@@ -358,7 +363,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 			c.describeTool(x, t)
 			c.judgeSemantics(x)
 		}
-		c.setBinary(t.Operation, x)
+		c.setBinary(t.Operation, x, nil)
 		out.Tools = append(out.Tools, t)
 	}
 	c.exposeResources(e, out, unit)

@@ -181,6 +181,7 @@ func (c *compiler) consumeForward(api *spec.Consumed, x *exposed, forward *forwa
 		decl: &spec.ConsumedOperation{Span: x.decl.Span, Node: x.decl.Node, PathSpan: x.at},
 	}
 	op.fail(c.judgeTransport(api))
+	op.fail(c.readTransport(op))
 	op.slots = declaredSlots(op)
 	auth := c.readAuth(op)
 	c.readBase(op)
@@ -215,7 +216,7 @@ func (c *compiler) consumeForward(api *spec.Consumed, x *exposed, forward *forwa
 // of the caller's request they can take a placeholder of the path, and nothing else.
 func (b *builder) buildForward(forward *forwardPlan) *fault {
 	op, x := b.op, b.x
-	b.call = &Call{unit: b.c.unit, name: op.label(), method: op.method, base: op.base, forward: forward}
+	b.call = &Call{unit: b.c.unit, name: op.label(), method: op.method, base: op.base, transport: op.transport, forward: forward}
 	b.out.calls = append(b.out.calls, b.call)
 	for _, s := range op.slots {
 		if s.dropped || s.authFilled {
@@ -278,6 +279,11 @@ func (p *forwardPlan) remember(c *Call) {
 	}
 	if c.basic != nil {
 		p.set["header authorization"] = true
+	}
+	if c.credential != nil {
+		for _, name := range c.credential.adds {
+			p.set["header "+strings.ToLower(name)] = true
+		}
 	}
 	if c.credential != nil {
 		for _, name := range c.credential.adds {

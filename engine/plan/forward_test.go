@@ -81,6 +81,8 @@ func TestForwardRequest(t *testing.T) {
 		{"authentication of the API", plain + `, authentication: {type: bearer, token: "{{TOKEN}}"}`, `path: "/f/{path}"`, `{targetNamespace: api, trustedHeaders: [Authorization]}`,
 			plan.Source{Method: "GET", Rest: "/a", Header: http.Header{"Authorization": {"Bearer mine"}}},
 			"GET https://api.example.com/v1/a\nAuthorization: Bearer val-TOKEN"},
+		{"authentication that is worked out at the call", plain + `, authentication: {type: digest, username: u, password: "{{TOKEN}}"}`, `path: "/f/{path}"`, `{targetNamespace: api, trustedHeaders: [Authorization]}`,
+			plan.Source{Method: "GET", Rest: "/a", Header: http.Header{"Authorization": {"Digest mine"}}}, "GET https://api.example.com/v1/a"},
 		{"key in the query", plain + `, authentication: {type: apikey, key: k, value: "{{TOKEN}}", placement: query}`, `path: "/f/{path}"`, `{targetNamespace: api}`,
 			plan.Source{Method: "GET", Query: "k=mine&x"}, "GET https://api.example.com/v1?x&k=val-TOKEN"},
 		{"a placeholder of the base URI", `baseUri: "https://api.example.com/{tenant}/v1", inputParameters: [{name: tenant, in: path}, {name: X-T, in: header, value: "t-{{tenant}}"}]`,

@@ -56,6 +56,7 @@ func (op *Operation) Bind(src *Source) (args Args, err error) {
 		}
 		args.values[i] = v
 	}
+	args.conditions = op.conditions(src)
 	if op.forward != nil {
 		f, err := op.forward.bind(src)
 		if err != nil {

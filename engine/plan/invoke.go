@@ -29,6 +29,7 @@ type Operation struct {
 	formAsJSON    bool         // a form is sent on as a JSON object
 	needsBody     string       // name of the input that must not be missing: the body
 	passEncoding  bool         // the caller's Accept-Encoding is sent on
+	conditional   []string     // headers of the caller that are sent on: conditions and ranges
 	forward       *forwardPlan // nil unless requests are passed on as they are
 
 	tool       []byte // JSON Schema of the inputs as a tool's arguments
@@ -125,6 +126,9 @@ func (op *Operation) result(r *run) (*Result, error) {
 	case resp.Status < 200 || resp.Status > 299:
 		return res, maskBody(res, resp, mask)
 	case op.output == nil:
+		if err := op.asBytes(res); err != nil {
+			return nil, err
+		}
 		return res, nil
 	}
 	return op.shape(res, r.scope(), r.in.Bound.opts.MaxUpstreamBody)
@@ -206,10 +210,9 @@ func dropEntityHeaders(header []Field) []Field {
 // readAll reads a body of at most limit bytes and closes it. A length that is known to be
 // over the limit is refused unread.
 func readAll(b Body, limit int64) ([]byte, error) {
-	tooLarge := Errorf(CodeUpstreamTooLarge, "the upstream's answer is larger than the limit of %d bytes", limit)
 	if b.Stream == nil {
 		if limit > 0 && int64(len(b.Bytes)) > limit {
-			return nil, tooLarge
+			return nil, tooLarge(limit)
 		}
 		return b.Bytes, nil
 	}
@@ -217,7 +220,7 @@ func readAll(b Body, limit int64) ([]byte, error) {
 	r := io.Reader(b.Stream)
 	if limit > 0 {
 		if b.Len > limit {
-			return nil, tooLarge
+			return nil, tooLarge(limit)
 		}
 		r = io.LimitReader(r, limit+1)
 	}
@@ -226,7 +229,7 @@ func readAll(b Body, limit int64) ([]byte, error) {
 		return nil, asUpstreamError(err)
 	}
 	if limit > 0 && int64(len(raw)) > limit {
-		return nil, tooLarge
+		return nil, tooLarge(limit)
 	}
 	return raw, nil
 }

@@ -8,9 +8,11 @@ import (
 // Source is one request as its adapter sees it, before anything is looked up in it. REST
 // fills Path, Query, Header and Body; MCP fills Arguments only.
 type Source struct {
-	// Method of the request, and Rest, which is what {path} of a forwarded route stands for:
-	// escaped as it came, empty or with a leading slash. Only forwarded routes need them.
-	Method, Rest string
+	// Method of the request.
+	Method string
+	// Rest is what {path} of a forwarded route stands for: escaped as it came, empty or with a
+	// leading slash.
+	Rest string
 	// Path holds the decoded values of Route.Params, in their order.
 	Path []string
 	// Query is the raw query.
@@ -38,6 +40,7 @@ type Args struct {
 	// contentEncoding is how body is packed; it belongs to the bytes that are sent on.
 	contentEncoding string
 	encoding        string
+	conditions      []Field    // of the caller's header, to be sent on
 	forwarded       *forwarded // nil unless the request is passed on as it is
 }
 

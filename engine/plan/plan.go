@@ -79,6 +79,7 @@ type Route struct {
 	Segments    []Segment // of Path, split at "/"
 	Params      []string  // names of the placeholders, in order
 	Conditions  []Pair    // pairs the request's query must have (contract X3)
+	Responses   []DeclaredResponse
 	Operation   *Operation
 	Refusal     *Refusal
 	Span        diag.Span

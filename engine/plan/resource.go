@@ -269,7 +269,7 @@ func (c *compiler) dynamicResource(x *exposed, decl *spec.MCPResource, r *Resour
 		r.Refusal = refusal
 		return
 	}
-	c.setBinary(op, x)
+	c.setBinary(op, x, nil)
 	if f := fedByURI(op, decl, r); f != nil {
 		r.Refusal = c.refuse(x.unit, decl.Operation.Span, x.title(), f)
 		return
