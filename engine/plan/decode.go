@@ -86,7 +86,10 @@ func (r *reading) json(raw []byte, mediaType string) ([]byte, error) {
 	tree, err := r.decoder.Decode(raw, mediaType)
 	if err != nil {
 		var e *format.Error
-		if errors.As(err, &e) {
+		if errors.As(err, &e) && e.Limit {
+			return nil, &Error{Code: CodeUpstreamTooLarge, Message: "the upstream's answer cannot be mapped: " + e.Error(), Cause: err}
+		}
+		if e != nil {
 			return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped: " + e.Error(), Cause: err}
 		}
 		return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err}

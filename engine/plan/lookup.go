@@ -55,7 +55,8 @@ func (d *draft) lookupStep(decl *spec.Step) (step, *fault) {
 	if s.in.kind == exprResult {
 		for _, t := range append([]spec.Text{decl.Match}, decl.Fields...) {
 			if path, f := memberPath(t); f == nil {
-				d.steps.sample(s.in.index, slices.Concat(s.in.detail.path.Names(), []string{""}, path.Names()))
+				names := d.steps.projected(s.in.index, path.Names())
+				d.steps.sample(s.in.index, slices.Concat(s.in.detail.path.Names(), []string{""}, names), "")
 			}
 		}
 	}
@@ -112,6 +113,9 @@ func (s *lookupStep) run(_ context.Context, r *run, scope *scope) error {
 	list, isList := in.(rawJSON)
 	if isMissing(in) || isMissing(value) {
 		return nil // nothing is found in nothing
+	}
+	if !isList && scope.placeholders {
+		return nil
 	}
 	if !isList {
 		return Errorf(CodeBadOutput, "step %q searches an answer that is neither a list nor an object", s.step)

@@ -52,6 +52,9 @@ func (b *builder) mapping(root *output, m *spec.StepMapping, declared []spec.Out
 	if o := declaredOutput(declared, path); o != nil {
 		leaf.typ, leaf.max = jsonType(o.Type.Value), o.MaxLength
 		b.outputDecl(leaf, o)
+		if x.kind == exprResult {
+			b.steps.sample(x.index, b.steps.projected(x.index, x.detail.path.Names()), leaf.typ)
+		}
 	}
 	if !root.put(path, leaf) {
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "", m.Target.Span(), "target %s was filled by a mapping before, which is ignored", m.Target.Value).

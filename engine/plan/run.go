@@ -67,8 +67,13 @@ func (op *Operation) runSteps(ctx context.Context, r *run) error {
 // runWave runs steps together. The first one that fails stops the others; of several
 // failures the first in the order of the document is told.
 func (op *Operation) runWave(ctx context.Context, r *run, wave []int) error {
-	if len(wave) == 1 {
-		return op.runStep(ctx, r, wave[0])
+	if len(wave) == 1 || r.in.Bound.opts.Placeholders { // a dry run shows the order of the document
+		for _, i := range wave {
+			if err := op.runStep(ctx, r, i); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -285,20 +290,11 @@ func (p *projection) members(fields []field, raw []byte) ([]byte, error) {
 		if ok {
 			v = parseValue(value)
 		}
-		if at := indexOf(x.names, p.names[i]); at >= 0 {
+		if at := slices.Index(x.names, p.names[i]); at >= 0 {
 			x.parts[at] = literalExpr(v)
 			continue
 		}
 		x.names, x.parts = append(x.names, p.names[i]), append(x.parts, literalExpr(v))
 	}
 	return appendJSON(nil, x.object(&scope{})), nil
-}
-
-func indexOf(names []string, name string) int {
-	for i, n := range names {
-		if n == name {
-			return i
-		}
-	}
-	return -1
 }

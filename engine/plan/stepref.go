@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -17,6 +18,8 @@ type stepDraft struct {
 	heads   map[int][]string  // the first members that are read of each
 	called  map[int]*consumed // what the steps that call do call
 	calls   map[int]*Call
+
+	projections map[int]*projection // what others see of the answers
 }
 
 // cutStep finds the step whose name begins a reference such as step.member[0].
@@ -66,15 +69,37 @@ func (d *draft) resultOf(i int, path *expr.JSONPath, at diag.Span) (expression, 
 	if names := path.Names(); len(names) > 0 {
 		s.heads[i] = append(s.heads[i], names[0])
 	}
-	s.sample(i, path.Names())
+	s.sample(i, s.projected(i, path.Names()), "")
 	return expression{kind: exprResult, index: i, detail: &detail{path: path}, names: []string{strings.Join(append([]string{s.names[i]}, path.Names()...), ".")}}, nil
 }
 
-// sample notes a place that is read of a step's answer, for stubs.
-func (s *stepDraft) sample(i int, names []string) {
-	if call := s.calls[i]; call != nil && len(names) > 0 {
-		call.samples = append(call.samples, Sample{Path: names})
+// sample notes a place that is read of a step's answer, for stubs, with its type if that is
+// known.
+func (s *stepDraft) sample(i int, names []string, typ string) {
+	call := s.calls[i]
+	if call == nil || len(names) == 0 {
+		return
 	}
+	for k := range call.samples {
+		if slices.Equal(call.samples[k].Path, names) {
+			call.samples[k].Type = firstOf(call.samples[k].Type, typ)
+			return
+		}
+	}
+	call.samples = append(call.samples, Sample{Path: names, Type: typ})
+}
+
+// projected gives where the answer itself holds a place that others read: a name that the
+// consumed operation declares stands for another place.
+func (s *stepDraft) projected(i int, names []string) []string {
+	p := s.projections[i]
+	if p == nil || len(names) == 0 {
+		return names
+	}
+	if at := slices.Index(p.names, names[0]); at >= 0 {
+		return slices.Concat(p.parts[at].Names(), names[1:])
+	}
+	return names
 }
 
 func (s *stepDraft) reader() string {

@@ -11,7 +11,7 @@ import (
 
 // buildSteps compiles an orchestration.
 func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
-	d.steps = &stepDraft{read: map[int]bool{}, heads: map[int][]string{}, called: map[int]*consumed{}, calls: map[int]*Call{}}
+	d.steps = &stepDraft{read: map[int]bool{}, heads: map[int][]string{}, called: map[int]*consumed{}, calls: map[int]*Call{}, projections: map[int]*projection{}}
 	for i := range run.Steps {
 		name := run.Steps[i].Name
 		if name.Value == "" {
@@ -97,6 +97,7 @@ func (d *draft) callStep(decl *spec.Step) (step, *fault) {
 	}
 	d.steps.called[d.steps.current], d.steps.calls[d.steps.current] = op, b.call
 	s := &callStep{index: d.steps.current, step: decl.Name.Value, call: b.call}
+	d.steps.projections[s.index] = &s.projection
 	return s, b.project(s)
 }
 
