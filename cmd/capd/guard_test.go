@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -397,4 +398,36 @@ func TestCallNeedsNoGuard(t *testing.T) {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	up.one(t)
+}
+
+// TestGuardOfTutorial: step 3 of the tutorial, unmodified, its token in a secrets file.
+func TestGuardOfTutorial(t *testing.T) {
+	t.Parallel()
+	file := "../../../shared/fixtures/ikanos/docs-tutorial/step-3-shipyard-auth.yml"
+	if _, err := os.Stat(file); err != nil {
+		t.Skip("the fixtures are not beside this checkout")
+	}
+	up := scriptedUpstream(t, "HTTP/1.1 200 OK\nContent-Type: application/json\n\n[]")
+	i := start(t, nil, "--upstream", up.url, file)
+	for token, want := range map[string]bool{"": false, "wrong": false, "mcp-server-token": false, "sk-mcp-YYYYYYYYYYYY": true} {
+		client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
+		s, err := client.Connect(context.Background(), &mcp.StreamableClientTransport{
+			Endpoint: i.url + "/mcp/step-3-shipyard-auth", MaxRetries: -1, HTTPClient: &http.Client{Transport: withToken(token)},
+		}, nil)
+		if (err == nil) != want {
+			t.Errorf("with the token %q: %v", token, err)
+		}
+		if err != nil {
+			continue
+		}
+		res, err := s.CallTool(context.Background(), &mcp.CallToolParams{Name: "list-ships", Arguments: map[string]any{}})
+		if err != nil || res.IsError {
+			t.Errorf("list-ships: %+v, %v", res, err)
+		}
+		if sent := up.one(t); sent.Header.Get("Authorization") != "Bearer dummy-token" || sent.Header.Get("Registry-Version") != "1.0.0-alpha2" {
+			t.Errorf("sent %+v", sent)
+		}
+		_ = s.Close()
+	}
+	wantRefused(t, "no token", knock(t, "POST", i.url+"/mcp/step-3-shipyard-auth"), "POST", `Bearer realm="shipyard-tools"`)
 }
