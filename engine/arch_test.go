@@ -61,6 +61,7 @@ var homes = []struct {
 	{"github.com/bufbuild/protocompile", []string{"engine/format"}},
 	{"google.golang.org/protobuf", []string{"engine/format"}},
 	{"github.com/dop251/goja", []string{"engine/script"}},
+	{"github.com/dlclark/regexp2/v2", []string{"engine/script"}},
 	{"go.starlark.net", []string{"engine/script"}},
 	{"github.com/icholy/digest", []string{"adapters/credential"}},
 	{"github.com/aws/aws-sdk-go-v2", []string{"adapters/credential"}},

@@ -1,11 +1,14 @@
 package script
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"math"
+	"regexp"
 	"time"
 
+	"github.com/dlclark/regexp2/v2"
 	"github.com/dop251/goja"
 	"github.com/dop251/goja/file"
 	"github.com/dop251/goja/parser"
@@ -15,25 +18,76 @@ import (
 const maxCalls = 2000
 
 // javaScript is the programs of the dependencies, in order, and of the script.
-type javaScript struct{ programs []*goja.Program }
+type javaScript struct {
+	programs []*goja.Program
+	hidden   *goja.Program
+}
+
+// hiddenObjects is a program whose value is what a script can reach and no name leads to:
+// the objects whose constructor makes code of a text, then what steps through an array.
+const hiddenObjects = `[Function.prototype, Object.getPrototypeOf(function* () {}), Object.getPrototypeOf(async function () {}),
+  Object.getPrototypeOf([][Symbol.iterator]())]`
 
 func compileJavaScript(sources []Source) (runner, error) {
-	js := &javaScript{}
+	js := &javaScript{hidden: goja.MustCompile("capd", hiddenObjects, true)}
 	for _, s := range sources {
+		if err := readable(s); err != nil {
+			return nil, err
+		}
 		tree, err := parser.ParseFile(nil, s.Name, string(s.Text), 0, parser.WithDisableSourceMaps)
 		if err != nil {
-			return nil, javaScriptSyntax(s.Name, err)
+			return nil, javaScriptSyntax(s, err)
+		}
+		if problem, at := instrument(tree); problem != "" {
+			place := tree.File.Position(int(at) - tree.File.Base())
+			return nil, &SyntaxError{Name: s.Name, Line: max(1, place.Line), Column: place.Column, Message: problem}
 		}
 		p, err := goja.CompileAST(tree, false)
 		if err != nil {
-			return nil, javaScriptSyntax(s.Name, err)
+			return nil, javaScriptSyntax(s, err)
 		}
 		js.programs = append(js.programs, p)
 	}
 	return js, nil
 }
 
-func javaScriptSyntax(name string, err error) error {
+var moduleLine = regexp.MustCompile(`(?m)^\s*(import|export)\b`)
+
+// readable refuses what would take the parser, which descends as deep as the text is
+// nested, too far.
+func readable(s Source) error {
+	depth, arrows := 0, 0
+	for i, c := range s.Text {
+		switch c {
+		case ';', ',', '}':
+			arrows = 0
+		case '>':
+			if i > 0 && s.Text[i-1] == '=' {
+				arrows++ // one inside the other, as far as is known here
+			}
+		}
+		switch c {
+		case '(', '[', '{':
+			depth++
+		case ')', ']', '}':
+			depth = max(0, depth-1)
+		}
+		if depth > maxNesting || arrows > maxNesting {
+			return &SyntaxError{Name: s.Name, Line: 1 + bytes.Count(s.Text[:i], []byte("\n")), Message: "the program is nested too deeply"}
+		}
+	}
+	return nil
+}
+
+func javaScriptSyntax(s Source, err error) error {
+	e := javaScriptPlace(s.Name, err)
+	if at := moduleLine.FindSubmatchIndex(s.Text); at != nil && e.Line == 1+bytes.Count(s.Text[:at[2]], []byte("\n")) {
+		e.Message = "modules are not known; list other files under dependencies"
+	}
+	return e
+}
+
+func javaScriptPlace(name string, err error) *SyntaxError {
 	var (
 		list     parser.ErrorList
 		compiled *goja.CompilerSyntaxError
@@ -57,8 +111,8 @@ func (js *javaScript) run(ctx context.Context, input []byte, m *meter) ([]byte, 
 	vm.SetTimeSource(func() time.Time { panic(vm.NewTypeError("a script has no clock: pass the time in as an input")) })
 	vm.SetRandSource(func() float64 { panic(vm.NewTypeError("a script has no random numbers: pass them in as an input")) })
 	defer context.AfterFunc(ctx, func() { vm.Interrupt(context.Cause(ctx)) })()
-	stringify, err := js.prepare(vm, input)
-	if err != nil {
+	g := &guard{vm: vm, meter: m, undefined: goja.Undefined()}
+	if err := js.prepare(g, input); err != nil {
 		return nil, false, javaScriptError(vm, err)
 	}
 	for _, p := range js.programs {
@@ -66,42 +120,73 @@ func (js *javaScript) run(ctx context.Context, input []byte, m *meter) ([]byte, 
 			return nil, false, javaScriptError(vm, err)
 		}
 	}
-	var result goja.Value
-	if ex := vm.Try(func() { result = vm.Get("result") }); ex != nil {
-		return nil, false, javaScriptError(vm, ex)
-	}
-	if result == nil || goja.IsUndefined(result) {
-		return nil, false, nil
-	}
-	if f, ok := result.Export().(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
-		return nil, false, &Error{Kind: BadResult, Message: "result is not a finite number, and JSON has no other"}
-	}
-	text, err := stringify(goja.Undefined(), result)
-	switch {
-	case err != nil:
-		return nil, false, badResult(javaScriptError(vm, err))
-	case goja.IsUndefined(text):
-		return nil, false, &Error{Kind: BadResult, Message: "result is a function or a symbol, which JSON does not have"}
-	}
-	return []byte(text.String()), true, nil
+	return g.result()
 }
 
-// prepare sets context and a console that says nothing, and gives the JSON.stringify that no script has touched.
-func (js *javaScript) prepare(vm *goja.Runtime, input []byte) (goja.Callable, error) {
-	json := vm.Get("JSON").ToObject(vm)
-	parse, _ := goja.AssertFunction(json.Get("parse"))
-	stringify, _ := goja.AssertFunction(json.Get("stringify"))
-	value, err := parse(goja.Undefined(), vm.ToValue(string(input)))
-	if err != nil {
-		return nil, err
+// result gives the variable result as JSON.
+func (g *guard) result() (text []byte, set bool, err error) {
+	s := &stringifier{guard: g, limit: g.meter.limits.Output, over: BadResult}
+	ex := g.vm.Try(func() {
+		v := g.vm.Get("result")
+		if set = v != nil && !goja.IsUndefined(v); !set {
+			return
+		}
+		if f, ok := v.Export().(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			err = &Error{Kind: BadResult, Message: "result is not a finite number, and JSON has no other"}
+		} else if !s.value(g.vm.NewObject(), "", v) {
+			err = &Error{Kind: BadResult, Message: "result is a function or a symbol, which JSON does not have"}
+		}
+	})
+	if ex != nil {
+		err = badResult(javaScriptError(g.vm, ex))
+	}
+	return s.out, set && err == nil, err
+}
+
+// prepare sets context and a console that says nothing, puts the guards in place and takes
+// away what makes code of a text.
+func (js *javaScript) prepare(g *guard, input []byte) error {
+	vm := g.vm
+	parse := exported(vm.Get("JSON").(*goja.Object), "parse")
+	if nesting(string(input)) > maxDepth {
+		return errDepth
+	}
+	var value goja.Value
+	if ex := vm.Try(func() {
+		value = parse(goja.FunctionCall{This: g.undefined, Arguments: []goja.Value{vm.ToValue(string(input))}})
+	}); ex != nil {
+		return ex
 	}
 	console := vm.NewObject()
 	for _, name := range [...]string{"log", "info", "debug", "warn", "error", "trace"} {
-		if err := console.Set(name, func(goja.FunctionCall) goja.Value { return goja.Undefined() }); err != nil {
-			return nil, err
+		if err := console.Set(name, func(goja.FunctionCall) goja.Value { return g.undefined }); err != nil {
+			return err
 		}
 	}
-	return stringify, errors.Join(vm.Set("console", console), vm.Set("context", value))
+	hidden, err := vm.RunProgram(js.hidden)
+	if err != nil {
+		return err
+	}
+	noCode := vm.ToValue(func(goja.FunctionCall) goja.Value {
+		panic(vm.NewTypeError("a script cannot make code of a text"))
+	})
+	list := hidden.(*goja.Object)
+	if err := noCode.(*goja.Object).DefineDataProperty("prototype", list.Get("0"), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE); err != nil {
+		return err // f instanceof Function asks for it
+	}
+	for _, i := range [...]string{"0", "1", "2"} {
+		if err := list.Get(i).(*goja.Object).DefineDataProperty("constructor", noCode, goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE); err != nil {
+			return err
+		}
+	}
+	if err := g.install(); err != nil {
+		return err
+	}
+	g.around(list.Get("3").(*goja.Object), "next", func(call goja.FunctionCall, was function) goja.Value {
+		g.check(0)
+		return was(call)
+	})
+	return errors.Join(vm.Set("eval", noCode), vm.Set("Function", noCode), vm.Set("console", console), vm.Set("context", value))
 }
 
 // badResult marks an error as one of writing the result.
@@ -163,3 +248,8 @@ func placed(e *Error, stack []goja.StackFrame) *Error {
 	}
 	return e
 }
+
+// BoundRegexps makes every regular expression of JavaScript give up after a second. It is a
+// setting of the process, to be called once, before the first script is compiled: without
+// it, a script that tries for ever in a regular expression is not stopped.
+func BoundRegexps() { regexp2.DefaultMatchTimeout = maxRegexp }

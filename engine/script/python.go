@@ -45,7 +45,13 @@ func compilePython(sources []Source) (runner, error) {
 	if err != nil {
 		return nil, p.places.syntax(err)
 	}
-	known := pythonNames()
+	for _, stmt := range tree.Stmts {
+		if load, ok := stmt.(*syntax.LoadStmt); ok {
+			return nil, p.places.syntax(syntax.Error{Pos: load.Load, Msg: "load is not known here; list other files under dependencies"})
+		}
+	}
+	instrumentPython(tree)
+	known := pythonNames(nil)
 	if p.program, err = starlark.FileProgram(tree, known.Has); err != nil {
 		return nil, p.places.syntax(err)
 	}
@@ -82,7 +88,7 @@ func parsePython(s Source) ([]byte, error) {
 func pythonSyntax(name string, at syntax.Position, message string, lines [][]byte) *SyntaxError {
 	e := &SyntaxError{Name: name, Line: int(at.Line), Column: int(at.Col), Message: bounded(message)}
 	if n := int(at.Line) - 1; n >= 0 && n < len(lines) {
-		if what := unknownConstruct(string(lines[n]), int(at.Col)); what != "" {
+		if what := unknownConstruct(string(lines[n])); what != "" {
 			e.Message = what + "; Python scripts are run as Starlark, a part of Python"
 		}
 	}
@@ -96,7 +102,7 @@ var (
 
 // unknownConstruct names what of Python a line has that Starlark does not; empty when it is
 // something else.
-func unknownConstruct(line string, column int) string {
+func unknownConstruct(line string) string {
 	if m := statement.FindStringSubmatch(line); m != nil {
 		switch m[1] {
 		case "":
@@ -125,7 +131,6 @@ func unknownConstruct(line string, column int) string {
 	case strings.Contains(line, ":="):
 		return "the operator := is not known"
 	}
-	_ = column
 	return ""
 }
 
@@ -176,7 +181,7 @@ func (p *python) run(ctx context.Context, input []byte, m *meter) ([]byte, bool,
 	}
 	defer context.AfterFunc(ctx, func() { thread.Cancel(context.Cause(ctx).Error()) })()
 
-	names := pythonNames()
+	names := pythonNames(m)
 	value, err := decodePython(input)
 	if err != nil {
 		return nil, false, err

@@ -6,30 +6,27 @@ import (
 	"math"
 	"strconv"
 
-	starlarkjson "go.starlark.net/lib/json"
 	starlarkmath "go.starlark.net/lib/math"
 	"go.starlark.net/starlark"
-	"go.starlark.net/syntax"
 )
 
 // pythonNames gives what a script finds beside the names of Starlark: what Python has and
 // Starlark lacks, as far as it means the same there.
-func pythonNames() starlark.StringDict {
-	names := starlark.StringDict{
-		"context": starlark.None,
-		"json":    starlarkjson.Module,
-		"math":    starlarkmath.Module,
-	}
+func pythonNames(m *meter) starlark.StringDict {
+	names := starlark.StringDict{"context": starlark.None, "math": starlarkmath.Module}
+	counting := &pythonMeter{meter: m}
+	counting.names(names)
+	names["sum"] = starlark.NewBuiltin("sum", counting.sum)
 	for name, f := range map[string]func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error){
-		"sum": pythonSum, "round": pythonRound, "isinstance": pythonIsinstance, "map": pythonMap, "filter": pythonFilter,
+		"round": pythonRound, "isinstance": pythonIsinstance, "map": pythonMap, "filter": pythonFilter,
 	} {
 		names[name] = starlark.NewBuiltin(name, f)
 	}
 	return names
 }
 
-// pythonSum is sum(iterable, start=0).
-func pythonSum(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
+// sum is sum(iterable, start=0).
+func (p *pythonMeter) sum(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwargs []starlark.Tuple) (starlark.Value, error) {
 	var all starlark.Iterable
 	var total starlark.Value = starlark.MakeInt(0)
 	if err := starlark.UnpackArgs(b.Name(), args, kwargs, "iterable", &all, "start?", &total); err != nil {
@@ -39,7 +36,10 @@ func pythonSum(_ *starlark.Thread, b *starlark.Builtin, args starlark.Tuple, kwa
 	defer it.Done()
 	var v starlark.Value
 	for it.Next(&v) {
-		next, err := starlark.Binary(syntax.PLUS, total, v)
+		if err := p.meter.step(); err != nil {
+			return nil, err
+		}
+		next, err := p.add(total, v)
 		if err != nil {
 			return nil, err
 		}

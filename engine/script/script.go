@@ -114,6 +114,11 @@ type runner interface {
 func Compile(lang Language, main Source, dependencies []Source) (*Program, error) {
 	p := &Program{language: lang, sources: append(append([]Source(nil), dependencies...), main)}
 	var err error
+	for _, s := range p.sources {
+		if len(s.Text) > maxSource {
+			return nil, &SyntaxError{Name: s.Name, Line: 1, Message: fmt.Sprintf("the text is longer than %d bytes", maxSource)}
+		}
+	}
 	switch lang {
 	case JavaScript:
 		p.runner, err = compileJavaScript(p.sources)
@@ -146,7 +151,20 @@ const (
 	DefaultOutput = 16 << 20
 )
 
+// maxSource bounds the text of a script, in bytes.
+const maxSource = 256 << 10
+
 // Limits bound one run. A zero field means its default.
+//
+// Time and Steps hold for whatever a script writes; what the language itself does in one go
+// (sorting, reading JSON, one search of a regular expression) is only stopped between two
+// of its pieces of work, or a second later (see [BoundRegexps]). Memory is what a library
+// without a count of its own allows: a single text, list or number over half of it is
+// refused before it is made where a script can ask for one in one go, and what a script
+// makes piece by piece is compared with the growth of the process now and then. A script
+// that is written to get around it can take a few times as much, and each call of a function
+// takes memory that nobody counts. Where that matters, run scripts in processes of their own
+// (package adapters/scripts), which the system bounds.
 type Limits struct {
 	// Time is how long a run may take.
 	Time time.Duration

@@ -3,7 +3,11 @@ package script_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"capd/engine/script"
 )
@@ -108,6 +112,163 @@ func TestScripts(t *testing.T) {
 			for range 2 { // the second run finds nothing of the first
 				if got := run(t, p, x.input, script.Limits{}); got != x.want {
 					t.Errorf("got  %s\nwant %s", got, x.want)
+				}
+			}
+		})
+	}
+}
+
+// TestSyntaxErrors: at the place, in plain words.
+func TestSyntaxErrors(t *testing.T) {
+	t.Parallel()
+	const dialect = "; Python scripts are run as Starlark, a part of Python"
+	for text, want := range map[string]string{
+		"x = 1\nimport os":                          "main.py:2:1: import is not known; json and math are there without it, other modules are not" + dialect,
+		"class A:\n    pass":                        "main.py:1:1: class is not known; use functions and dictionaries" + dialect,
+		"x = 1\ntry:\n    x = 2\nexcept:\n    pass": "main.py:2:1: try is not known; check before, and stop with fail(\"why\")" + dialect,
+		"with open(1) as f:\n    pass":              "main.py:1:1: with is not known" + dialect,
+		"result = f\"{a}\"":                         "main.py:1:16: f-strings are not known; write \"{} of {}\".format(a, b)" + dialect,
+		"result = 2 ** 3":                           "main.py:1:14: the operator ** is not known; use math.pow(x, y)" + dialect,
+		"result = undefined_name":                   "main.py:1:10: undefined: undefined_name",
+		"load('os', 'x')":                           "main.py:1:1: load is not known here; list other files under dependencies",
+		"x = (1":                                    "main.py:2:1: got end of file, want ')'",
+	} {
+		if _, err := compile(script.Python, text); err == nil || err.Error() != want {
+			t.Errorf("%q: got  %v\nwant %s", text, err, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"var result = ;":                    "main.js:1:14: Unexpected token ;",
+		"\n  with (context) { result = a }": "main.js:2:3: with is not allowed",
+		"var a = 1n;":                       "main.js:1:9: BigInt is not known here: JSON has no such number",
+		"import x from 'y';":                "main.js:1:1: modules are not known; list other files under dependencies",
+		"export const a = 1;":               "main.js:1:1: modules are not known; list other files under dependencies",
+	} {
+		if _, err := compile(script.JavaScript, text); err == nil || err.Error() != want {
+			t.Errorf("%q: got  %v\nwant %s", text, err, want)
+		}
+	}
+	if _, err := compile(script.Python, "result = 1", "x = (", "y = 2"); err == nil || err.Error() != "dep1.py:2:1: got end of file, want primary expression" {
+		t.Error(err)
+	}
+	for _, deep := range []string{strings.Repeat("(", 1e5), strings.Repeat("[", 1e5), strings.Repeat("`${", 1e5), strings.Repeat("!", 1e5) + "1", "x=" + strings.Repeat("{a:", 8e4), "1" + strings.Repeat("+1", 1e5), strings.Repeat("a=>", 8e4) + "1"} {
+		if _, err := compile(script.JavaScript, deep); err == nil {
+			t.Errorf("%.20s compiled", deep)
+		}
+		if _, err := compile(script.Python, deep); err == nil && deep[0] != '1' {
+			t.Errorf("%.20s compiled", deep)
+		}
+	}
+	if _, err := compile(script.JavaScript, "// "+strings.Repeat("x", 1<<20)); err == nil {
+		t.Error("a text of a mebibyte is a script")
+	}
+}
+
+// TestSandbox: there is nothing to reach.
+func TestSandbox(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`result = typeof require + typeof process + typeof setTimeout + typeof fetch + typeof module + typeof Go`: `"undefinedundefinedundefinedundefinedundefinedundefined"`,
+		`result = (function () {}).constructor('return 1')()`:                                                     "exception main.js:1: TypeError: a script cannot make code of a text",
+		`result = (async () => 1).constructor('return 1')()`:                                                      "exception main.js:1: TypeError: a script cannot make code of a text",
+		`result = (function* () {}).constructor('return 1')()`:                                                    "exception main.js:1: TypeError: a script cannot make code of a text",
+		`result = new Function('return 1')()`:                                                                     "exception main.js:1: TypeError: Value is not a constructor",
+		`result = eval('1')`:                                                                                      "exception main.js:1: TypeError: a script cannot make code of a text",
+		`result = (0, eval)('1')`:                                                                                 "exception main.js:1: TypeError: a script cannot make code of a text",
+		`result = console.log.constructor('return 1')()`:                                                          "exception main.js:1: TypeError: a script cannot make code of a text",
+		`result = Reflect.construct(Object.getPrototypeOf(function () {}).constructor, ['return 1'])()`:           "exception main.js:1: TypeError: Value is not a constructor",
+		`result = (() => 1) instanceof Function`:                                                                  "true",
+		`result = typeof ArrayBuffer + typeof Uint8Array + typeof BigInt`:                                         `"undefinedundefinedundefined"`,
+		`'use strict'; globalThis['(step)'] = () => 1`:                                                            "exception main.js:1: TypeError: Cannot assign to read only property '(step)'",
+		`'use strict'; delete globalThis['(step)']`:                                                               "exception main.js:1: TypeError: Cannot delete property '(step)' of [object global]",
+	} {
+		if got := run(t, program(t, script.JavaScript, text), "", script.Limits{}); got != want {
+			t.Errorf("%s\ngot  %s\nwant %s", text, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		`result = open("/etc/passwd")`: "main.py:1:10: undefined: open",
+		`result = __import__("os")`:    "main.py:1:10: undefined: __import__",
+		`result = eval("1")`:           "main.py:1:10: undefined: eval",
+		`result = time.now()`:          "main.py:1:10: undefined: time",
+	} {
+		if _, err := compile(script.Python, text); err == nil || err.Error() != want {
+			t.Errorf("%s\ngot  %v\nwant %s", text, err, want)
+		}
+	}
+	if got := run(t, program(t, script.Python, `result = [].__class__`), "", script.Limits{}); !strings.HasPrefix(got, "exception") {
+		t.Error(got)
+	}
+}
+
+// TestRunsAreIsolated: what a run does to the language, the next one does not see, and runs
+// at the same time do not see each other.
+func TestRunsAreIsolated(t *testing.T) {
+	t.Parallel()
+	js := program(t, script.JavaScript, `
+		var seen = [typeof leaked, [].evil, Object.prototype.evil, context.evil, JSON.evil].filter(v => v !== undefined && v !== 'undefined');
+		leaked = context.n; Array.prototype.evil = 1; Object.prototype.evil = 2; JSON.evil = 3;
+		Array.prototype.map = () => 'stolen';
+		var result = {n: context.n, seen: seen.length};`)
+	py := program(t, script.Python, `
+context["seen"] = context.get("seen", 0) + 1
+cache.append(context["n"])
+result = {"n": context["n"], "seen": len(cache) - 1}`, "cache = []")
+	var all sync.WaitGroup
+	for i := range 20 {
+		for _, p := range []*script.Program{js, py} {
+			all.Go(func() {
+				want := fmt.Sprintf(`{"n":%d,"seen":0}`, i)
+				if got := run(t, p, fmt.Sprintf(`{"n":%d}`, i), script.Limits{}); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			})
+		}
+	}
+	all.Wait()
+}
+
+// TestCancelStopsARun: the caller's going away ends a script that goes on for ever.
+func TestCancelStopsARun(t *testing.T) {
+	t.Parallel()
+	for lang, text := range map[script.Language]string{script.JavaScript: `for (;;) {}`, script.Python: "while True:\n    pass"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error)
+		p := program(t, lang, text)
+		go func() {
+			_, _, err := p.Run(ctx, []byte("{}"), script.Limits{Time: time.Hour, Steps: 1 << 60})
+			ended <- err
+		}()
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", lang, err)
+		}
+	}
+}
+
+// TestTheEndOfTime: a script that goes on for ever is told from one whose call has ended.
+func TestTheEndOfTime(t *testing.T) {
+	t.Parallel()
+	for lang, text := range map[script.Language]string{script.JavaScript: `for (;;) {}`, script.Python: "while True:\n    pass"} {
+		p := program(t, lang, text)
+		if got := run(t, p, "", script.Limits{Time: time.Millisecond, Steps: 1 << 60}); !strings.HasPrefix(got, "timeout") {
+			t.Errorf("%s: %s", lang, got)
+		}
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	input := []byte(`{"people":[{"name":"a","active":true,"n":3},{"name":"b","active":false,"n":4},{"name":"c","active":true,"n":5}]}`)
+	for lang, text := range map[script.Language]string{
+		script.JavaScript: `let sum = 0; for (const p of context.people) sum += p.n; var result = {sum, names: context.people.filter(p => p.active).map(p => p.name)};`,
+		script.Python:     "total = 0\nfor p in context[\"people\"]:\n    total += p[\"n\"]\nresult = {\"sum\": total, \"names\": [p[\"name\"] for p in context[\"people\"] if p[\"active\"]]}",
+	} {
+		b.Run(lang.String(), func(b *testing.B) {
+			p := program(b, lang, text)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := p.Run(b.Context(), input, script.Limits{}); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})
