@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,7 +32,7 @@ const maxInstructions = 2048
 // answers for the catalogue, and says which capabilities there are.
 func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 	s := sdk.NewServer(
-		&sdk.Implementation{Name: e.unit.ID, Title: e.unit.Label, Version: e.opts.Version},
+		&sdk.Implementation{Name: e.unit.ID, Title: e.unit.Label, Version: cmp.Or(e.unit.Revision, e.opts.Version)},
 		&sdk.ServerOptions{
 			Logger: log,
 			Capabilities: &sdk.ServerCapabilities{

@@ -376,6 +376,9 @@ func (c *compiler) cacheScope(e *spec.Exposed, unit diag.Unit) bool {
 	case "", "private":
 		return false
 	case "public":
+		if e.Auth != nil {
+			c.note(diag.Info, unit, faultf(diag.CodeNotHonoured, "M", e.CacheScope.Span(), "cacheScope public has no effect with authentication: lists stay with the caller who may see them"))
+		}
 		return e.Auth == nil
 	}
 	c.note(diag.Warning, unit, faultf(diag.CodeWrongType, "M", e.CacheScope.Span(), "cacheScope is %q, expected public or private", e.CacheScope.Value))

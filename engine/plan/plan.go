@@ -38,6 +38,7 @@ type Unit struct {
 	File        string
 	Label       string
 	Description string
+	Revision    string // version of what the document describes, as it says; may be empty
 	Exposures   []*Exposure
 	Variables   []*Variable // what the document's served operations need, by name
 	Bases       []*BaseURI  // the base URIs its served operations call

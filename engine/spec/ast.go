@@ -33,6 +33,7 @@ type Document struct {
 	Label   Text // info.label, title, display or name
 
 	Description Text
+	Revision    Text // info.version: of what the document describes
 	Tags        []Text
 	Binds       []Bind
 	Consumes    []Consumed // capability.consumes, then root consumes

@@ -191,6 +191,7 @@ func (p *parser) info(d *Document, root *Value) {
 	p.nearMisses(info, infoKeys)
 	d.Label = p.first(info, "label", "title", "display", "name")
 	d.Description = p.text(info, "description")
+	d.Revision = p.text(info, "version")
 	d.Tags = p.texts(info, "tags")
 }
 

@@ -10,7 +10,9 @@ const (
 		"style explode nullable additionalProperties"
 	outputUnheard = "in selector values enum precision scale contentEncoding contentCompression contentMediaType " +
 		"additionalProperties nullable"
-	stepUnheard = "inputParameters"
+	stepUnheard           = "inputParameters"
+	mcpResourceUnheard    = "hints inputParameters"
+	promptArgumentUnheard = "type default"
 )
 
 // unheard reports the words of a mapping that are known and have no effect.
