@@ -23,12 +23,6 @@ type challenge struct {
 	count int
 }
 
-func (c *challenge) current() *digests.Challenge {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.last
-}
-
 // learn keeps a newer challenge.
 func (c *challenge) learn(fresh *digests.Challenge) {
 	c.mu.Lock()

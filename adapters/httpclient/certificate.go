@@ -196,8 +196,10 @@ func parsePEM(certs, keys []byte, password string) (*tls.Certificate, error) {
 			continue
 		}
 		der := block.Bytes
-		if x509.IsEncryptedPEMBlock(block) { //nolint:staticcheck // an old form that is still handed out
-			if der, err = x509.DecryptPEMBlock(block, []byte(password)); err != nil { //nolint:staticcheck // as above
+		//lint:ignore SA1019 an old form that is still handed out
+		if x509.IsEncryptedPEMBlock(block) {
+			//lint:ignore SA1019 as above
+			if der, err = x509.DecryptPEMBlock(block, []byte(password)); err != nil {
 				return nil, err
 			}
 		}

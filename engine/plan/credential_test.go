@@ -284,7 +284,7 @@ func TestCredentialKeys(t *testing.T) {
 		"cert file":  &plan.ClientCertificate{CertFile: plan.KeyFile{Path: s("a")}},
 		"other root": &plan.ClientCertificate{CertFile: plan.KeyFile{Path: s("a"), Root: "/"}},
 	} {
-		if c.Key() != c.Key() {
+		if first, second := c.Key(), c.Key(); first != second {
 			t.Errorf("%s: two keys", name)
 		}
 		if other, ok := keys[c.Key()]; ok {

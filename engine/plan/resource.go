@@ -292,8 +292,9 @@ func braced(with *spec.Value, params []string) *spec.Value {
 		if m.Value == nil || m.Value.Kind != spec.String {
 			continue
 		}
-		name, ok := strings.CutPrefix(m.Value.Text, "{")
-		if name, ok = strings.CutSuffix(name, "}"); ok && slices.Contains(params, name) {
+		name, opened := strings.CutPrefix(m.Value.Text, "{")
+		name, closed := strings.CutSuffix(name, "}")
+		if opened && closed && slices.Contains(params, name) {
 			v := *m.Value
 			v.Text = "{{" + name + "}}"
 			out.Members[i].Value = &v
