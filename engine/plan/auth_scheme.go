@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"capd/engine/diag"
+	"capd/engine/expr"
 	"capd/engine/spec"
 )
 
@@ -16,7 +17,7 @@ func authNames() []string {
 // authType gives the usual spelling of a type of authentication; of one that nobody knows,
 // what is written.
 func authType(t string) string {
-	switch folded := strings.NewReplacer("-", "", "_", "", ".", "", " ", "").Replace(strings.ToLower(t)); folded {
+	switch folded := expr.Fold(t); folded {
 	case "bearer", "basic", "apikey", "header", "query", "digest", "oauth2", "hmac", "none":
 		return folded
 	case "oauth1", "oauth10", "oauth10a", "oauth1a":
