@@ -69,8 +69,9 @@ var homes = []struct {
 }
 
 // testLibraries may be used by tests everywhere: the MCP client is how a tool is called, a
-// schema says whether what others read is well-formed.
+// schema and a reader of OpenAPI say whether what others read is well-formed.
 var testLibraries = []string{
+	"github.com/getkin/kin-openapi",
 	"github.com/modelcontextprotocol/go-sdk",
 	"github.com/rogpeppe/go-internal",
 	"github.com/santhosh-tekuri/jsonschema/v5",

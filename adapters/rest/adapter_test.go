@@ -179,9 +179,9 @@ func TestIndex(t *testing.T) {
 	h, _ := swapIn(t, New(Options{}), nil, bound(t, p))
 
 	const (
-		indexFirst  = `{"id":"team/rooms","namespace":"first","label":"Rooms","description":"All rooms","url":"/apis/team/rooms","routes":[{"name":"get-a","method":"GET","path":"/a/{id}","query":"Action=Get+Room&flag","refused":{"code":"test","reason":"why not"}}]}`
-		indexSecond = `{"id":"team/rooms","namespace":"second","label":"Rooms","description":"The second","url":"/apis/team/rooms/second","routes":[{"name":"POST /b","method":"POST","path":"/b"}]}`
-		indexOther  = `{"id":"other","namespace":"root","url":"/apis/other","routes":[{"name":"GET /","method":"GET","path":"/","refused":{"code":"test","reason":"other/root GET /"}}]}`
+		indexFirst  = `{"id":"team/rooms","namespace":"first","label":"Rooms","description":"All rooms","url":"/apis/team/rooms","openapi":"/apis/team/rooms/openapi.json","routes":[{"name":"get-a","method":"GET","path":"/a/{id}","query":"Action=Get+Room&flag","refused":{"code":"test","reason":"why not"}}]}`
+		indexSecond = `{"id":"team/rooms","namespace":"second","label":"Rooms","description":"The second","url":"/apis/team/rooms/second","openapi":"/apis/team/rooms/second/openapi.json","routes":[{"name":"POST /b","method":"POST","path":"/b"}]}`
+		indexOther  = `{"id":"other","namespace":"root","url":"/apis/other","openapi":"/apis/other/openapi.json","routes":[{"name":"GET /","method":"GET","path":"/","refused":{"code":"test","reason":"other/root GET /"}}]}`
 	)
 	for target, want := range map[string]string{
 		"/apis":                   indexOther + "," + indexFirst + "," + indexSecond,

@@ -23,6 +23,7 @@ type apiEntry struct {
 	Label       string       `json:"label,omitempty"`
 	Description string       `json:"description,omitempty"`
 	URL         string       `json:"url"` // path on this origin that the routes continue
+	OpenAPI     string       `json:"openapi"`
 	Routes      []routeEntry `json:"routes"`
 }
 
@@ -67,7 +68,7 @@ func (s *site) listedWhere(wanted func(*plan.Exposure) bool) []*plan.Mount {
 
 func newAPIEntry(m *plan.Mount) apiEntry {
 	x := m.Exposure
-	e := apiEntry{Namespace: x.Namespace, Description: x.Description, URL: m.Path, Routes: make([]routeEntry, 0, len(x.Routes))}
+	e := apiEntry{Namespace: x.Namespace, Description: x.Description, URL: m.Path, OpenAPI: m.Path + "/" + openAPIName, Routes: make([]routeEntry, 0, len(x.Routes))}
 	if u := x.Unit; u != nil {
 		e.ID, e.Label = u.ID, u.Label
 		if e.Description == "" {

@@ -86,6 +86,9 @@ func (s *server) serveMounts(c echo.Context, at *site, segments []string) error 
 	if !s.admit(c, m.mount.Exposure) {
 		return nil
 	}
+	if m.isDescription(r.Method, rest) {
+		return s.serveDescription(c, m)
+	}
 	skipped := 1 + len(segments) - len(rest)
 	found.from, found.to = found.from+skipped, found.to+skipped
 	return s.dispatch(c, found)

@@ -20,6 +20,8 @@ type mountNode struct {
 type mounted struct {
 	mount *plan.Mount
 	table *table
+
+	description description
 }
 
 func newTable(x *plan.Exposure) *table {

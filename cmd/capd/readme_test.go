@@ -169,7 +169,11 @@ func TestREADMEFlags(t *testing.T) {
 	}
 	c := &command{}
 	seen := map[string]bool{}
-	for _, cmd := range c.root().Commands() {
+	commands := c.root().Commands()
+	for _, cmd := range commands {
+		commands = append(commands, cmd.Commands()...)
+	}
+	for _, cmd := range commands {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			if f.Name == "help" {
 				return

@@ -25,6 +25,7 @@ type draft struct {
 	bindings  []binding         // names that with of the operation or of a flow gives, the inner ones last
 	steps     *stepDraft        // nil: a single call, or no call
 	shape     []spec.Output     // outputParameters that shape the answer
+	answering *consumed         // what gives the answer; nil: no call
 
 	outputDecls map[*output]*spec.Output // what declares the parts of the answer
 
@@ -109,11 +110,14 @@ func (d *draft) newBuilder(op *consumed, with *spec.Value) *builder {
 
 // finish hands what was found of the inputs to the operation.
 func (d *draft) finish() {
-	d.out.tool = d.inputSchema()
+	d.out.intake = d.inputSchema()
 	d.applyDeclared()
 	d.out.inputs = d.inputs
 	d.out.schema = d.outputSchema()
 	d.out.structured = d.x.kind == MCP && d.out.schema != nil
+	if d.x.kind == REST {
+		d.out.intake = d.takeDown()
+	}
 	d.noteUnusedBindings()
 	d.finishProvenance()
 }
@@ -167,6 +171,7 @@ func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
 			return f
 		}
 	}
+	d.answering = op
 	d.out.steps = []step{&callStep{index: 0, call: b.call}}
 	d.out.passEncoding = d.out.output == nil && d.x.kind == REST
 	b.call.mapped = d.out.output != nil

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"encoding/json"
 	"math/big"
 	"net/http"
@@ -263,21 +264,55 @@ func (d *declaredInput) isFixed() bool {
 // constrain puts what a declaration says of values into a property, for clients to keep to.
 func (p *property) constrain(param *spec.Parameter) {
 	add := func(word string, value []byte) {
-		p.words = append(p.words, append(append(appendString(nil, word), ':'), value...))
+		member := append(appendString(nil, word), ':')
+		p.words = slices.DeleteFunc(slices.Clone(p.words), func(w []byte) bool { return bytes.HasPrefix(w, member) })
+		p.words = append(p.words, append(member, value...))
 	}
 	if d := param.Default; d != nil && d.Kind != spec.Null {
 		p.required = false
-		add("default", appendJSON(nil, convertText(scalar(d), p.typ)))
+		if raw, ok := defaultOf(param, p.typ); ok {
+			add("default", raw)
+		}
 	}
 	for _, word := range append([]string{"pattern", "format"}, boundWords...) {
-		v := param.Node.Get(word)
-		if v != nil && v.Kind != spec.Null && (v.Kind == spec.Number) == slices.Contains(boundWords, word) {
+		if v := param.Node.Get(word); isWordValue(word, v) {
 			add(word, appendJSON(nil, scalar(v)))
 		}
 	}
 	if param.Properties != nil && p.typ == "object" {
 		add("properties", schemaProperties(param.Properties))
 	}
+}
+
+// defaultOf gives a declared default as the type it is declared for; not ok when it cannot be of
+// that type, or is none of the values that are allowed.
+func defaultOf(param *spec.Parameter, typ string) (raw []byte, ok bool) {
+	v := convertText(scalar(param.Default), typ)
+	if raw = appendJSON(nil, v); typ != "" && !fits(raw, typ) {
+		raw = asType(raw, typ)
+	}
+	allowed := len(param.Enum) == 0 || slices.ContainsFunc(param.Enum, func(e *spec.Value) bool { return textOf(scalar(e)) == textOf(v) })
+	return raw, allowed && (string(raw) != "null")
+}
+
+// isWordValue reports whether a declared limit is one that JSON Schema knows too.
+func isWordValue(word string, v *spec.Value) bool {
+	switch {
+	case v == nil:
+		return false
+	case word == "format":
+		return v.Kind == spec.String
+	case word == "pattern":
+		if v.Kind != spec.String {
+			return false
+		}
+		_, err := regexp.Compile(v.Text)
+		return err == nil
+	case v.Kind != spec.Number:
+		return false
+	}
+	n, ok := scalar(v).(json.Number)
+	return ok && (word == "minimum" || word == "maximum" || !strings.ContainsAny(string(n), "-.eE"))
 }
 
 // schemaProperties gives the JSON Schemas of declared members.

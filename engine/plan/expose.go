@@ -387,7 +387,7 @@ func (c *compiler) cacheScope(e *spec.Exposed, unit diag.Unit) bool {
 
 // describeTool fills what clients are shown of a tool.
 func (c *compiler) describeTool(x *exposed, t *Tool) {
-	t.InputSchema = t.Operation.tool
+	t.InputSchema = t.Operation.intake
 	if x.flow != nil {
 		t.Title = firstOf(t.Title, x.flow.flow.Label.Value)
 		t.Description = firstOf(t.Description, x.flow.flow.Description.Value)

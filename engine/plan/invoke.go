@@ -32,7 +32,7 @@ type Operation struct {
 	conditional   []string     // headers of the caller that are sent on: conditions and ranges
 	forward       *forwardPlan // nil unless requests are passed on as they are
 
-	tool       []byte // JSON Schema of the inputs as a tool's arguments
+	intake     []byte // what callers can send: of a tool the JSON Schema of its arguments, of a route see stated
 	schema     []byte // JSON Schema of the answer; nil: it is not shaped here
 	structured bool   // callers want the answer in a form that fits its schema
 	binary     Binary

@@ -51,6 +51,14 @@ func (b *builder) multipartParts(list *spec.Value) *fault {
 	return nil
 }
 
+func (p *bodyPart) expressions(visit func(*expression)) {
+	for _, x := range []*expression{&p.value, p.filename, p.content} {
+		if x != nil {
+			x.walk(visit)
+		}
+	}
+}
+
 func (b *builder) partText(v *spec.Value) (*expression, *fault) {
 	if v == nil || v.Kind == spec.Null {
 		return nil, nil

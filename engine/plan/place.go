@@ -396,12 +396,20 @@ func (c *Call) expressions(visit func(*expression)) {
 		c.basic.password.walk(visit)
 	}
 	c.credential.expressions(visit)
-	for _, x := range []*expression{c.body.template, c.body.whole} {
+	c.body.expressions(visit)
+}
+
+// expressions visits every expression of a body.
+func (p *bodyPlan) expressions(visit func(*expression)) {
+	for _, x := range []*expression{p.template, p.whole} {
 		if x != nil {
 			x.walk(visit)
 		}
 	}
-	for _, list := range [][]member{c.body.members, c.body.auth} {
+	for i := range p.parts {
+		p.parts[i].expressions(visit)
+	}
+	for _, list := range [][]member{p.members, p.auth} {
 		for i := range list {
 			list[i].value.walk(visit)
 		}

@@ -88,6 +88,7 @@ func (b *builder) paramBody(params []*slot) *fault {
 		s := params[0]
 		if x, ok := b.wholeBody(s); ok {
 			if b.isInbound(&x) {
+				b.noteInputs(x, s)
 				b.passInbound(s)
 				b.why.inbound("B3", s.span())
 				return nil

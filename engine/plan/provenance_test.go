@@ -50,7 +50,7 @@ func TestEveryPartIsExplained(t *testing.T) {
 			if op.why != nil || op.Inputs() != nil || len(op.calls) > 0 && op.calls[0].Origins() != nil {
 				t.Errorf("%s: %s is explained without being asked to", file, op.name)
 			}
-			if string(op.tool) != string(again[i].tool) || len(op.inputs) != len(again[i].inputs) {
+			if string(op.intake) != string(again[i].intake) || len(op.inputs) != len(again[i].inputs) {
 				t.Errorf("%s: %s takes other inputs when explained", file, op.name)
 			}
 			if len(again[i].calls) > 0 {

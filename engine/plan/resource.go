@@ -307,7 +307,7 @@ func braced(with *spec.Value, params []string) *spec.Value {
 // what it does not take: then two URIs would be one resource.
 func fedByURI(op *Operation, decl *spec.MCPResource, r *Resource) *fault {
 	at := placeOr(decl.URI.Span(), decl.Operation.Span)
-	for _, name := range requiredArguments(op.tool) {
+	for _, name := range requiredArguments(op.intake) {
 		if _, ok := matchName(name, r.Params); !ok {
 			return faultf(diag.CodeResource, "I5", at, "resource %s needs the input %q, which its URI does not have", r.Name, name).
 				hintf("write {%s} into the URI, or a value in with", name)

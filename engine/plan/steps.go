@@ -46,6 +46,7 @@ func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
 	if f := d.readAnswers(); f != nil {
 		return f
 	}
+	d.answering = d.steps.called[d.out.last]
 	d.out.passEncoding = d.out.output == nil && d.x.kind == REST
 	return d.checkStepInputs()
 }
