@@ -514,7 +514,7 @@ func (m *medias) add(name string, schema []byte) {
 	}
 	to := (*m)[i]
 	switch text := string(schema); {
-	case text == "" || text == "{}":
+	case text == "" || text == "{}" || text == "null":
 		to.free = true
 	case !slices.Contains(to.schemas, text):
 		to.schemas = append(to.schemas, text)
@@ -661,7 +661,11 @@ func (d *describer) responses(variants []*variant) object {
 			}
 			descriptions[a.Status] = firstText(descriptions[a.Status], a.Description)
 			for _, c := range a.Content {
-				contents[a.Status].add(c.MediaType, c.Schema)
+				schema := c.Schema
+				if c.Written {
+					schema = soundSchema(schema)
+				}
+				contents[a.Status].add(c.MediaType, schema)
 			}
 		}
 	}

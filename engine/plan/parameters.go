@@ -44,26 +44,26 @@ type RequestBody struct {
 
 // Answer is what comes back on a status.
 type Answer struct {
-	Status      string    `json:"s"` // 200 or 2XX
-	Description string    `json:"d,omitempty"`
-	Content     []Content `json:"c,omitempty"`
+	Status      string // 200 or 2XX
+	Description string
+	Content     []Content
 }
 
 // Content is a form of an answer.
 type Content struct {
-	MediaType string          `json:"m"`
-	Schema    json.RawMessage `json:"s,omitempty"` // JSON Schema; empty: anything
+	MediaType string
+	Schema    []byte // JSON Schema; empty: anything
+	Written   bool   // the schema is as an author wrote it, and may be none
 }
 
 // stated is what a document says of a REST operation beyond what it does. [Operation] keeps it
 // as JSON, and nothing when there is nothing.
 type stated struct {
-	Label   string          `json:"l,omitempty"`
-	Tags    []string        `json:"t,omitempty"`
-	Takes   []Parameter     `json:"p,omitempty"`
-	Answers []Answer        `json:"a,omitempty"` // declared
-	Media   string          `json:"m,omitempty"` // of an upstream's answer that is handed on
-	Answer  json.RawMessage `json:"s,omitempty"` // its JSON Schema
+	Label  string          `json:"l,omitempty"`
+	Tags   []string        `json:"t,omitempty"`
+	Takes  []Parameter     `json:"p,omitempty"`
+	Media  string          `json:"m,omitempty"` // of an upstream's answer that is handed on
+	Answer json.RawMessage `json:"s,omitempty"` // its JSON Schema
 }
 
 // Signature describes a route of the exposure. The route must have an operation.
@@ -95,7 +95,7 @@ func (x *Exposure) Signature(r *Route) *Signature {
 		}
 	}
 	s.Body = op.requestBody(r.Method, body)
-	s.Answers = op.answers(&said)
+	s.Answers = op.answers(&said, r.declaredAnswers())
 	return s
 }
 
@@ -247,8 +247,7 @@ func (op *Operation) isWholeBody(x *expression) bool {
 }
 
 // answers gives the declared answers and, where none of them is a success, what comes back.
-func (op *Operation) answers(said *stated) []Answer {
-	out := said.Answers
+func (op *Operation) answers(said *stated, out []Answer) []Answer {
 	content := op.content(said)
 	for i := range out {
 		if out[i].Status[0] == '2' {
@@ -269,15 +268,17 @@ func (op *Operation) content(said *stated) []Content {
 	const asJSON = "application/json"
 	switch {
 	case op.output != nil:
-		return []Content{{asJSON, op.schema}}
+		return []Content{{MediaType: asJSON, Schema: op.schema}}
 	case op.forward != nil:
 		return []Content{{MediaType: "*/*"}}
 	case !op.handsOn():
 		return []Content{{MediaType: asJSON}}
+	case op.binary.Declared && op.binary.MediaType != "":
+		return []Content{{MediaType: mediaTypeOf(op.binary.MediaType)}}
 	case said.Media != "":
 		return []Content{{MediaType: said.Media}}
 	case len(said.Answer) > 0:
-		return []Content{{asJSON, said.Answer}}
+		return []Content{{MediaType: asJSON, Schema: said.Answer}}
 	}
 	return []Content{{MediaType: asJSON}, {MediaType: "*/*"}}
 }
@@ -293,7 +294,7 @@ func (op *Operation) handsOn() bool {
 
 // takeDown keeps what the document says of a REST operation for those who describe it.
 func (d *draft) takeDown() []byte {
-	said := stated{Label: strings.TrimSpace(d.x.decl.Label.Value), Answers: d.declaredAnswers()}
+	said := stated{Label: strings.TrimSpace(d.x.decl.Label.Value)}
 	for _, t := range d.x.decl.Tags {
 		if text := strings.TrimSpace(t.Value); text != "" && !slices.Contains(said.Tags, text) {
 			said.Tags = append(said.Tags, text)
@@ -452,36 +453,16 @@ func (p *property) describe(at Parameter) Parameter {
 	return at
 }
 
-// declaredAnswers reads responses and responseBinary, which document answers.
-func (d *draft) declaredAnswers() []Answer {
-	decl := d.x.decl
+// declaredAnswers gives what the document says of answers, as far as it makes sense.
+func (r *Route) declaredAnswers() []Answer {
 	var out []Answer
-	if b := decl.Binary; b != nil && len(b.Members) > 0 {
-		a := Answer{Status: firstOf(b.Get("status").AsText().Value, "200"), Description: strings.TrimSpace(b.Get("description").AsText().Value)}
-		a.Content = []Content{{MediaType: mediaTypeOf(firstOf(b.Get("mediaType").AsText().Value, "application/octet-stream"))}}
-		if isStatus(a.Status) {
-			out = append(out, a)
-		}
-	}
-	if decl.Responses == nil {
-		return out
-	}
-	for _, m := range decl.Responses.Members {
-		status := strings.ToUpper(m.Key.Value)
-		if !isStatus(status) || slices.ContainsFunc(out, func(a Answer) bool { return a.Status == status }) {
+	for _, d := range r.Responses {
+		if !isStatus(d.Status) || slices.ContainsFunc(out, func(a Answer) bool { return a.Status == d.Status }) {
 			continue
 		}
-		a := Answer{Status: status, Description: strings.TrimSpace(m.Value.Get("description").AsText().Value)}
-		if content := m.Value.Get("content"); content != nil {
-			for _, c := range content.Members {
-				made := Content{MediaType: mediaTypeOf(c.Key.Value)}
-				if s := c.Value.Get("schema"); s != nil && len(s.Members) > 0 {
-					made.Schema = schemaOf(s)
-				}
-				if made.MediaType != "" && !slices.ContainsFunc(a.Content, func(c Content) bool { return c.MediaType == made.MediaType }) {
-					a.Content = append(a.Content, made)
-				}
-			}
+		a := Answer{Status: d.Status, Description: strings.TrimSpace(d.Description)}
+		for _, c := range d.Content {
+			a.Content = append(a.Content, Content{MediaType: mediaTypeOf(c.MediaType), Schema: c.Schema, Written: true})
 		}
 		out = append(out, a)
 	}
@@ -490,21 +471,13 @@ func (d *draft) declaredAnswers() []Answer {
 
 // isStatus reports whether a text is a status or a class of them, such as 4XX.
 func isStatus(s string) bool {
-	if len(s) != 3 || s[0] < '1' || s[0] > '5' {
-		return false
-	}
-	return s[1:] == "XX" || '0' <= s[1] && s[1] <= '9' && '0' <= s[2] && s[2] <= '9'
+	return statusKey.MatchString(s) && (s[1] == 'X') == (s[2] == 'X')
 }
 
-// mediaTypeOf gives a media type without its parameters, empty when the text is none.
+// mediaTypeOf gives a media type without its parameters.
 func mediaTypeOf(s string) string {
 	media, _, _ := strings.Cut(strings.ToLower(s), ";")
-	media = strings.TrimSpace(media)
-	kind, sub, ok := strings.Cut(media, "/")
-	if !ok || !isToken(kind) || !isToken(sub) {
-		return ""
-	}
-	return media
+	return strings.TrimSpace(media)
 }
 
 // stateAnswer notes what is declared of an answer that is handed on as it comes.
@@ -513,10 +486,7 @@ func (d *draft) stateAnswer(said *stated) {
 		return
 	}
 	decl := d.answering.decl
-	said.Media = mediaTypeOf(decl.MediaType.Value)
-	if said.Media == "" {
-		said.Media = rawMediaType(strings.ToLower(decl.RawFormat.Value))
-	}
+	said.Media = rawMediaType(strings.ToLower(decl.RawFormat.Value))
 	outs := d.shape
 	if len(outs) != 1 {
 		outs = decl.Outputs
