@@ -107,7 +107,7 @@ func (o *Options) loadOptions() LoadOptions {
 		Link:       plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
 		Bind: &plan.BindOptions{
 			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders, Gate: o.Gate,
-			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody,
+			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody, Scripts: o.Scripts,
 		},
 		Logger: o.Logger,
 	}

@@ -83,6 +83,8 @@ type Options struct {
 	Look func(doc string, v *plan.Variable) (plan.Secret, error)
 	// Upstream answers the requests of every operation.
 	Upstream plan.Upstream
+	// Scripts runs the scripts of steps; nil means in this process.
+	Scripts plan.ScriptRunner
 	// Placeholders lets an unset variable stand as <NAME>: for stubs.
 	Placeholders bool
 	// Gate makes what keeps callers out of an exposure that wants authentication. Without it

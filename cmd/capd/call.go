@@ -21,6 +21,7 @@ import (
 type callFlags struct {
 	documents       documentFlags
 	variables       variableFlags
+	scripts         scriptFlags
 	upstream        string
 	stub            bool
 	callTimeout     duration
@@ -64,6 +65,7 @@ Exit codes: 0 for an answer of 2xx, 1 for any other answer and for a call that c
 	flags := cmd.Flags()
 	f.documents.register(flags)
 	f.variables.register(flags)
+	f.scripts.register(flags)
 	f.callTimeout, f.maxUpstreamBody = duration(engine.DefaultCallTimeout), engine.DefaultMaxUpstreamBody
 	flags.StringVar(&f.upstream, "upstream", "", "send to `URL` instead of the consumed base URI, keeping its path")
 	flags.BoolVar(&f.stub, "stub", false, "answer the call here, without account, key or network")
@@ -122,11 +124,15 @@ func (c *command) loadCall(ctx context.Context, file string, f *callFlags, watch
 	if err != nil {
 		return nil, nil, err
 	}
+	scripts, err := f.scripts.runner()
+	if err != nil {
+		return nil, nil, err
+	}
 	return c.loadOne(ctx, file, engine.LoadOptions{
 		AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(),
 		Bind: &plan.BindOptions{
 			Look: env.Look, Upstream: up, Placeholders: f.stub || f.dryRun,
-			CallTimeout: time.Duration(f.callTimeout), MaxUpstreamBody: int64(f.maxUpstreamBody),
+			CallTimeout: time.Duration(f.callTimeout), MaxUpstreamBody: int64(f.maxUpstreamBody), Scripts: scripts,
 		},
 	})
 }

@@ -73,6 +73,7 @@ func (l *logFlags) register(f *pflag.FlagSet) {
 type serveFlags struct {
 	documents documentFlags
 	variables variableFlags
+	scripts   scriptFlags
 	log       logFlags
 
 	listen           string
@@ -96,6 +97,7 @@ type serveFlags struct {
 func (s *serveFlags) register(f *pflag.FlagSet) {
 	s.documents.register(f)
 	s.variables.register(f)
+	s.scripts.register(f)
 	s.log.register(f)
 
 	f.StringVar(&s.listen, "listen", "", "serve everything on `HOST:PORT` instead of the declared ports")

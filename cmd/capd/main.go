@@ -6,12 +6,15 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+
+	"capd/engine/script"
 )
 
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(loadingPercent)
 	}
+	script.BoundRegexps()
 	os.Exit(run(context.Background(), os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
 }
 

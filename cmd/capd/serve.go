@@ -152,7 +152,7 @@ func (c *command) check(ctx context.Context, o engine.Options, f *serveFlags, lo
 		Link:       plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
 		Bind: &plan.BindOptions{
 			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders,
-			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody,
+			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody, Scripts: o.Scripts,
 		},
 		Logger: log,
 	})

@@ -35,6 +35,10 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
+	scripts, err := f.scripts.runner()
+	if err != nil {
+		return nil, err
+	}
 	onInvalid := engine.Quarantine
 	if f.onInvalid == onInvalidFail {
 		onInvalid = engine.Fail
@@ -56,6 +60,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Look:             env.Look,
 		Upstream:         up,
 		Placeholders:     f.stub,
+		Scripts:          scripts,
 		Gate:             auth.New,
 		Logger:           log,
 		Adapters: map[plan.Kind]engine.Adapter{
