@@ -48,14 +48,15 @@ func (b *builder) mapping(root *output, m *spec.StepMapping, declared []spec.Out
 		return f
 	}
 	b.noteInputs(x, nil)
-	leaf := &output{kind: outputConst, literal: &x, omit: true}
+	leaf := constantOf(x, "", 0)
 	if o := declaredOutput(declared, path); o != nil {
-		leaf.typ, leaf.max = jsonType(o.Type.Value), o.MaxLength
+		leaf = constantOf(x, jsonType(o.Type.Value), o.MaxLength)
 		b.outputDecl(leaf, o)
 		if x.kind == exprResult {
 			b.steps.sample(x.index, b.steps.projected(x.index, x.detail.path.Names()), leaf.typ)
 		}
 	}
+	leaf.omit = true
 	if !root.put(path, leaf) {
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "", m.Target.Span(), "target %s was filled by a mapping before, which is ignored", m.Target.Value).
 			hintf("give each mapping a target of its own"))

@@ -79,7 +79,7 @@ func (o *output) append(dst, raw []byte, s *scope) ([]byte, error) {
 }
 
 func (o *output) appendObject(dst, value []byte, s *scope) ([]byte, error) {
-	if o.path != nil && expr.Kind(value) == 'n' {
+	if o.path != nil && !o.path.IsWhole() && expr.Kind(value) == 'n' {
 		return append(dst, "null"...), nil
 	}
 	begin := len(dst)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -126,7 +127,7 @@ func (b *builder) ownValue(o *spec.Output) (*output, *fault) {
 		}
 		b.noteInputs(x, nil)
 		b.judgeConstant(constant, &x, typ)
-		return &output{kind: outputConst, literal: &x, typ: typ, max: o.MaxLength}, nil
+		return constantOf(x, typ, o.MaxLength), nil
 	case isConstantList(o):
 		items, f := b.output(o.Items, false)
 		return &output{kind: outputOne, items: items}, f
@@ -134,6 +135,26 @@ func (b *builder) ownValue(o *spec.Output) (*output, *fault) {
 		return &output{kind: outputConst, literal: &expression{kind: exprLiteral}, typ: typ}, nil // null
 	}
 	return nil, nil
+}
+
+// constantOf gives an output that the document holds. One that no call changes gets its
+// declared type here; of another type it stays as it is written, and so says its schema.
+func constantOf(x expression, typ string, most int) *output {
+	if x.kind == exprLiteral {
+		x.literal, typ = constantValue(x.literal, typ), ""
+	}
+	return &output{kind: outputConst, literal: &x, typ: typ, max: most}
+}
+
+// constantValue gives a value of the document in its declared type, if it spells one.
+func constantValue(v any, typ string) any {
+	if n, ok := v.(json.Number); ok && typ == "string" {
+		return string(n)
+	}
+	if _, ok := v.(bool); ok && typ == "string" {
+		return textOf(v)
+	}
+	return convertText(v, typ)
 }
 
 // isMappingText reports whether a value is written as a mapping is.
@@ -149,7 +170,7 @@ func (b *builder) judgeConstant(v *spec.Value, x *expression, typ string) {
 	if x.kind != exprLiteral || typ == "" {
 		return
 	}
-	if raw := appendJSON(nil, convertText(x.literal, typ)); !fits(raw, typ) && typ != "string" {
+	if raw := appendJSON(nil, constantValue(x.literal, typ)); !fits(raw, typ) {
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeOutput, "R1", v.Span(), "the value is not of its declared type %s", typ).
 			hintf("write another value, or another type"))
 	}

@@ -146,6 +146,9 @@ func asType(raw []byte, typ string) []byte {
 	if typ == "string" {
 		return appendString(nil, textOf(v))
 	}
+	if n, ok := v.(json.Number); ok && fits([]byte(shortest(n)), typ) {
+		return []byte(shortest(n)) // 1.0 is a whole number
+	}
 	if s, ok := v.(string); ok {
 		if got := appendJSON(nil, convertText(s, typ)); fits(got, typ) {
 			return got
