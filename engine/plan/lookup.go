@@ -75,7 +75,7 @@ func (d *draft) lookupIndex(t spec.Text) (expression, *fault) {
 	if len(t.Value) > 1 && t.Value[0] == '$' {
 		return d.stepJSONPath(t.Value, t.Span())
 	}
-	if !d.isStepName(t.Value) {
+	if _, _, ok := d.steps.cutStep(t.Value); !ok {
 		f := faultf(diag.CodeUnknownStep, "", t.Span(), "there is no step %q", t.Value)
 		if near, ok := diag.Nearest(t.Value, d.steps.names); ok {
 			return expression{}, f.hintf("did you mean %s?", near)
@@ -153,10 +153,11 @@ func (s *lookupStep) indexOf(list rawJSON) map[string][]byte {
 	index := make(map[string][]byte, len(elements))
 	for _, e := range elements {
 		raw, ok, err := s.match.Find(e)
-		if !ok || err != nil {
+		v := parseValue(raw)
+		if !ok || err != nil || isMissing(v) {
 			continue
 		}
-		key := textOf(parseValue(raw))
+		key := textOf(v)
 		if _, known := index[key]; !known {
 			index[key] = e
 		}
