@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 
 	"capd/engine/diag"
@@ -20,6 +21,7 @@ type document struct {
 	unit  *plan.Unit
 	list  diag.List
 	bound *plan.Bound
+	mu    sync.Mutex // steps may send at the same time
 	sent  []*plan.Request
 	body  string // of the last request
 	// answer is what the upstream answers; 200 {"ok":true} when nil.
@@ -77,7 +79,9 @@ func loadWith(t *testing.T, text string, files plan.Files, env ...string) *docum
 func (d *document) upstream() plan.Upstream {
 	return plan.UpstreamFunc(func(_ context.Context, r *plan.Request) (*plan.Response, error) {
 		b, _ := io.ReadAll(r.Body.Reader())
+		d.mu.Lock()
 		d.sent, d.body = append(d.sent, r), string(b)
+		d.mu.Unlock()
 		if d.answer != nil {
 			return d.answer(r)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -393,6 +394,73 @@ capability:
 		d := loadWith(t, fmt.Sprintf(text, file), files)
 		if len(d.list) == 0 || d.list[0].Code != "script" && file != "x.groovy" || !strings.Contains(strings.ToLower(d.list[0].Message), want) {
 			t.Errorf("%s: got %v", file, d.list)
+		}
+	}
+}
+
+// TestStepsMayBeCalledLikeInputs: a word means the input until the step of its name has run,
+// and an input wherever the document says that it is one.
+func TestStepsMayBeCalledLikeInputs(t *testing.T) {
+	t.Parallel()
+	const steps = `
+t:
+  description: d
+  inputParameters: { ship: { type: string }, imo: { type: string } }
+  steps:
+    ship: { type: call, call: registry.get-ship, with: { imo: "%s" } }
+    fleet: { type: call, call: registry.get-ship, with: { imo: "%s" } }
+  mappings: [{ target: ship, value: "%s" }, { target: fleet, value: "%s" }]
+`
+	for _, tc := range []struct{ first, second, ship, fleet, want string }{
+		{"{{ship}}", "{{fleet.imo}}", "{{ship.name}}", "{{fleet.name}}", `/ships/I1 /ships/I2 {"ship":"Star","fleet":"Moon"}`},
+		{"fleet.ship", "fleet.imo", "$.ship.name", "{{fleet.name}}", `/ships/I1 /ships/I2 {"ship":"Star","fleet":"Moon"}`},
+		{"{{fleet.ship}}", "{{imo}}", "{{fleet.ship}}", "{{inputs.imo}}", `/ships/I1 /ships/I2 {"ship":"I1","fleet":"I2"}`},
+		{"ship", "{{ship.next}}", "{{tools.imo}}", "fleet.name", `/ships/I1 /ships/I2 {"ship":"I2","fleet":"Moon"}`},
+	} {
+		d := fleet(t, fmt.Sprintf(steps, tc.first, tc.second, tc.ship, tc.fleet), "")
+		d.answer = func(r *plan.Request) (*plan.Response, error) {
+			body := `{"name":"Star","next":"I2"}`
+			if string(r.Target) == "/ships/I2" {
+				body = `{"name":"Moon"}`
+			}
+			return &plan.Response{Status: 200, Body: plan.BytesBody([]byte(body))}, nil
+		}
+		body, err := d.tool("t", `{"ship":"I1","imo":"I2"}`)
+		if err != nil || len(d.sent) != 2 {
+			t.Errorf("%+v: %s (%v) %d\n%v", tc, body, err, len(d.sent), d.list)
+			continue
+		}
+		targets := []string{string(d.sent[0].Target), string(d.sent[1].Target)}
+		slices.Sort(targets) // steps that need nothing of each other run together
+		if got := strings.Join(targets, " ") + " " + strings.TrimPrefix(body, "200 "); got != tc.want {
+			t.Errorf("%+v\ngot  %s\nwant %s\n%v", tc, got, tc.want, d.list)
+		}
+	}
+}
+
+// TestLookupsFindNothingByNothing: an element whose member is null is not found by an empty
+// text, and a number is found however it is written.
+func TestLookupsFindNothingByNothing(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, `
+t:
+  description: d
+  inputParameters: { id: { type: string } }
+  steps:
+    crew: { type: call, call: registry.list-crew }
+    one: { type: lookup, index: crew, match: id, lookupValue: "{{id}}", outputParameters: [name] }
+  mappings: [{ target: one, value: $.one }]
+`, "")
+	d.answer = func(*plan.Request) (*plan.Response, error) {
+		return &plan.Response{Status: 200, Body: plan.BytesBody([]byte(`[{"id":null,"name":"Nobody"},{"name":"None"},{"id":1.50,"name":"Ann"},{"id":12345678901234567890,"name":"Bob"}]`))}, nil
+	}
+	for id, want := range map[string]string{
+		"":                     `200 {}`,
+		"1.5":                  `200 {"one":{"name":"Ann"}}`,
+		"12345678901234567890": `200 {"one":{"name":"Bob"}}`,
+	} {
+		if got, err := d.tool("t", `{"id":"`+id+`"}`); err != nil || got != want {
+			t.Errorf("%q: got %s (%v), want %s", id, got, err, want)
 		}
 	}
 }

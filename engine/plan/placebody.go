@@ -238,8 +238,8 @@ func (b *builder) inputsAsMembers() {
 
 // varWord compiles a word of a template of the consumed operation's own. What with feeds it
 // comes before what came of a step.
-func (b *builder) varWord(name string, at diag.Span) (expression, *fault) {
-	if _, fed := b.varFeeds[name]; !fed && b.isStepName(name) {
+func (b *builder) varWord(name string, isInput bool, at diag.Span) (expression, *fault) {
+	if _, fed := b.varFeeds[name]; !fed && !isInput && b.isStepName(name) {
 		return b.stepResult(name, at)
 	}
 	return b.varSource(name), nil

@@ -41,10 +41,24 @@ func (s *stepDraft) cutStep(name string) (index int, rest string, ok bool) {
 	return index, rest, index >= 0
 }
 
-// isStepName reports whether a template's word is, or begins with, the name of a step.
+// isStepName reports whether a template's word is, or begins with, the name of a step. Where
+// an input has that name too, the word means the input until the step has run. Where the
+// step is called like what inputs are referred to by, such as the adapter's namespace, the
+// word means the input if there is one.
 func (d *draft) isStepName(name string) bool {
-	_, _, ok := d.steps.cutStep(name)
-	return ok
+	i, rest, ok := d.steps.cutStep(name)
+	if !ok {
+		return false
+	}
+	if _, input, prefixed := cutInputPrefix(name, d.own); prefixed && d.isInputName(input) {
+		return false
+	}
+	return i < d.steps.current || !d.isInputName(strings.TrimSuffix(name, rest))
+}
+
+// isInputName reports whether a caller, or with, is known to give a value of that name.
+func (d *draft) isInputName(name string) bool {
+	return slices.Contains(d.declaredNames(), name) || slices.Contains(d.x.params, name) || d.isBound(name)
 }
 
 // stepResult compiles a reference such as step.member[0].

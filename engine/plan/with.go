@@ -36,7 +36,7 @@ func (b *builder) templateName(r *expr.Ref) (string, bool) {
 	if r.Form != expr.Mustache {
 		return "", false
 	}
-	if _, rest, ok := cutInputPrefix(r.Name, b.own); ok {
+	if _, rest, ok := cutInputPrefix(r.Name, b.own); ok && !b.isStepName(r.Name) {
 		return rest, true
 	}
 	return r.Name, !b.c.vars.isVariable(r.Name)
@@ -374,8 +374,12 @@ func (b *builder) isBareInput(text string) bool {
 	return (b.steps != nil || b.x.flow != nil) && slices.Contains(b.declaredNames(), text)
 }
 
-// word compiles a template's word in with: what came of a step, or an input.
-func (b *builder) word(name string, at diag.Span) (expression, *fault) {
+// word compiles a template's word in with: what came of a step, or an input, which it must be
+// where the document says so.
+func (b *builder) word(name string, isInput bool, at diag.Span) (expression, *fault) {
+	if isInput {
+		return b.reference(name, false), nil
+	}
 	if b.isStepName(name) {
 		return b.stepResult(name, at)
 	}
@@ -385,9 +389,9 @@ func (b *builder) word(name string, at diag.Span) (expression, *fault) {
 	return b.reference(name, false), nil
 }
 
-// templateParts compiles the pieces of a string; inputs makes the expression of a word that
-// is no variable.
-func (b *builder) templateParts(t spec.Text, tpl expr.Template, inputs func(name string, at diag.Span) (expression, *fault)) ([]expression, *fault) {
+// templateParts compiles the pieces of a string; word makes the expression of a word that is
+// no variable.
+func (b *builder) templateParts(t spec.Text, tpl expr.Template, word func(name string, isInput bool, at diag.Span) (expression, *fault)) ([]expression, *fault) {
 	var parts []expression
 	for _, p := range tpl.Parts {
 		if p.Ref == nil {
@@ -395,7 +399,7 @@ func (b *builder) templateParts(t spec.Text, tpl expr.Template, inputs func(name
 			continue
 		}
 		if name, ok := b.templateName(p.Ref); ok {
-			x, f := inputs(name, t.Sub(p.Ref.Start, p.Ref.End))
+			x, f := word(name, name != p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End))
 			if f != nil {
 				return nil, f
 			}
