@@ -123,7 +123,7 @@ func TestDocumentsAskForLess(t *testing.T) {
 // TestMemoryBomb: what no meter counts, the system does; the next script has a new process.
 func TestMemoryBomb(t *testing.T) {
 	t.Parallel()
-	if os.PathSeparator != '/' {
+	if !limited {
 		t.Skip("no limit of memory here")
 	}
 	p := newPool(t, scripts.PoolOptions{Children: 1, Most: script.Limits{Memory: 1 << 50, Time: time.Minute}})

@@ -1,0 +1,5 @@
+//go:build !linux || race
+
+package scripts_test
+
+const limited = false
