@@ -111,8 +111,13 @@ func TestLanguageTable(t *testing.T) {
 			t.Errorf("%s of %s is listed twice", w.word, w.place)
 		}
 		listed[w.place][w.word] = true
-		if !tests[w.test] {
+		switch file, ok := tests[w.test]; {
+		case !ok:
 			t.Errorf("%s of %s: there is no test %s", w.word, w.place, w.test)
+		case slices.Contains([]string{"TestTutorial", "TestFixtures", "TestFixtureImports", "TestScript", "TestDescribingWords", "TestReportedWords"}, w.test):
+			// These read documents of their own.
+		case !regexp.MustCompile(`\b` + regexp.QuoteMeta(w.word) + `\b`).MatchString(file):
+			t.Errorf("%s of %s: the file of %s does not even hold the word", w.word, w.place, w.test)
 		}
 		severity, code, finding := strings.Cut(w.capd, " ")
 		switch {
@@ -248,10 +253,10 @@ func schemaWords(t *testing.T) map[string][]string {
 	return out
 }
 
-// testNames gives the names of all tests of the module.
-func testNames(t *testing.T) map[string]bool {
+// testNames gives the names of all tests of the module, with the text of the files they are in.
+func testNames(t *testing.T) map[string]string {
 	t.Helper()
-	out := map[string]bool{}
+	out := map[string]string{}
 	function := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 	err := fs.WalkDir(os.DirFS("../.."), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(name, "_test.go") {
@@ -259,7 +264,7 @@ func testNames(t *testing.T) map[string]bool {
 		}
 		text, err := os.ReadFile(filepath.Join("../..", name))
 		for _, m := range function.FindAllStringSubmatch(string(text), -1) {
-			out[m[1]] = true
+			out[m[1]] += string(text)
 		}
 		return err
 	})
@@ -297,6 +302,12 @@ capability:
   - type: http
     namespace: rooms
     baseUri: https://rooms.example.com
+    authentication:
+      type: oauth2
+      tokenEndpoint: https://login.example.com/token
+      clientId: house
+      clientSecret: '{{TOKEN}}'
+      # @authentication
     # @consumes
     resources:
       rooms:
@@ -675,5 +686,70 @@ capability:
 		if server.Title != want[0] || want[1] != "" && server.Version != want[1] || server.Version == "" {
 			t.Errorf("%s: the server is %+v", info, server)
 		}
+	}
+}
+
+// TestOtherSpellings: the words of older versions and of published documents for what people
+// read and what is called.
+func TestOtherSpellings(t *testing.T) {
+	t.Parallel()
+	up := &fixtureUpstream{recorder: &recorder{}, status: http.StatusOK, media: "application/json", body: `{}`}
+	server := httptest.NewServer(up)
+	t.Cleanup(server.Close)
+	i := start(t, nil, "--upstream", server.URL, specFile(t, "house.yaml", `naftiko: 1.0.0-alpha2
+capability:
+  consumes:
+  - type: http
+    namespace: rooms
+    targetUri: https://rooms.example.com/v1
+    resources:
+    - name: rooms
+      path: /rooms
+      operations:
+      - { name: find, method: GET, summary: Find rooms, inputParameters: [{ name: floor, in: query, template: 'f-{{level}}' }] }
+  exposes:
+  - type: mcp
+    namespace: house
+    port: 9090
+    tools:
+    - { name: find, title: Find, call: rooms.find, inputParameters: [{ name: level, type: string, description: Level }] }
+    - { name: again, title: Again, summary: Find them again, call: rooms.find, inputParameters: [{ name: level, type: string, description: Level }] }
+    resources:
+    - { name: all, title: All, summary: All rooms, uri: 'house://rooms', call: rooms.find }
+    prompts:
+    - { name: ask, title: Ask, summary: Ask for rooms, arguments: [{ name: what, title: What, summary: What to ask }], template: [{ role: user, content: '{{what}}' }] }
+`))
+	x := &tryout{T: t, i: i, up: up, id: "house"}
+	x.tool("find", `{"level":"2"}`, `{}`)
+	x.sends("GET /v1/rooms?floor=f-2", "")
+	session := (&tutorialStep{file: "house"}).connect(t, i, eras[0], "")
+	tools, err := session.ListTools(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resources, err := session.ListResources(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompts, err := session.ListPrompts(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, tool := range tools.Tools {
+		got = append(got, tool.Title, tool.Description)
+	}
+	for _, r := range resources.Resources {
+		got = append(got, r.Title, r.Description)
+	}
+	for _, p := range prompts.Prompts {
+		got = append(got, p.Title, p.Description)
+		for _, a := range p.Arguments {
+			got = append(got, a.Title, a.Description)
+		}
+	}
+	want := []string{"Find", "Find rooms", "Again", "Find them again", "All", "All rooms", "Ask", "Ask for rooms", "What", "What to ask"}
+	if !slices.Equal(got, want) {
+		t.Errorf("clients see %q, want %q", got, want)
 	}
 }

@@ -38,8 +38,8 @@ capability:
             call: rooms.list
             inputParameters:
               floor: { in: query, type: integer, description: Floor, default: 2, minimum: 0, maximum: 9 }
-              name: { in: cookie, type: string, description: Name, pattern: '^[a-z]+$', maxLength: 4 }
-              tag: { in: query, type: array, description: Tags, maxItems: 2, enum: [] }
+              name: { in: cookie, type: string, description: Name, pattern: '^[a-z]+$', minLength: 2, maxLength: 4 }
+              tag: { in: query, type: array, description: Tags, minItems: 1, maxItems: 2, enum: [] }
           add:
             method: POST
             call: rooms.add
@@ -77,6 +77,7 @@ func TestDeclaredInputs(t *testing.T) {
 		{"a limit of the upstream's is not checked here", "list", "limit=0", "", "", sent, "/rooms?floor=2&site=r-val-region&limit=0"},
 		{"the pattern", "list", "", "name=Ann", "", refused, `input "name" does not have the form`},
 		{"too long", "list", "", "name=annie", "", refused, "maxLength 4"},
+		{"too short", "list", "", "name=a", "", refused, "minLength 2"},
 		{"two tags", "list", "tag=a&tag=b", "", "", sent, "/rooms?floor=2&site=r-val-region&limit=20&tag=a&tag=b"},
 		{"three tags", "list", "tag=a&tag=b&tag=c", "", "", refused, "maxItems 2"},
 		{"a path in the body", "add", "", "", `{"who":{"ids":[1,2]},"user":9,"floor":3}`, sent, `/rooms {"user":2,"floor":7}`},
@@ -147,7 +148,7 @@ func TestUncheckedInputs(t *testing.T) {
 		`pattern: '^[a-z]+$', in: attic`:    "warning parameter",
 		`pattern: '^[a-z]+$', value: '$[?'`: "warning output",
 	} {
-		text := strings.Replace(declared, "{ in: cookie, type: string, description: Name, pattern: '^[a-z]+$', maxLength: 4 }", "{ type: string, description: Name, "+change+" }", 1)
+		text := strings.Replace(declared, "{ in: cookie, type: string, description: Name, pattern: '^[a-z]+$', minLength: 2, maxLength: 4 }", "{ type: string, description: Name, "+change+" }", 1)
 		if got := load(t, text).codes(); got != want {
 			t.Errorf("%s: %s", change, got)
 		}
