@@ -126,8 +126,9 @@ type search struct {
 	query    url.Values // of rawQuery, once it is parsed
 	parsed   bool
 	values   []string // of the placeholders passed so far
-	total    int      // segments of the path
+	path     []string // the path that is looked for, in its segments
 	from, to int      // segments that many took
+	rest     int      // place of their value in values, -1 while many took none
 	match    match
 }
 
@@ -135,9 +136,9 @@ type search struct {
 // answer as it is, it is tried with, or without, a slash at its end.
 func (t *table) find(method string, segments []string, rawQuery string) match {
 	var buffer [8]string
-	s := search{method: method, rawQuery: rawQuery, values: buffer[:0]}
+	s := search{method: method, rawQuery: rawQuery, values: buffer[:0], rest: -1}
 	for _, path := range [][]string{segments, toggleSlash(segments)} {
-		if s.total = len(path); s.walk(&t.root, path) {
+		if s.path = path; s.walk(&t.root, path) {
 			return s.match
 		}
 	}
@@ -161,19 +162,21 @@ func (s *search) walk(n *node, segments []string) (done bool) {
 }
 
 // walkMany lets any number of segments pass, as many as it can. It comes last at each place,
-// as the least specific reading.
+// as the least specific reading. Their value is made by pick: one for each number would take
+// a time that grows with the square of the path.
 func (s *search) walkMany(n *node, segments []string) (done bool) {
 	base := len(s.values)
 	for count := len(segments); count >= 0; count-- {
-		s.values = append(s.values[:base], strings.Join(segments[:count], "/"))
-		s.from = s.total - len(segments)
+		s.values = append(s.values[:base], "")
+		s.rest = base
+		s.from = len(s.path) - len(segments)
 		s.to = s.from + count
 		if s.walk(n, segments[count:]) {
 			return true
 		}
 	}
 	s.values = s.values[:base]
-	s.from, s.to = 0, 0
+	s.from, s.to, s.rest = 0, 0, -1
 	return false
 }
 
@@ -254,6 +257,9 @@ func (s *search) pick(n *node, method string) bool {
 			continue
 		}
 		s.match = match{entry: e, from: s.from, to: s.to}
+		if s.rest >= 0 {
+			s.values[s.rest] = strings.Join(s.path[s.from:s.to], "/")
+		}
 		if len(e.route.Params) > 0 {
 			s.match.path = make([]string, len(e.route.Params))
 		}

@@ -283,3 +283,36 @@ func TestPathSegmentsOfURL(t *testing.T) {
 		}
 	}
 }
+
+// A value of {path} for every number of segments would take a time that grows with the square of
+// a path, which any caller may choose. It must not be parallel: it counts allocations.
+func TestFindBehindForwards(t *testing.T) {
+	forward := func(literals ...string) *plan.Route {
+		r := &plan.Route{Method: plan.AnyMethod, Name: strings.Join(literals, "/"), Params: []string{"path"}, Operation: &plan.Operation{}}
+		for _, l := range literals {
+			r.Segments = append(r.Segments, plan.Segment{{Param: -1, Literal: l}})
+			if l == "" {
+				r.Segments[len(r.Segments)-1] = plan.Segment{{Param: 0, Many: true}}
+			}
+		}
+		return r
+	}
+	table := newTable(&plan.Exposure{Kind: plan.REST, Routes: []*plan.Route{forward("", "z"), forward("f", "")}})
+	for request, want := range map[string]string{
+		"GET /a/b/z": "/z | a/b",
+		"GET /z":     "/z | ",
+		"GET /f/a/b": "f/ | a/b",
+		"GET /f":     "f/ | ",
+		"GET /f/z":   "f/ | z",
+		"GET /a/b":   "404",
+		"TRACE /f/a": "405 DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT",
+	} {
+		if got := look(t, table, request); got != want {
+			t.Errorf("%s: got %q, want %q", request, got, want)
+		}
+	}
+	long := slices.Repeat([]string{"a"}, 30_000)
+	if n := testing.AllocsPerRun(1, func() { table.find("GET", long, "") }); n > 100 {
+		t.Errorf("a path of %d segments takes %.0f allocations", len(long), n)
+	}
+}
