@@ -285,11 +285,6 @@ func (p *forwardPlan) remember(c *Call) {
 			p.set["header "+strings.ToLower(name)] = true
 		}
 	}
-	if c.credential != nil {
-		for _, name := range c.credential.adds {
-			p.set["header "+strings.ToLower(name)] = true
-		}
-	}
 	if len(c.cookies) > 0 {
 		p.set["header cookie"] = true
 	}
