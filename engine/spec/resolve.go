@@ -37,16 +37,16 @@ func (d *Document) Resolve(self string, open Opener) (*Document, diag.List) {
 		return d, nil
 	}
 	out := *d
-	r := &resolver{doc: d, out: &out, self: self, open: open, parts: map[string]*Part{}}
+	r := &resolver{doc: d, out: &out, self: self, open: open, parts: map[string]*Part{}, files: map[[2]string]openedFile{}, budget: newImportBudget(d.limits)}
 	out.Imports = nil
 	out.Binds = merge(r, "binds", d.Binds, func(d *Document) []Bind { return d.Binds }, func(b *Bind, t Text) { b.Namespace = t },
-		func(b *Bind) Text { return b.Namespace })
+		func(b *Bind) (Text, *Value) { return b.Namespace, b.Node })
 	out.Consumes = merge(r, "consumes", d.Consumes, func(d *Document) []Consumed { return d.Consumes },
-		func(c *Consumed, t Text) { c.Namespace = t }, func(c *Consumed) Text { return c.Namespace })
+		func(c *Consumed, t Text) { c.Namespace = t }, func(c *Consumed) (Text, *Value) { return c.Namespace, c.Node })
 	out.Aggregates = merge(r, "aggregates", d.Aggregates, func(d *Document) []Aggregate { return d.Aggregates },
-		func(a *Aggregate, t Text) { a.Origin, a.Namespace = a.Namespace, t }, func(a *Aggregate) Text { return a.Namespace })
+		func(a *Aggregate, t Text) { a.Origin, a.Namespace = a.Namespace, t }, func(a *Aggregate) (Text, *Value) { return a.Namespace, a.Node })
 	out.Exposes = merge(r, "exposes", d.Exposes, func(d *Document) []Exposed { return d.Exposes },
-		func(e *Exposed, t Text) { e.Origin, e.Namespace = e.Namespace, t }, func(e *Exposed) Text { return e.Namespace })
+		func(e *Exposed, t Text) { e.Origin, e.Namespace = e.Namespace, t }, func(e *Exposed) (Text, *Value) { return e.Namespace, e.Node })
 	for _, part := range out.Parts {
 		part.p.found.Sort()
 		r.found = append(r.found, part.p.found.Dedupe()...)
@@ -60,17 +60,28 @@ type resolver struct {
 	doc, out *Document
 	self     string
 	open     Opener
-	parts    map[string]*Part // by ID
+	files    map[[2]string]openedFile // by the file that a location is written in, and the location
+	parts    map[string]*Part         // by ID
+	budget   importBudget
 	found    diag.List
 	missing  bool // the last file asked for is not there
 }
 
 // merge gives the entries of a section with the imported ones in their places. list gives the
-// section of a document, rename and name the namespace of an entry.
-func merge[T any](r *resolver, section string, own []T, list func(*Document) []T, rename func(*T, Text), name func(*T) Text) []T {
+// section of a document, rename sets the namespace of an entry, and read gives it with what the
+// entry was read from.
+func merge[T any](r *resolver, section string, own []T, list func(*Document) []T, rename func(*T, Text), read func(*T) (Text, *Value)) []T {
+	name := func(entry *T) Text {
+		n, _ := read(entry)
+		return n
+	}
 	var out []T
 	taken := 0
 	claimed := map[string]diag.Span{} // the namespaces of imports, the file there or not
+	names := map[string]diag.Span{}   // those of entries
+	for i := len(own) - 1; i >= 0; i-- {
+		names[name(&own[i]).Value] = name(&own[i]).Span()
+	}
 	for i := range r.doc.Imports {
 		imp := &r.doc.Imports[i]
 		if imp.Section != section && (imp.Section != "" || section != "consumes") {
@@ -81,6 +92,10 @@ func merge[T any](r *resolver, section string, own []T, list func(*Document) []T
 			taken = at
 		}
 		r.missing = false
+		if !r.affordsImport(imp) {
+			r.out.Imports = append(r.out.Imports, *imp)
+			continue
+		}
 		got, ok := pick(r, imp, section, list, name)
 		if n := imp.Namespace; n.Value != "" && (ok || r.missing) {
 			if first, taken := claimed[n.Value]; taken && r.missing {
@@ -94,13 +109,19 @@ func merge[T any](r *resolver, section string, own []T, list func(*Document) []T
 			continue
 		}
 		for _, entry := range got {
+			if _, node := read(&entry); !r.affordsEntry(imp, node) {
+				r.out.Imports = append(r.out.Imports, *imp)
+				break
+			}
 			if imp.Wanted.IsSet() && imp.Namespace.Value != name(&entry).Value {
 				rename(&entry, imp.Namespace)
 			}
-			if first, ok := sameName(name(&entry), name, out, own[taken:]); ok {
-				r.duplicate(imp, section, name(&entry), first)
+			n := name(&entry)
+			if first, ok := names[n.Value]; ok && n.Value != "" {
+				r.duplicate(imp, section, n, first)
 				continue
 			}
+			names[n.Value] = n.Span()
 			out = append(out, entry)
 		}
 	}
@@ -108,18 +129,6 @@ func merge[T any](r *resolver, section string, own []T, list func(*Document) []T
 		return own
 	}
 	return append(out, own[taken:]...)
-}
-
-// sameName gives the place of an entry that has a namespace already.
-func sameName[T any](namespace Text, name func(*T) Text, lists ...[]T) (diag.Span, bool) {
-	for _, list := range lists {
-		for i := range list {
-			if n := name(&list[i]); namespace.Value != "" && n.Value == namespace.Value {
-				return n.Span(), true
-			}
-		}
-	}
-	return diag.Span{}, false
 }
 
 // pick gives the entries that an import means.
@@ -179,9 +188,12 @@ func (r *resolver) part(imp *Import, section string) (*Part, bool) {
 			"%s names the folder of this document, not a file", quote(imp.Location.Value))
 		return nil, false
 	}
-	opened, err := r.open(imp.Location.Span().File, imp.Location.Value)
+	opened, err := r.openFile(imp)
 	if err != nil {
 		r.unopened(imp, err)
+		return nil, false
+	}
+	if !r.affordsText(imp, opened) {
 		return nil, false
 	}
 	if opened.ID == r.self {

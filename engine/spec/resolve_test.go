@@ -126,3 +126,44 @@ func FuzzResolve(f *testing.F) {
 		}
 	})
 }
+
+// TestResolveIsBounded: few lines can import much, and often. What is over a limit is left out
+// with one finding, and what was imported before stays.
+func TestResolveIsBounded(t *testing.T) {
+	t.Parallel()
+	nameless := "naftiko: 1.0.0-alpha2\nconsumes:\n" + strings.Repeat("- {baseUri: 'https://a.example', resources: [{path: /a, operations: [{name: a}]}]}\n", 2000)
+	const head, tail = "naftiko: 1.0.0-alpha2\nimports:\n", "capability:\n  exposes: [{type: mcp, namespace: t, port: 1}]\n"
+	for name, c := range map[string]struct {
+		imports, says string
+		most          int // entries
+	}{
+		"many imports":           {strings.Repeat("- one\n", 20_000), "more than 1000 imports", 1000},
+		"much in each":           {strings.Repeat("- many\n", 900), "more than 1000000 values", 150_000},
+		"much text":              {strings.Repeat("- comment\n", 5) + "- comment1\n- comment2\n- comment3\n- comment4\n- comment5\n", "more than 16777216 bytes", 10},
+		"one text, named often":  {strings.Repeat("- comment\n", 100), "", 100},
+		"a file that is missing": {strings.Repeat("- gone\n", 10), "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			one := "naftiko: 1.0.0-alpha2\nconsumes: [{baseUri: 'https://a.example'}]\n"
+			comment := one + "# " + strings.Repeat("x", 4_000_000) + "\n"
+			files := map[string]string{"one": one, "many": nameless, "comment": comment}
+			for _, n := range []string{"1", "2", "3", "4", "5"} {
+				files["comment"+n] = comment
+			}
+			_, whole, list := resolve(t, head+c.imports+tail, files)
+			if len(whole.Consumes) > c.most {
+				t.Errorf("%d entries were imported", len(whole.Consumes))
+			}
+			var over []string
+			for _, d := range list {
+				if d.Code == diag.CodeTooLarge {
+					over = append(over, d.Message)
+				}
+			}
+			if len(over) > 1 || (len(over) == 1) != (c.says != "") || c.says != "" && !strings.Contains(over[0], c.says) {
+				t.Errorf("found %q, want %q", over, c.says)
+			}
+		})
+	}
+}
