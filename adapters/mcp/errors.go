@@ -43,7 +43,7 @@ func outcomeOf(c plan.Code, what string) outcome {
 	case plan.CodeBadOutput:
 		return outcome{lead: "The upstream API's answer does not have the declared shape"}
 	case plan.CodeStepFailed:
-		return outcome{lead: "One of the API calls behind this tool failed"}
+		return outcome{lead: "A step of this tool failed"}
 	case plan.CodeCanceled:
 		return outcome{lead: "The call was cancelled"}
 	case plan.CodeNotFound, plan.CodeMethodNotAllowed:

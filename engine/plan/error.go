@@ -36,8 +36,8 @@ const (
 	CodeUpstreamTooLarge
 	// CodeBadOutput: the upstream's answer cannot be mapped as declared.
 	CodeBadOutput
-	// CodeStepFailed: an upstream answered a step of an orchestration with an error; the
-	// error's UpstreamStatus says which.
+	// CodeStepFailed: a step of an orchestration failed: its upstream answered with an error,
+	// which UpstreamStatus says, or its script did not end well.
 	CodeStepFailed
 	// CodeCanceled: the caller went away.
 	CodeCanceled

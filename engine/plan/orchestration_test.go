@@ -375,6 +375,7 @@ capability:
 		"lib.js":   `function pick(list, role) { return list.filter(e => e.role === role).map(e => e.name) }`,
 		"bad.js":   "var x = ;",
 		"loop.js":  "for (;;) {}",
+		"leak.js":  `throw new Error("bad token " + context.factor)`,
 		"throw.js": `throw new Error("no crew")`,
 	}
 	d := loadWith(t, fmt.Sprintf(text, "count.js"), files)
@@ -389,6 +390,12 @@ capability:
 	var e *plan.Error
 	if _, err := d.rest("count", []string{"captain"}, "", ""); !errors.As(err, &e) || e.Step != "some" || !strings.Contains(e.Message, "no crew") {
 		t.Errorf("got %v", err)
+	}
+	// What an exception says of a secret does not reach a caller.
+	d = loadWith(t, "binds: [{namespace: e, keys: {TOKEN: TOKEN}}]\n"+strings.Replace(fmt.Sprintf(text, "leak.js"), "factor: 2", `factor: "{{TOKEN}}"`, 1), files)
+	d.answer = shipyard
+	if _, err := d.rest("count", []string{"captain"}, "", ""); !errors.As(err, &e) || strings.Contains(e.Message, "val-TOKEN") || !strings.Contains(e.Message, plan.Masked) {
+		t.Errorf("got %v %v", err, d.list)
 	}
 	for file, want := range map[string]string{"bad.js": "does not compile", "none.js": "does not exist", "a/../b.js": "no name of a script file", "x.groovy": "groovy"} {
 		d := loadWith(t, fmt.Sprintf(text, file), files)

@@ -50,7 +50,7 @@ func scriptError(p *script.Program, err error) error {
 	} else if failed.Kind != script.Exception {
 		message = ": " + failed.Message
 	}
-	return &Error{Code: CodeBadOutput, Message: fmt.Sprintf("script %q%s", p.Name(), message), Cause: err}
+	return &Error{Code: CodeStepFailed, Message: fmt.Sprintf("script %q%s", p.Name(), message), Cause: err}
 }
 
 // scripting is what the first control adapter of a document says of its scripts.

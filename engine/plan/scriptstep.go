@@ -78,7 +78,9 @@ func (s *scriptStep) run(ctx context.Context, r *run, scope *scope) error {
 	}
 	result, set, err := runScript(ctx, r.in.Bound.opts.Scripts, s.program, s.limits, appendJSON(nil, in))
 	if err != nil {
-		return inStep(s.step, "", AsError(err))
+		failed := *AsError(err)
+		failed.Message = newMasker(scope.secrets).text(failed.Message) // an exception can say anything it was given
+		return inStep(s.step, "", &failed)
 	}
 	if set {
 		r.results[s.index].value = result
