@@ -748,7 +748,7 @@ func guardObject(g *plan.Guard) object {
 	in, name := g.Key()
 	description := ""
 	if name == "" {
-		name, description = "configured", "The name of the "+in+" is configured where this is served."
+		name, description = "configured", "Its name is configured where this is served."
 	}
 	return object{{"type", "apiKey"}, {"description", description}, {"name", name}, {"in", in}}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -38,34 +39,35 @@ func (d *description) of(m *plan.Mount) *madeDescription {
 }
 
 // isDescription reports whether a request below a mount is for the exposure's description. A
-// route that is declared at that very path comes first, one with a placeholder there does not.
-func (m *mounted) isDescription(method string, rest []string) bool {
-	if len(rest) != 1 || rest[0] != openAPIName || method != http.MethodGet && method != http.MethodHead {
+// route that is declared at that very path comes first; one with a placeholder there does not,
+// where the description can be asked for at all.
+func (m *mounted) isDescription(method string, rest []string, found *match) bool {
+	if len(rest) != 1 || rest[0] != openAPIName {
 		return false
 	}
+	if method != http.MethodGet && method != http.MethodHead {
+		return found.isNone()
+	}
 	n := m.table.root.literal[openAPIName]
-	if n == nil {
-		return true
-	}
-	for _, e := range n.routes {
-		if e.route.Method == http.MethodGet || e.route.Method == method || e.route.Method == plan.AnyMethod {
-			return false
-		}
-	}
-	return true
+	return n == nil || !slices.ContainsFunc(n.routes, func(e *entry) bool {
+		return e.route.Method == http.MethodGet || e.route.Method == method || e.route.Method == plan.AnyMethod
+	})
 }
 
 // serveDescription answers with the description of a mount.
 func (s *server) serveDescription(c echo.Context, m *mounted) error {
+	r, h := c.Request(), c.Response().Header()
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return methodNotServed(c, allowed([]string{http.MethodGet}))
+	}
 	made := m.description.of(m.mount)
-	h := c.Response().Header()
 	h.Set("ETag", made.etag)
 	h.Set("Cache-Control", "private, no-cache") // a reload changes it
-	if matches(c.Request().Header.Values("If-None-Match"), made.etag) {
+	if matches(r.Header.Values("If-None-Match"), made.etag) {
 		c.Response().WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	writeBytes(c.Response(), c.Request(), http.StatusOK, "application/json", made.body)
+	writeBytes(c.Response(), r, http.StatusOK, "application/json", made.body)
 	return nil
 }
 

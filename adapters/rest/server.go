@@ -86,7 +86,7 @@ func (s *server) serveMounts(c echo.Context, at *site, segments []string) error 
 	if !s.admit(c, m.mount.Exposure) {
 		return nil
 	}
-	if m.isDescription(r.Method, rest) {
+	if m.isDescription(r.Method, rest, &found) {
 		return s.serveDescription(c, m)
 	}
 	skipped := 1 + len(segments) - len(rest)

@@ -46,7 +46,12 @@ func (c *command) exportOpenAPICommand() *cobra.Command {
 of a spec, <id>/<namespace> any.`,
 		Example: "  capd export openapi capabilities/telapi-call-tokens.yaml\n" +
 			"  capd export openapi capabilities/ --id hms-room-codes --server https://api.example.com/apis/hms-room-codes -o hms.json",
-		Args: fileArgument,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return failure("expected one PATH, got %d; see '%s --help'", len(args), cmd.CommandPath())
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.exportOpenAPI(cmd.Context(), args[0], &f)
 		},

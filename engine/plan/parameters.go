@@ -78,9 +78,12 @@ func (x *Exposure) Signature(r *Route) *Signature {
 	}
 	s := &Signature{Label: said.Label, Tags: said.Tags, Upstream: len(op.calls) > 0}
 	for _, name := range r.Params {
-		p := Parameter{In: "path", Name: name, Schema: []byte(`{"type":"string"}`)}
+		p := Parameter{In: "path", Name: name}
 		if i := indexParameter(said.Takes, "path", name); i >= 0 {
 			p = said.Takes[i]
+		}
+		if len(p.Schema) == 0 {
+			p.Schema = []byte(`{"type":"string"}`)
 		}
 		p.Required = true
 		s.Parameters = append(s.Parameters, p)
