@@ -38,7 +38,12 @@ func TestTutorial(t *testing.T) {
 				if form == "tested" && step.file == "step-6-shipyard-write-operations" {
 					step.refreshes()
 				}
-				t.Run(step.file, func(t *testing.T) { step.test(t, i, yard) })
+				t.Run(step.file, func(t *testing.T) {
+					if got, want := validated(t, filepath.Join(fixtures, dir, step.file+".yml")), step.findings(); got != want {
+						t.Errorf("validate finds %q, want %q", got, want)
+					}
+					step.test(t, i, yard)
+				})
 			}
 		})
 	}
@@ -57,6 +62,18 @@ type tutorialStep struct {
 	skills  string // the catalogue
 	details map[string]string
 	routes  []tutorialRoute
+}
+
+// findings are what validate says of the document: all but the first ask for an address that
+// is not given by itself, and the last names a token without braces.
+func (s *tutorialStep) findings() string {
+	switch {
+	case strings.HasPrefix(s.file, "step-1-"):
+		return ""
+	case strings.HasPrefix(s.file, "step-11-"):
+		return "warning auth-literal, warning spec-address"
+	}
+	return "warning spec-address"
 }
 
 // refreshes adds the tool that the tested copy has, whose upstream answers without a body.

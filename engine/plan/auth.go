@@ -244,7 +244,10 @@ func (a *authReader) secret(t spec.Text) (expression, *fault) {
 		}
 		x.parts = append(x.parts, part)
 	}
-	if text, ok := tpl.Literal(); ok && text != "" && isKeyLike(t) {
+	if text, ok := tpl.Literal(); ok && a.c.vars.isKey(text) {
+		a.c.note(diag.Warning, diag.Unit{}, faultf(diag.CodeAuthLiteral, "A", t.Span(), "the credential is the word %s itself, which is the name of a variable", text).
+			hintf("write '{{%s}}'", text).mendedBy(func() []diag.Edit { return t.Rewrite("{{" + text + "}}") }))
+	} else if ok && text != "" && isKeyLike(t) {
 		a.op.auth.literals = append(a.op.auth.literals, NewSecret(text))
 		a.c.note(diag.Info, diag.Unit{}, faultf(diag.CodeAuthLiteral, "A", t.Span(), "a credential is written into the document").
 			hintf("take it from a variable: {{NAME}}"))

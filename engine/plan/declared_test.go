@@ -168,3 +168,19 @@ func TestFixedAndUnheardOfEnvironment(t *testing.T) {
 		t.Errorf("without the variable: %v", err)
 	}
 }
+
+// TestCredentialIsTheNameOfAVariable: a credential that is a variable's name without braces
+// is sent as it is, and reported.
+func TestCredentialIsTheNameOfAVariable(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(declared, "    resources:\n      rooms:\n        path: /rooms\n        operations:\n          list:\n            method: GET\n            inputParameters:\n              region",
+		"    authentication: { type: bearer, token: ROOMS_TOKEN }\n    resources:\n      rooms:\n        path: /rooms\n        operations:\n          list:\n            method: GET\n            inputParameters:\n              region", 1)
+	text = strings.Replace(text, "capability:", "binds: [{ namespace: env, keys: { ROOMS_TOKEN: ROOMS_TOKEN } }]\ncapability:", 1)
+	d := load(t, text)
+	if got := d.codes(); got != "warning auth-literal" || !strings.Contains(d.list[0].Hint, "{{ROOMS_TOKEN}}") {
+		t.Errorf("%s: %v", got, d.list)
+	}
+	if _, err := d.rest("list", nil, "", ""); err != nil || !strings.Contains(d.wire(), "Authorization: Bearer ROOMS_TOKEN") {
+		t.Errorf("%v: %s", err, d.wire())
+	}
+}
