@@ -9,37 +9,53 @@ import (
 	"strings"
 )
 
-// A masker hides the secrets of one request in what is shown of it and of its answer.
+// A masker hides the secrets of one request in what is shown of it and of its answer, however
+// they are spelled there.
 type masker struct {
-	forms   []string // the longest first, so that a secret inside another one does not break that one up
-	longest int
+	values  []string // the longest first, so that a secret inside another one does not break that one up
+	longest int      // how many bytes one of them can take
 }
+
+// leastSecret is how long a secret must be to be looked for: to replace shorter ones would
+// tear the text apart and hide nothing.
+const leastSecret = 4
 
 func newMasker(secrets []Secret) *masker {
 	m := &masker{}
 	for _, v := range secrets {
-		m.forms = append(m.forms, v.forms()...)
+		if len(v.value) >= leastSecret {
+			m.values = append(m.values, v.value)
+			m.longest = max(m.longest, len(v.value)*longestSpelling)
+		}
 	}
-	slices.SortFunc(m.forms, func(a, b string) int { return len(b) - len(a) })
-	if len(m.forms) > 0 {
-		m.longest = len(m.forms[0])
-	}
+	slices.SortFunc(m.values, func(a, b string) int { return len(b) - len(a) })
 	return m
 }
 
-func (m *masker) text(s string) string {
+func (m *masker) text(s string) string { return m.replace(s, Masked) }
+
+// replace puts another text in the place of every secret.
+func (m *masker) replace(s, by string) string {
 	if !m.finds(s) {
 		return s
 	}
-	pairs := make([]string, 0, 2*len(m.forms))
-	for _, form := range m.forms {
-		pairs = append(pairs, form, Masked)
+	raw, out := []byte(s), []byte(nil)
+	for {
+		start, length := m.next(raw)
+		if start < 0 {
+			return string(append(out, raw...))
+		}
+		out = append(append(out, raw[:start]...), by...)
+		raw = raw[start+length:]
 	}
-	return strings.NewReplacer(pairs...).Replace(s)
 }
 
 func (m *masker) finds(s string) bool {
-	return slices.ContainsFunc(m.forms, func(form string) bool { return strings.Contains(s, form) })
+	if !strings.ContainsAny(s, escapes) {
+		return slices.ContainsFunc(m.values, func(v string) bool { return strings.Contains(s, v) })
+	}
+	start, _ := m.next([]byte(s))
+	return start >= 0
 }
 
 // header gives the fields with every secret in a value hidden. The slice it was given stays
@@ -113,13 +129,18 @@ func (r *maskReader) search(last bool) {
 
 // next gives the first secret in b: the longest of those that begin first.
 func (m *masker) next(b []byte) (start, length int) {
-	start = -1
-	for _, form := range m.forms {
-		if i := bytes.Index(b, []byte(form)); i >= 0 && (start < 0 || i < start) {
-			start, length = i, len(form)
+	for i, c := range b {
+		escape := strings.IndexByte(escapes, c) >= 0
+		for _, v := range m.values {
+			if c != v[0] && !escape {
+				continue
+			}
+			if n := spelledAt(b[i:], v); n > 0 {
+				return i, n
+			}
 		}
 	}
-	return start, length
+	return -1, 0
 }
 
 // errorScan is how much of a masked body is held, so that small ones keep a known length.
@@ -129,7 +150,7 @@ const errorScan = 64 << 10
 // repeat the credential they did not accept, or the URL they redirect from. A gzip body is
 // unpacked for it; what is packed otherwise cannot be searched, so it is not shown.
 func maskBody(res *Result, resp *Response, m *masker) error {
-	if len(m.forms) == 0 || res.Body.IsEmpty() {
+	if len(m.values) == 0 || res.Body.IsEmpty() {
 		return nil
 	}
 	stream := res.Body.Reader()

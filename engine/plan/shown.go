@@ -35,9 +35,7 @@ func (r *Request) Shown(s string) string {
 	}
 	s = masked.Mask(s)
 	for _, name := range names {
-		for _, form := range NewSecret(name).forms() {
-			s = strings.ReplaceAll(s, form, name)
-		}
+		s = (&masker{values: []string{name}}).replace(s, name)
 	}
 	return s
 }
