@@ -41,7 +41,8 @@ type pathPart struct {
 	literal string
 	value   *expression
 	name    string
-	input   bool // the caller gives the value, not the configuration
+	input   bool   // the caller gives the value, not the configuration
+	step    string // what of an earlier step gives the value, instead of either
 }
 
 type queryPart struct {
@@ -57,6 +58,7 @@ type headerPart struct {
 	secret bool   // the value is, or holds, a secret
 	auth   bool   // the value authenticates, so it must not be empty
 	input  string // as the caller knows it; empty when no input is part of it
+	step   string // what of an earlier step gives the value, where no input is part of it
 }
 
 type basicAuth struct{ username, password expression }
@@ -211,6 +213,9 @@ func (c *Call) target(base *Base, s *scope) ([]byte, *Error) {
 
 // refuse says that a value cannot stand in a path (contract U4).
 func (p *pathPart) refuse() *Error {
+	if p.step != "" {
+		return Errorf(CodeBadOutput, "%s is empty, \".\" or \"..\", but it is part of a path", p.step)
+	}
 	if p.input {
 		return Errorf(CodeInvalidInput, "input %q must not be empty, \".\" or \"..\", since it is part of a path", p.name)
 	}
@@ -319,8 +324,8 @@ func (c *Call) cookie(s *scope) (string, *Error) {
 		if err := k.check(text); err != nil {
 			return "", err
 		}
-		if strings.ContainsAny(text, ";") {
-			return "", Errorf(CodeInvalidInput, "cookie %q must not hold a semicolon", k.name)
+		if strings.Contains(text, ";") {
+			return "", k.refuse("a semicolon, since it is sent as a cookie")
 		}
 		if b.Len() > 0 {
 			b.WriteString("; ")
@@ -336,14 +341,21 @@ func (h *headerPart) check(text string) *Error {
 	if h.auth && text == "" {
 		return emptyCredential(h.name)
 	}
-	bad := strings.IndexFunc(text, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f })
-	switch {
-	case bad < 0:
-		return nil
-	case h.input == "":
-		return Errorf(CodeNotConfigured, "the configured value for %q holds a control character", h.name)
+	if strings.ContainsFunc(text, func(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f }) {
+		return h.refuse("control characters, since it is sent as a header")
 	}
-	return Errorf(CodeInvalidInput, "input %q must not hold control characters, since it is sent as a header", h.input)
+	return nil
+}
+
+// refuse says that a value holds what it must not, and whose fault that is.
+func (h *headerPart) refuse(what string) *Error {
+	switch {
+	case h.input != "":
+		return Errorf(CodeInvalidInput, "input %q must not hold %s", h.input, what)
+	case h.step != "":
+		return Errorf(CodeBadOutput, "%s must not hold %s", h.step, what)
+	}
+	return Errorf(CodeNotConfigured, "the configured value for %q must not hold %s", h.name, what)
 }
 
 // emptyCredential refuses to call an upstream with nothing where a credential belongs.

@@ -108,7 +108,11 @@ func (x *expression) eval(s *scope) any {
 	case exprEmbedded:
 		return x.embedded(s)
 	case exprResult:
-		v := s.find(s.results[x.index].value, x.detail.path)
+		from := &s.results[x.index]
+		for _, v := range from.secrets {
+			s.use(v)
+		}
+		v := s.find(from.value, x.detail.path)
 		if isAbsent(v) && s.placeholders {
 			return "<" + x.names[0] + ">"
 		}

@@ -120,6 +120,7 @@ func (s *lookupStep) run(_ context.Context, r *run, scope *scope) error {
 	if !isList {
 		return Errorf(CodeBadOutput, "step %q searches an answer that is neither a list nor an object", s.step)
 	}
+	r.results[s.index].secrets = scope.secrets
 	index := s.indexOf(list)
 	many, several := textsOf(value)
 	if !several {

@@ -471,3 +471,72 @@ t:
 		}
 	}
 }
+
+// TestScriptsKeepSecrets: what a script was given is not told when it fails, and what it made
+// of a secret is masked where it is sent on.
+func TestScriptsKeepSecrets(t *testing.T) {
+	t.Parallel()
+	files := scripts{"fail.js": `throw new Error("no access with " + context.key)`, "fail.py": `fail("no access with " + context["key"])`, "sign.js": `var result = { sig: "v1=" + context.key }`}
+	text := `ikanos: 1.0.0-beta5
+binds: [{ namespace: vault, keys: { API_KEY: k } }]
+capability:
+  consumes:
+  - namespace: registry
+    type: http
+    baseUri: https://api.test
+    resources: { r: { path: /r, operations: { get: { method: GET, inputParameters: { Sig: { in: header } } } } } }
+  exposes:
+  - type: mcp
+    namespace: m
+    port: 9090
+    tools:
+      js: { description: d, steps: { s: { type: script, file: fail.js, with: { key: "{{API_KEY}}" } } } }
+      py: { description: d, steps: { s: { type: script, file: fail.py, with: { key: "{{API_KEY}}" } } } }
+      sign: { description: d, steps: { s: { type: script, file: sign.js, with: { key: "{{API_KEY}}" } }, r: { type: call, call: registry.get, with: { Sig: "{{s.sig}}" } } } }
+`
+	d := loadWith(t, text, files, "k=s3cret/&key")
+	for tool, want := range map[string]string{
+		"js": `step s: script "fail.js" failed: Error: no access with <secret>`,
+		"py": `step s: script "fail.py" failed: fail: no access with <secret>`,
+	} {
+		_, err := d.tool(tool, `{}`)
+		var e *plan.Error
+		if !errors.As(err, &e) || e.Message != want || strings.Contains(fmt.Sprint(e.Cause), "s3cret") {
+			t.Errorf("%s: got %v because of %v\n%v", tool, err, errors.Unwrap(err), d.list)
+		}
+	}
+	d.answer = func(r *plan.Request) (*plan.Response, error) {
+		return &plan.Response{Status: 401, Header: []plan.Field{{Name: "Content-Type", Value: "application/json"}}, Body: plan.BytesBody([]byte(`{"sent":"v1=s3cret\/\u0026key"}`))}, nil
+	}
+	_, err := d.tool("sign", `{}`)
+	if want := `step r failed: registry.get answered 401: {"sent":"v1=<secret>"}`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v", err)
+	}
+	if sent := d.wire(); !strings.Contains(sent, "Sig: v1=s3cret/&key") || strings.Contains(fmt.Sprint(d.sent[0]), "s3cret") {
+		t.Errorf("%s\n%v", sent, d.sent[0])
+	}
+}
+
+// TestValuesOfStepsThatFitNowhere: the caller is not blamed for what an upstream answered.
+func TestValuesOfStepsThatFitNowhere(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, `
+path: { description: d, steps: { crew: { type: call, call: registry.list-crew }, b: { type: call, call: registry.get-ship, with: { imo: $.crew.dots } } } }
+none: { description: d, steps: { crew: { type: call, call: registry.list-crew }, b: { type: call, call: registry.get-ship, with: { imo: $.crew.none } } } }
+slashes: { description: d, steps: { crew: { type: call, call: registry.list-crew }, b: { type: call, call: registry.get-ship, with: { imo: $.crew.up } } } }
+`, "")
+	d.answer = func(r *plan.Request) (*plan.Response, error) {
+		return &plan.Response{Status: 200, Body: plan.BytesBody([]byte(`{"dots":"..","none":null,"up":"../../x?y#z"}`))}, nil
+	}
+	for tool, want := range map[string]string{
+		"path": `step b (registry.get-ship): crew.dots is empty, "." or "..", but it is part of a path`,
+		"none": `step b (registry.get-ship): crew.none has no value, which parameter "imo" needs`,
+	} {
+		if _, err := d.tool(tool, `{}`); err == nil || err.Error() != want {
+			t.Errorf("%s: got %v", tool, err)
+		}
+	}
+	if _, err := d.tool("slashes", `{}`); err != nil || !strings.HasPrefix(d.wire(), "GET https://api.test/ships/..%2F..%2Fx%3Fy%23z") {
+		t.Errorf("got %s (%v)", d.wire(), err)
+	}
+}

@@ -157,9 +157,9 @@ func (b *builder) placeSlots() *fault {
 			if !isToken(s.name) {
 				return faultf(diag.CodeParameter, "S1", s.nameSpan(), "%q is no header name", s.name).hintf("use letters, digits and hyphens")
 			}
-			b.call.headers = append(b.call.headers, headerPart{name: s.name, value: x, secret: usesVariable(&x), input: b.headerInput(s, &x)})
+			b.call.headers = append(b.call.headers, b.headerOf(s, x))
 		case "cookie":
-			b.call.cookies = append(b.call.cookies, headerPart{name: s.name, value: x, secret: usesVariable(&x), input: b.headerInput(s, &x)})
+			b.call.cookies = append(b.call.cookies, b.headerOf(s, x))
 		}
 	}
 	for _, q := range b.pairs {
@@ -176,12 +176,15 @@ func (b *builder) placeSlots() *fault {
 	return nil
 }
 
-// headerInput names the input that a header's value comes from; empty when none is part of it.
-func (b *builder) headerInput(s *slot, x *expression) string {
-	if len(x.inputs()) == 0 {
-		return ""
+// headerOf is the header, or the cookie, of a slot.
+func (b *builder) headerOf(s *slot, x expression) headerPart {
+	h := headerPart{name: s.name, value: x, secret: usesVariable(&x)}
+	if len(x.inputs()) > 0 {
+		h.input = b.inputName(s, &x)
+	} else {
+		h.step, _ = x.step()
 	}
-	return b.inputName(s, x)
+	return h
 }
 
 func usesVariable(x *expression) bool {
@@ -201,7 +204,11 @@ func (b *builder) placePath(sources map[*slot]expression) {
 			b.call.path = append(b.call.path, pathPart{value: &x, name: p.slot.name})
 		case p.slot != nil:
 			x := sources[p.slot]
-			b.call.path = append(b.call.path, pathPart{value: &x, name: b.inputName(p.slot, &x), input: true})
+			part := pathPart{value: &x, name: b.inputName(p.slot, &x), input: true}
+			if len(x.inputs()) == 0 {
+				part.step, _ = x.step()
+			}
+			b.call.path = append(b.call.path, part)
 		default:
 			x := expression{kind: exprVariable, variable: p.value}
 			b.call.path = append(b.call.path, pathPart{value: &x, name: p.value.Name})

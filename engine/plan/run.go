@@ -36,7 +36,8 @@ func (r *run) scope() *scope {
 
 // stepResult is what came of one step: a JSON value, or an answer that nobody has read.
 type stepResult struct {
-	value    []byte // nil: nothing
+	value    []byte   // nil: nothing
+	secrets  []Secret // of what it was made of in this process, which it may hold
 	request  *Request
 	response *Response
 	read     bool // the answer was read into value

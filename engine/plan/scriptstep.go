@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"capd/engine/script"
@@ -78,12 +79,22 @@ func (s *scriptStep) run(ctx context.Context, r *run, scope *scope) error {
 	}
 	result, set, err := runScript(ctx, r.in.Bound.opts.Scripts, s.program, s.limits, appendJSON(nil, in))
 	if err != nil {
-		failed := *AsError(err)
-		failed.Message = newMasker(scope.secrets).text(failed.Message) // an exception can say anything it was given
-		return inStep(s.step, "", &failed)
+		return inStep(s.step, "", withoutSecrets(AsError(err), newMasker(scope.secrets)))
 	}
 	if set {
-		r.results[s.index].value = result
+		r.results[s.index] = stepResult{value: result, secrets: scope.secrets}
 	}
 	return nil
+}
+
+// withoutSecrets hides what a script was given in what it says of its failure, also to the log.
+func withoutSecrets(err *Error, m *masker) *Error {
+	out := *err
+	out.Message = m.text(err.Message)
+	if failed, ok := errors.AsType[*script.Error](err.Cause); ok {
+		said := *failed
+		said.Message = m.text(failed.Message)
+		out.Cause = &said
+	}
+	return &out
 }
