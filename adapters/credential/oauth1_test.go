@@ -22,6 +22,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"software.sslmate.com/src/go-pkcs12"
@@ -289,7 +290,12 @@ func TestSigningKeyFile(t *testing.T) {
 func TestSigningKeyThatIsNone(t *testing.T) {
 	t.Parallel()
 	up := newClient(t, credential.Options{})
+	pipe := filepath.Join(t.TempDir(), "s3cret")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip(err)
+	}
 	for _, c := range []*plan.OAuth1{
+		{Method: "RSA-SHA256", SigningKeyFile: plan.KeyFile{Path: secret(pipe)}}, // nobody ever writes into it
 		{Method: "RSA-SHA256", SigningKey: secret("s3cret-not-a-key")},
 		{Method: "RSA-SHA256", SigningKey: secret("-----BEGIN PRIVATE KEY-----\ns3cret\n-----END PRIVATE KEY-----")},
 		{Method: "RSA-SHA256", SigningKeyFile: plan.KeyFile{Path: secret("/s3cret/no/such/file")}},

@@ -19,7 +19,10 @@ import (
 	"capd/engine/plan"
 )
 
-var errNoKey = errors.New("credential: no private RSA key in it")
+var (
+	errNoKey      = errors.New("credential: no private RSA key in it")
+	errNotRegular = errors.New("credential: not a regular file")
+)
 
 // rsaKey is a parsed signing key. One that comes from a file is read again when the file
 // changes.
@@ -84,16 +87,31 @@ func (k *rsaKey) read(file plan.KeyFile, password string) (*rsa.PrivateKey, erro
 // maxKeyFile bounds what is read of a file with a key.
 const maxKeyFile = 1 << 20
 
-// open opens a key's file inside the folder that it must stay in.
+// open opens a key's file inside the folder that it must stay in. It does not wait for the other
+// end of a pipe, and reads no device.
 func open(file plan.KeyFile) (*os.File, error) {
-	if file.Root == "" {
-		return os.Open(file.Path.Reveal())
+	name := file.Path.Reveal()
+	stat, read := os.Stat, os.Open
+	if file.Root != "" {
+		var err error
+		if name, err = filepath.Rel(file.Root, name); err != nil {
+			return nil, err
+		}
+		root, err := os.OpenRoot(file.Root)
+		if err != nil {
+			return nil, err
+		}
+		defer root.Close()
+		stat, read = root.Stat, root.Open
 	}
-	name, err := filepath.Rel(file.Root, file.Path.Reveal())
+	info, err := stat(name)
 	if err != nil {
 		return nil, err
 	}
-	return os.OpenInRoot(file.Root, name)
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	return read(name)
 }
 
 // withoutPath takes the path out of an error of the file system: it is a variable's value.

@@ -23,6 +23,7 @@ import (
 
 var (
 	errNoCertificate = errors.New("httpclient: no certificate in it")
+	errNotRegular    = errors.New("httpclient: not a regular file")
 	errNoKey         = errors.New("httpclient: no private key in it that can be read")
 )
 
@@ -126,16 +127,31 @@ func (k keySource) read() ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxKeyFile))
 }
 
-// open opens a key's file inside the folder that it must stay in.
+// open opens a key's file inside the folder that it must stay in. It does not wait for the other
+// end of a pipe, and reads no device.
 func open(file plan.KeyFile) (*os.File, error) {
-	if file.Root == "" {
-		return os.Open(file.Path.Reveal())
+	name := file.Path.Reveal()
+	stat, read := os.Stat, os.Open
+	if file.Root != "" {
+		var err error
+		if name, err = filepath.Rel(file.Root, name); err != nil {
+			return nil, err
+		}
+		root, err := os.OpenRoot(file.Root)
+		if err != nil {
+			return nil, err
+		}
+		defer root.Close()
+		stat, read = root.Stat, root.Open
 	}
-	name, err := filepath.Rel(file.Root, file.Path.Reveal())
+	info, err := stat(name)
 	if err != nil {
 		return nil, err
 	}
-	return os.OpenInRoot(file.Root, name)
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	return read(name)
 }
 
 // unreadable gives the error of a file without its path, which is a variable's value.

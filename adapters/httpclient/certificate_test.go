@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -222,7 +223,14 @@ func TestClientCertificateThatIsNone(t *testing.T) {
 	if err := os.Symlink(keyFile(t, bob.cert+bob.key).Path.Reveal(), link); err != nil {
 		t.Fatal(err)
 	}
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip(err)
+	}
 	for name, c := range map[string]*plan.ClientCertificate{
+		"a pipe":           {CertFile: plan.KeyFile{Path: secret(pipe)}}, // nobody ever writes into it
+		"a pipe at hand":   {CertFile: plan.KeyFile{Path: secret(pipe), Root: dir}},
+		"a device":         {CertFile: plan.KeyFile{Path: secret("/dev/zero")}},
 		"no such file":     {CertFile: plan.KeyFile{Path: secret("/s3cret/no/such/file")}},
 		"a folder":         {CertFile: plan.KeyFile{Path: secret(t.TempDir())}},
 		"no certificate":   {Cert: secret("s3cret")},

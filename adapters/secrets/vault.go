@@ -119,7 +119,7 @@ func parseAddress(text string) (address, bool) {
 			a.version = q.Get("version")
 		}
 	}
-	clean := a.path != "" && path.Clean("/"+a.path) == "/"+a.path
+	clean := a.path != "" && path.Clean("/"+a.mount+"/"+a.path) == "/"+a.mount+"/"+a.path
 	return a, a.mount != "" && clean && strings.Trim(a.version, "0123456789") == ""
 }
 
@@ -189,7 +189,7 @@ func gone(at *plan.Location, body []byte) values {
 
 // get reads a secret. A token that is no longer accepted is exchanged for a new one once.
 func (v *Vault) get(ctx context.Context, a address) (int, []byte, error) {
-	target := v.base.JoinPath("v1", a.mount, "data", a.path)
+	target := v.endpoint("v1", a.mount, "data", a.path)
 	if a.version != "" {
 		target.RawQuery = "version=" + a.version
 	}
@@ -206,6 +206,14 @@ func (v *Vault) get(ctx context.Context, a address) (int, []byte, error) {
 			return status, body, nil // there is no other token
 		}
 	}
+}
+
+// endpoint gives the URL of a path below the address. Its parts are taken as they are: what looks
+// like an escape in one is a part of a name.
+func (v *Vault) endpoint(parts ...string) *url.URL {
+	u := *v.base
+	u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/")+"/"+strings.Join(parts, "/"), ""
+	return &u
 }
 
 // login gives a token: the last one while it is good, unless a fresh one is wanted.
@@ -233,7 +241,7 @@ func (v *Vault) login(ctx context.Context, fresh bool) (plan.Secret, error) {
 	if err != nil {
 		return plan.Secret{}, err
 	}
-	status, body, err := v.ask(ctx, http.MethodPost, v.base.JoinPath("v1", "auth", "kubernetes", "login"), plan.Secret{}, request)
+	status, body, err := v.ask(ctx, http.MethodPost, v.endpoint("v1", "auth", "kubernetes", "login"), plan.Secret{}, request)
 	if err != nil {
 		return plan.Secret{}, err
 	}

@@ -37,6 +37,7 @@ func newVaultStub(t *testing.T) *vaultStub {
 		"team/api":  {`{"token":"one"}`, `{"token":"two","port":8443,"nested":{"key":"deep"}}`},
 		"deleted":   {`{"token":"x"}`, "deleted"},
 		"destroyed": {"destroyed"},
+		"a%2fb":     {`{"token":"escape"}`},
 	}}
 }
 
@@ -157,6 +158,12 @@ func TestVault(t *testing.T) {
 		{"vault://one/x", "token", fmt.Sprintf(failure, "it gives no secret of the KV engine, version 2, for vault://one/x")},
 		{"vault://kv", "token", "provider: the location names no secret of a Vault; write vault://mount/path, with #field for one field of it and ?version=3 for an old version"},
 		{"vault://kv/../sys/x", "token", "provider: the location names no secret of a Vault; write vault://mount/path, with #field for one field of it and ?version=3 for an old version"},
+		{"vault://../x", "token", "provider: the location names no secret of a Vault; write vault://mount/path, with #field for one field of it and ?version=3 for an old version"},
+		{"vault://./x", "token", "provider: the location names no secret of a Vault; write vault://mount/path, with #field for one field of it and ?version=3 for an old version"},
+		{"vault://kv/a%2f..%2fteam/api", "token", "provider: the location names no secret of a Vault; write vault://mount/path, with #field for one field of it and ?version=3 for an old version"},
+		// The name of a secret is decoded once: no server is sent a part that leads upwards.
+		{"vault://kv/a%252fb", "token", "=escape"},
+		{"vault://kv/a%252f..%252fteam%252fapi", "token", "unset: put token into vault://kv/a%252f..%252fteam%252fapi, which does not exist"},
 		{"vault://kv/a?version=x", "token", "provider: the location names no secret of a Vault; write vault://mount/path, with #field for one field of it and ?version=3 for an old version"},
 	} {
 		if got := found(s, vaultAt(tt.location), tt.source); got != tt.want {

@@ -12,7 +12,8 @@ const pemBegin = "-----BEGIN "
 
 // keyMaterial compiles a key or a certificate, and reports whether there is one: its text,
 // or where it stands. A document may only name files that it may use; a variable is the
-// platform's own, so it may hold an absolute path.
+// platform's own, so it may hold an absolute path, unless its value stands in a file: that one
+// lies beside the document, and leads no further than the document itself.
 func (r *credentialReader) keyMaterial(keys ...string) bool {
 	t := r.first(keys...)
 	if t.Value == "" {
@@ -43,6 +44,11 @@ func (r *credentialReader) keyMaterial(keys ...string) bool {
 		return true
 	}
 	part.value = x
+	x.walk(func(e *expression) {
+		if e.kind == exprVariable && e.variable.Location != nil && e.variable.Location.Scheme == "file" {
+			part.root = e.variable.Location.File.Root
+		}
+	})
 	r.plan.parts = append(r.plan.parts, part)
 	return true
 }

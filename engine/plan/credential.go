@@ -207,8 +207,9 @@ func (*HMAC) credential()     {}
 // it is needed, and again when it has changed.
 type KeyFile struct {
 	Path Secret // absolute
-	// Root is the absolute folder that a file which a document names must stay in, links
-	// included. It is empty for one that a variable names: that is the platform's own.
+	// Root is the absolute folder that a file which a document, or a file beside it, names must
+	// stay in, links included. It is empty for one that another variable names: that is the
+	// platform's own.
 	Root string
 }
 

@@ -129,7 +129,11 @@ func (docFiles) Read(_, _ string) ([]byte, error) { return nil, fs.ErrNotExist }
 
 func (s sample) loadWith(t *testing.T, files plan.Files, env ...string) *document {
 	t.Helper()
-	text := s.text()
+	return loadText(t, s.text(), files, env...)
+}
+
+func loadText(t *testing.T, text string, files plan.Files, env ...string) *document {
+	t.Helper()
 	d := load(t, "naftiko: x", env...) // its recorder and variables
 	doc, list := spec.Parse("test.yaml", []byte(text), spec.Limits{})
 	doc.ID = "test"
@@ -162,6 +166,23 @@ func TestKeyFilesStayInTheirFolder(t *testing.T) {
 		d := auth("type: certificate, certPath: "+location).loadWith(t, docFiles{})
 		_, err := d.tool("op", "{}")
 		d.fails(err, "auth-incomplete", "outside of the folders")
+	}
+}
+
+// TestPathsInFilesStayInTheirFolder: whoever writes a document may write a file beside it too, so
+// a path that stands in such a file leads no further than one in the document.
+func TestPathsInFilesStayInTheirFolder(t *testing.T) {
+	t.Parallel()
+	for location, root := range map[string]string{"": "", "location: 'file:///./keys.json', ": "/docs", "location: 'vault://kv/keys', ": ""} {
+		s := auth(`type: certificate, certPath: "{{k.FILE}}"`)
+		text := strings.Replace(s.text(), "binds: [", "binds: [{namespace: k, "+location+"keys: {FILE: FILE}}, ", 1)
+		d := loadText(t, text, docFiles{}, "FILE=/etc/ssl/private/host.pem")
+		if _, err := d.tool("op", "{}"); err != nil {
+			t.Fatal(location, err, d.list)
+		}
+		if got := d.sent[0].Certificate.CertFile; got.Root != root || got.Path.Reveal() != "/etc/ssl/private/host.pem" {
+			t.Errorf("%s: got the folder %q, want %q", location, got.Root, root)
+		}
 	}
 }
 
