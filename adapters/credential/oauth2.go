@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// renewBefore is how long before its end a token is renewed, at most; see renewAt.
+	// renewBefore is how long before its end a token is renewed, at most; see isFresh.
 	renewBefore = time.Minute
 	// youngToken is the age below which a token is not blamed for a 401, so that an upstream
 	// that refuses everything does not cause a new token for every call.
@@ -28,8 +28,8 @@ type token struct {
 	expires time.Time // zero: it does not say
 }
 
-// renewAt is when a new one should be there: a minute before the end, or a tenth of a short
-// life.
+// isFresh reports whether no new one is needed yet: that is so until a minute before the end, or
+// a tenth of a short life.
 func (t *token) isFresh(now time.Time) bool {
 	return t.expires.IsZero() || now.Before(t.expires.Add(-min(renewBefore, t.expires.Sub(t.issued)/10)))
 }

@@ -19,7 +19,8 @@ import (
 type provider interface {
 	// key tells locations with different values apart.
 	key(at *plan.Location) string
-	// read gives what is at a location. What is wrong is a [*plan.LookError].
+	// read gives what is at a location. What is wrong is a [*plan.LookError], in a
+	// [*silentProvider] when none of its locations can be read now.
 	read(ctx context.Context, at *plan.Location) (values, error)
 	// remote reports whether reading asks another machine.
 	remote() bool
@@ -27,6 +28,13 @@ type provider interface {
 
 // values gives the value that a key has at a location. What is wrong is a [*plan.LookError].
 type values func(source string) (string, error)
+
+// silentProvider is the error of a provider that does not answer at all. It is not asked again
+// before the next Reload: waiting for each location would take the time of all documents.
+type silentProvider struct{ why *plan.LookError }
+
+func (e *silentProvider) Error() string { return e.why.Error() }
+func (e *silentProvider) Unwrap() error { return e.why }
 
 // readTimeout bounds how long one location may take.
 const readTimeout = 15 * time.Second
@@ -56,9 +64,10 @@ type Sources struct {
 	withheld  string // a variable of the environment that is capd's own credential
 	log       *slog.Logger
 
-	mu   sync.Mutex
-	read map[string]*reading // since the last Reload
-	last map[string]values   // of former reads that went well
+	mu     sync.Mutex
+	read   map[string]*reading // since the last Reload
+	silent map[string]error    // by scheme, since the last Reload
+	last   map[string]values   // of former reads that went well
 }
 
 // reading is what came of reading one location.
@@ -80,7 +89,7 @@ func New(environ []string, o Options) (*Sources, error) {
 		return nil, err
 	}
 	s := &Sources{
-		env: env, localOnly: o.LocalOnly, log: o.Logger, read: map[string]*reading{}, last: map[string]values{},
+		env: env, localOnly: o.LocalOnly, log: o.Logger, read: map[string]*reading{}, silent: map[string]error{}, last: map[string]values{},
 		providers: map[string]provider{"file": fileProvider{}, "vault": o.Vault},
 	}
 	if o.Vault != nil && o.Vault.usesToken() {
@@ -145,10 +154,15 @@ func (s *Sources) value(p provider, v *plan.Variable) (string, error) {
 
 // readAt reads a location. When that fails, the values of the last good read stay.
 func (s *Sources) readAt(p provider, at *plan.Location, key string) *reading {
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
-	defer cancel()
 	r := &reading{got: map[string]answer{}}
-	r.values, r.err = p.read(ctx, at)
+	if r.err = s.silent[at.Scheme]; r.err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+		defer cancel()
+		r.values, r.err = p.read(ctx, at)
+	}
+	if _, ok := errors.AsType[*silentProvider](r.err); ok {
+		s.silent[at.Scheme] = r.err
+	}
 	switch before := s.last[key]; {
 	case r.err == nil:
 		s.last[key] = r.values
@@ -168,6 +182,7 @@ func (s *Sources) Reload() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.read)
+	clear(s.silent)
 	return nil
 }
 

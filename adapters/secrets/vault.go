@@ -157,11 +157,18 @@ func (v *Vault) read(ctx context.Context, at *plan.Location) (values, error) {
 }
 
 func (v *Vault) failure(err error) error {
-	return &plan.LookError{
+	e := &plan.LookError{
 		Provider: "the " + v.String() + " gives no values: " + err.Error(),
 		Hint:     "see that it is reachable, and that capd may read the secret there",
 	}
+	if _, ok := errors.AsType[noAnswer](err); ok {
+		return &silentProvider{e}
+	}
+	return e
 }
+
+// noAnswer is the error of a request that nobody answered.
+type noAnswer struct{ error }
 
 // gone says why there is no secret: Vault tells of versions that were deleted.
 func gone(at *plan.Location, body []byte) values {
@@ -279,12 +286,12 @@ func (v *Vault) ask(ctx context.Context, method string, target *url.URL, token p
 	}
 	answer, err := v.client.Do(r)
 	if err != nil {
-		return 0, nil, transportError(err)
+		return 0, nil, noAnswer{transportError(err)}
 	}
 	defer func() { _ = answer.Body.Close() }() // nothing was written
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 2*maxValue+1))
 	if err != nil {
-		return 0, nil, transportError(err)
+		return 0, nil, noAnswer{transportError(err)}
 	}
 	if len(text) > 2*maxValue {
 		return 0, nil, errors.New("its answer is too large")

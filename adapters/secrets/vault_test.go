@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"capd/adapters/secrets"
@@ -218,6 +219,41 @@ func TestVaultIsAskedOnce(t *testing.T) {
 	}
 	if got := found(s, vaultAt("vault://kv/team/api"), "token"); !strings.HasPrefix(got, "unset: ") {
 		t.Errorf("gone: %s", got)
+	}
+}
+
+// TestVaultThatDoesNotAnswer: it is waited for once, not for each document, and asked again after a
+// reload.
+func TestVaultThatDoesNotAnswer(t *testing.T) {
+	t.Parallel()
+	stub := newVaultStub(t)
+	var asked atomic.Int32
+	var alive atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		if !alive.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		stub.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	s := vaultSources(t, secrets.VaultOptions{Address: server.URL, Token: plan.NewSecret("static-canary")})
+	found(s, vaultAt("vault://kv/team/api"), "token")
+	first := asked.Load() // net/http may have tried twice
+	for i := range 5 {
+		if got := found(s, vaultAt(fmt.Sprintf("vault://kv/other/%d", i)), "token"); !strings.Contains(got, "gives no values") {
+			t.Error(got)
+		}
+	}
+	if now := asked.Load(); first == 0 || now != first {
+		t.Errorf("it was asked %d times, at first %d", now, first)
+	}
+	alive.Store(true)
+	if err := s.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := found(s, vaultAt("vault://kv/team/api"), "token"); got != "=two" {
+		t.Errorf("after a reload: %s", got)
 	}
 }
 
