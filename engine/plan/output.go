@@ -23,12 +23,13 @@ type output struct {
 type outputKind uint8
 
 const (
-	outputPath   outputKind = iota + 1 // the value at path
-	outputConst                        // a constant
-	outputObject                       // an object of parts
-	outputList                         // each element through items
-	outputFirst                        // the first part that is not null
-	outputOne                          // a list of one element that the document holds
+	outputPath    outputKind = iota + 1 // the value at path
+	outputConst                         // a constant
+	outputObject                        // an object of parts
+	outputList                          // each element through items
+	outputFirst                         // the first part that is not null
+	outputOne                           // a list of one element that the document holds
+	outputMembers                       // each member of an object through items
 )
 
 // render gives the JSON of the mapped value. raw is the JSON of the upstream's answer; nil
@@ -66,6 +67,8 @@ func (o *output) append(dst, raw []byte, s *scope) ([]byte, error) {
 		return o.appendObject(dst, value, s)
 	case outputList:
 		return o.appendList(dst, value, s)
+	case outputMembers:
+		return o.appendMembers(dst, value, s)
 	case outputOne:
 		var err error
 		if dst, err = o.items.append(append(dst, '['), value, s); err != nil {
@@ -128,6 +131,24 @@ func (o *output) appendElements(dst []byte, elements [][]byte, s *scope) ([]byte
 		}
 	}
 	return append(dst, ']'), nil
+}
+
+func (o *output) appendMembers(dst, value []byte, s *scope) ([]byte, error) {
+	if expr.Kind(value) != '{' {
+		return append(dst, "null"...), nil
+	}
+	dst = append(dst, '{')
+	for i, f := range objectFields(value) {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(appendString(dst, f.name), ':')
+		var err error
+		if dst, err = o.items.append(dst, appendJSON(nil, f.value.literal), s); err != nil {
+			return nil, err
+		}
+	}
+	return append(dst, '}'), nil
 }
 
 func (o *output) appendFirst(dst, value []byte, s *scope) ([]byte, error) {

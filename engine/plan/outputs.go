@@ -200,6 +200,8 @@ func (b *builder) mappedOutput(o *spec.Output, top bool) (*output, *fault) {
 	switch {
 	case o.HasProps && len(o.Properties) > 0:
 		return out, b.objectOutput(out, o)
+	case o.Values != nil:
+		return out, b.memberOutput(out, o)
 	case o.Items != nil:
 		defer b.below([]string{""})()
 		items, f := b.output(o.Items, false)
@@ -219,6 +221,17 @@ func (b *builder) mappedOutput(o *spec.Output, top bool) (*output, *fault) {
 		return nil, nil
 	}
 	return out, nil
+}
+
+// memberOutput maps the members of an object, whatever their names, in one way.
+func (b *builder) memberOutput(out *output, o *spec.Output) *fault {
+	defer b.below([]string{""})()
+	each, f := b.output(o.Values, false)
+	if each == nil {
+		each = &output{kind: outputPath}
+	}
+	out.kind, out.items = outputMembers, each
+	return f
 }
 
 func (b *builder) objectOutput(out *output, o *spec.Output) *fault {

@@ -60,6 +60,8 @@ func (d *draft) appendOutput(dst []byte, o *output) []byte {
 		if len(required) > 0 {
 			dst = appendJSON(append(dst, `,"required":`...), texts(required))
 		}
+	case outputMembers:
+		dst = d.appendOutput(append(dst, sep+`"additionalProperties":`...), o.items)
 	case outputList, outputOne:
 		dst = d.appendOutput(append(dst, sep+`"items":`...), o.items)
 	case outputPath:
@@ -90,6 +92,8 @@ func (o *output) types() []string {
 		return []string{"array", "null"}
 	case outputOne:
 		return []string{"array"}
+	case outputMembers:
+		return []string{"object", "null"}
 	case outputConst:
 		return o.constantTypes()
 	case outputPath:

@@ -33,6 +33,13 @@ func TestOutputSchema(t *testing.T) {
 			answer:  `{"id":1.5,"open":"true"}`,
 			body:    `200 {"id":1.5,"open":"true"}`, structured: `{"id":null,"open":true}`,
 		},
+		{
+			name:    "members of any name",
+			outputs: `[{ type: object, mapping: $.prices, values: { type: number, mapping: $.amount } }]`,
+			schema:  `{"type":["object","null"],"additionalProperties":{"type":["number","null"]}}`,
+			answer:  `{"prices":{"EUR":{"amount":1.10},"USD":{"amount":"2"},"JPY":{}}}`,
+			body:    `200 {"EUR":1.10,"USD":"2","JPY":null}`, structured: `{"EUR":1.10,"USD":2,"JPY":null}`,
+		},
 		{name: "the whole answer", outputs: `[{ type: object, mapping: $. }]`, answer: `{"a":1}`, body: `200 {"a":1}`},
 		{
 			name:    "constants",

@@ -246,6 +246,7 @@ type Output struct {
 	Const       *Value
 	Properties  []Output // of an object, in order, Name set
 	Items       *Output  // of an array
+	Values      *Output  // of the members of an object, whatever their names
 	HasProps    bool
 	MaxLength   int // 0: no limit
 }

@@ -135,6 +135,14 @@ func (p *parser) output(e entry) Output {
 	if items := some(e.value, "items"); items != nil {
 		o.Items = p.items(e.value, items)
 	}
+	if values := some(e.value, "values"); values != nil {
+		if values.Kind != Map {
+			p.wrongType(values, "values", "a mapping")
+		} else {
+			each := p.output(entry{value: values, span: values.Span()})
+			o.Values = &each
+		}
+	}
 	return o
 }
 

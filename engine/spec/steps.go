@@ -10,7 +10,7 @@ func (p *parser) steps(v *Value) []Step {
 		p.unheard(e.value, stepUnheard)
 		out = append(out, Step{
 			Span: e.span, Node: e.value, Name: e.name, Type: p.text(e.value, "type"),
-			Call: some(e.value, "call"), With: p.named(firstValue(e.value, "with", "inputParameters")),
+			Call: some(e.value, "call"), With: p.named(some(e.value, "with")),
 			Index: p.text(e.value, "index"), Match: p.text(e.value, "match"), LookupValue: some(e.value, "lookupValue"),
 			Fields:   p.texts(e.value, "outputParameters"),
 			Language: p.text(e.value, "language"), Location: p.text(e.value, "location"), File: p.text(e.value, "file"),

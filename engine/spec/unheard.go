@@ -6,9 +6,9 @@ import "capd/engine/diag"
 // from JSON Schema: they say something about a value that does not happen. Words that only
 // describe, such as a title or an example, are not among them.
 const (
-	parameterUnheard = "selector values precision scale contentEncoding contentCompression contentMediaType mapping schema " +
+	parameterUnheard = "selector values precision scale contentCompression contentMediaType mapping schema " +
 		"style explode nullable additionalProperties"
-	outputUnheard = "in selector values enum precision scale contentEncoding contentCompression contentMediaType " +
+	outputUnheard = "in selector enum precision scale contentEncoding contentCompression contentMediaType " +
 		"additionalProperties nullable"
 	stepUnheard           = "inputParameters"
 	mcpResourceUnheard    = "hints inputParameters"
