@@ -319,7 +319,11 @@ func unusable(location string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return missing(location)
 	}
-	return &fileError{location: location, text: "cannot be read: " + reason(err)}
+	why := reason(err)
+	if strings.HasSuffix(why, "too many links") { // of filepath.EvalSymlinks, which has no value for it
+		why = "its links lead round in a circle"
+	}
+	return &fileError{location: location, text: "cannot be read: " + why}
 }
 
 // Folder implements [plan.Files].

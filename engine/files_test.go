@@ -143,7 +143,7 @@ func TestFilesConfinement(t *testing.T) {
 		})
 	}
 	loop := filesOf(t, LoadOptions{Paths: []string{doc}}, doc)
-	if _, err := loop.Read(doc, "loop.txt"); err == nil || errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), dir) {
+	if _, err := loop.Read(doc, "loop.txt"); err == nil || errors.Is(err, fs.ErrNotExist) || err.Error() != "loop.txt cannot be read: its links lead round in a circle" {
 		t.Errorf("a loop of links: %v", err)
 	}
 }

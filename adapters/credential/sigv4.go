@@ -22,10 +22,13 @@ const unsignedPayload = "UNSIGNED-PAYLOAD"
 func (a *Authenticator) sigV4(ctx context.Context, m *message, c *plan.SigV4) (*signature, error) {
 	service, region := strings.ToLower(c.Service.Reveal()), c.Region.Reveal()
 	path, query := cutTarget(m.req)
+	if isS3(service) {
+		path = objectPath(path)
+	}
 	r := &http.Request{
 		Method: m.req.Method, Host: hostOf(m.req), Header: http.Header{},
 		// The signer escapes no path that stands in Opaque.
-		URL: &url.URL{Scheme: m.req.Base.Scheme, Host: m.req.Base.Host, Opaque: "//" + m.req.Base.Host + path, RawQuery: query},
+		URL: &url.URL{Scheme: m.req.Base.Scheme, Host: m.req.Base.Host, Opaque: "//" + m.req.Base.Host + path, RawQuery: strictQuery(query)},
 	}
 	for _, f := range m.req.Header {
 		name := http.CanonicalHeaderKey(f.Name)
@@ -82,6 +85,33 @@ func bodyOfSigV4(req *plan.Request, c *plan.SigV4) bodyUse {
 		return bodyIfShort
 	}
 	return bodyWhole
+}
+
+// objectPath spells a path as S3 does, which signs the name of an object and not what was sent: all
+// but unreserved characters escaped, once, and a slash never. A segment of dots alone stays as it
+// is, since others on the way may take it for a step upwards.
+func objectPath(path string) string {
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		plain, err := url.PathUnescape(s)
+		if err != nil {
+			plain = s
+		}
+		if strings.Trim(plain, "./") != "" {
+			segments[i] = strings.ReplaceAll(percent(plain), "%2F", "/")
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// strictQuery escapes all that can be escaped in a query. The signer leaves out a pair that it
+// cannot read, such as one with a semicolon.
+func strictQuery(query string) string {
+	var out []string
+	for _, p := range formPairs(query) {
+		out = append(out, percent(p.name)+"="+percent(p.value))
+	}
+	return strings.Join(out, "&")
 }
 
 // isS3 tells the services whose paths are signed as they are; for all others they are

@@ -88,6 +88,12 @@ func verifySigV4(r *http.Request, body, secretKey string) error {
 			segments[i] = rfc3986(segments[i])
 		}
 		path = strings.Join(segments, "/")
+	} else {
+		key, err := url.PathUnescape(strings.ReplaceAll(path, "+", " ")) // S3 reads + as a blank
+		if err != nil {
+			return err
+		}
+		path = strings.ReplaceAll(rfc3986(key), "%2F", "/")
 	}
 	var query []string
 	for _, pair := range strings.Split(rawQuery, "&") {
@@ -153,12 +159,17 @@ func TestSigV4(t *testing.T) {
 		for _, req := range []*plan.Request{
 			request(t, "GET", base, "/", "", c),
 			request(t, "GET", base, "/a%2Fb/c%20d/e:f?z=1&a=x%2Fy&a=b+c&empty=&flag", "", c, "X-Amz-Target", "Do.It", "Accept", "a/b"),
+			request(t, "GET", base, "/a+b:c@d/(1)!*;~/%7E%41%2fx//", "", c),
+			request(t, "GET", base, "/x?a;b=c;d&e=100%&&%zz", "", c),
 			request(t, "POST", base, "/x", `{"a":1}`, c, "Content-Type", "application/json", "X-Amz-Date", "evil", "x-amz-security-token", "evil"),
 			stream(request(t, "PUT", base, "/x", `{"a":1}`, c, "Content-Type", "application/x-amz-json-1.1"), false),
 		} {
 			resp, text := do(t, up, req)
 			if resp.Status != 200 || !strings.HasPrefix(text, "sess/ion==") {
 				t.Errorf("%s %s %s: %d %s", service, req.Method, req.Target, resp.Status, text)
+			}
+			if strings.Contains(string(req.Target), "a;b") && !strings.HasSuffix(text, "?%25zz=&a%3Bb=c%3Bd&e=100%25") {
+				t.Errorf("%s: sent as %s", req.Target, text)
 			}
 		}
 	}
