@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"capd/engine/diag"
 	"capd/engine/plan"
@@ -384,6 +385,12 @@ func (d *folder) within(op, name string, do func(*os.Root) error) error {
 	}
 	if at.real == "" {
 		return fail(fs.ErrNotExist)
+	}
+	// Opened before it is asked for, a pipe would be waited for.
+	if info, err := os.Stat(at.real); err != nil {
+		return fail(err)
+	} else if !info.IsDir() {
+		return fail(syscall.ENOTDIR)
 	}
 	r, err := os.OpenRoot(at.real)
 	if err != nil {

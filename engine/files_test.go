@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"capd/engine/diag"
@@ -226,6 +227,30 @@ func TestFilesFolder(t *testing.T) {
 	}
 	if _, err := f.Folder(doc, "../elsewhere"); !errors.Is(err, plan.ErrOutside) {
 		t.Errorf("a folder elsewhere: %v", err)
+	}
+}
+
+// TestFilesThatAreNoFolder: nobody ever writes into the pipe, and nobody waits for that.
+func TestFilesThatAreNoFolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"doc.yaml": "serve :1 x", "file": "text"})
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe"), 0o600); err != nil {
+		t.Skip(err)
+	}
+	doc := filepath.Join(dir, "doc.yaml")
+	f := filesOf(t, LoadOptions{Paths: []string{dir}}, doc)
+	for _, name := range []string{"pipe", "file"} {
+		folder, err := f.Folder(doc, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fs.Stat(folder, "."); !errors.Is(err, syscall.ENOTDIR) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := f.Read(doc, name); (err == nil) != (name == "file") {
+			t.Errorf("%s is read with %v", name, err)
+		}
 	}
 }
 
