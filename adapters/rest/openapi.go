@@ -265,14 +265,15 @@ func (d *describer) document(o OpenAPIOptions) []byte {
 	return out.Bytes()
 }
 
-// info names the document. Specs have no version of their own, but the field must be there.
+// info names the document. Few specs say their version, but the field must be there.
 func (d *describer) info() object {
-	title, description := d.x.Namespace, d.x.Description
+	title, description, version := d.x.Namespace, d.x.Description, ""
 	if u := d.x.Unit; u != nil {
+		version = u.Revision
 		title = firstText(u.Label, title, u.ID)
 		description = firstText(description, u.Description)
 	}
-	return object{{"title", firstText(title, "API")}, {"description", strings.TrimSpace(description)}, {"version", "0.0.0"}}
+	return object{{"title", firstText(title, "API")}, {"description", strings.TrimSpace(description)}, {"version", firstText(version, "0.0.0")}}
 }
 
 func firstText(texts ...string) string {

@@ -52,9 +52,9 @@ func TestOpenAPIIsServed(t *testing.T) {
 		status              int
 		body                string // begins with
 	}{
-		"the first adapter":                 {"GET", "/apis/depot/openapi.json", "", 200, `{"openapi":"3.1.0","info":{"title":"Depot","description":"The parcels of a depot","version":"0.0.0"},"servers":[{"url":"/apis/depot"}],`},
-		"by its namespace":                  {"GET", "/apis/depot/api/openapi.json", "", 200, `{"openapi":"3.1.0","info":{"title":"Depot","description":"The parcels of a depot","version":"0.0.0"},"servers":[{"url":"/apis/depot/api"}],`},
-		"another adapter":                   {"GET", "/apis/depot/guarded/openapi.json", callerKey, 200, `{"openapi":"3.1.0","info":{"title":"Depot","description":"Parcels and what happens to them","version":"0.0.0"},"servers":[{"url":"/apis/depot/guarded"}],"security":[{"guard":[]}],`},
+		"the first adapter":                 {"GET", "/apis/depot/openapi.json", "", 200, `{"openapi":"3.1.0","info":{"title":"Depot","description":"The parcels of a depot","version":"2.1.0"},"servers":[{"url":"/apis/depot"}],`},
+		"by its namespace":                  {"GET", "/apis/depot/api/openapi.json", "", 200, `{"openapi":"3.1.0","info":{"title":"Depot","description":"The parcels of a depot","version":"2.1.0"},"servers":[{"url":"/apis/depot/api"}],`},
+		"another adapter":                   {"GET", "/apis/depot/guarded/openapi.json", callerKey, 200, `{"openapi":"3.1.0","info":{"title":"Depot","description":"Parcels and what happens to them","version":"2.1.0"},"servers":[{"url":"/apis/depot/guarded"}],"security":[{"guard":[]}],`},
 		"without the credential":            {"GET", "/apis/depot/guarded/openapi.json", "", 401, ``},
 		"with a wrong one":                  {"GET", "/apis/depot/guarded/openapi.json", "no", 401, ``},
 		"HEAD":                              {"HEAD", "/apis/depot/openapi.json", "", 200, ``},
