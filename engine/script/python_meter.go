@@ -175,8 +175,6 @@ func (i *pythonInstrumenter) augmented(a *syntax.AssignStmt) []syntax.Stmt {
 // pythonMeter holds the functions that count.
 type pythonMeter struct{ meter *meter }
 
-type pythonFunction = func(*starlark.Thread, *starlark.Builtin, starlark.Tuple, []starlark.Tuple) (starlark.Value, error)
-
 // names adds the functions that instrumented programs call, and counted forms of those of
 // the language.
 func (p *pythonMeter) names(to starlark.StringDict) {
