@@ -7,11 +7,13 @@
 //	engine            this package: files, sockets, swapping
 //	  engine/spec     YAML text to a syntax tree with positions
 //	  engine/expr     templates, references and JSONPath, parsed once
-//	  engine/format   bytes to JSON values and back
+//	  engine/format   bytes of an answer to JSON
+//	  engine/script   JavaScript and Starlark, bounded
 //	  engine/plan     Compile, Link, Bind; operations that run
 //	  engine/diag     problems as data
 //	schema            the published JSON Schema
-//	adapters/*        the walls: rest and mcp face callers, httpclient, secrets and stub the world
+//	adapters/*        the walls: auth, rest, mcp and skill face callers; httpclient, credential, secrets, scripts
+//	                  and stub the world
 //
 // The packages below engine, and schema, have no sockets, no files and no state. Adapters
 // know plan and diag, never engine and never each other; cmd puts them together. What may
@@ -19,7 +21,7 @@
 //
 // # From files to sockets
 //
-//	scan -> read, hash -> spec.Parse -> schema -> plan.Compile      each file by itself (document.go)
+//	scan -> read, hash -> spec.Parse -> imports -> schema -> plan.Compile   each file by itself (document.go, files.go)
 //	     -> plan.Link -> plan.Bind                                  all together (load.go)
 //	     -> sockets -> Adapter.Prepare                              may fail, touches nothing live (apply.go)
 //	     -> swap                                                    cannot fail
@@ -41,7 +43,7 @@
 // # Reloads
 //
 // All fallible work happens before anything live is touched. A document whose text is
-// unchanged keeps its unit, pointer and all. A document that cannot be served as it stands
+// unchanged, and what it refers to, keeps its unit, pointer and all. A document that cannot be served as it stands
 // keeps the version that is served, and so does one that moved to an address that cannot be
 // bound; both are [Stale] and their diagnostics say why. When the whole cannot be made (a path
 // is gone, an adapter cannot prepare, [Fail] and an error), the snapshot stays as it is.
