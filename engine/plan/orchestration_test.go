@@ -540,3 +540,29 @@ slashes: { description: d, steps: { crew: { type: call, call: registry.list-crew
 		t.Errorf("got %s (%v)", d.wire(), err)
 	}
 }
+
+// TestTextsOfAPathNeedTheirValues: a text with a hole in it would be the path of another
+// resource.
+func TestTextsOfAPathNeedTheirValues(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, `
+call: { description: d, inputParameters: { imo: { type: string } }, call: registry.get-ship, with: { imo: "I-{{imo}}" } }
+step: { description: d, inputParameters: { imo: { type: string } }, steps: { s: { type: call, call: registry.get-ship, with: { imo: "I-{{imo}}" } } } }
+bound: { description: d, inputParameters: { imo: { type: string } }, with: { key: "{{imo}}!" }, steps: { s: { type: call, call: registry.get-ship, with: { imo: "{{key}}" } } } }
+optional: { description: d, inputParameters: { imo: { type: string, required: false } }, call: registry.get-ship, with: { imo: "I1{{imo}}" } }
+of-step: { description: d, steps: { c: { type: call, call: registry.list-crew }, s: { type: call, call: registry.get-ship, with: { imo: "I-{{c.none}}" } } } }
+`, "")
+	for tool, want := range map[string]string{
+		"call":    `input "imo" is required`,
+		"step":    `step s (registry.get-ship): input "imo" is required`,
+		"bound":   `step s (registry.get-ship): input "imo" is required`,
+		"of-step": `step s (registry.get-ship): c.none has no value, which parameter "imo" needs`,
+	} {
+		if got, err := d.tool(tool, `{}`); err == nil || err.Error() != want {
+			t.Errorf("%s: got %s (%v)", tool, got, err)
+		}
+	}
+	if _, err := d.tool("optional", `{}`); err != nil {
+		t.Error(err)
+	}
+}

@@ -113,6 +113,10 @@ func (b *builder) require(s *slot, x expression) {
 	if !s.required {
 		return
 	}
+	if s.in == "path" && x.kind == exprText {
+		b.requireParts(s, &x)
+		return
+	}
 	inputs := x.inputs()
 	if len(inputs) == 0 {
 		if step, ok := x.step(); ok {
@@ -122,6 +126,22 @@ func (b *builder) require(s *slot, x expression) {
 	}
 	nullable := s.in == "body" && b.call.body.format == formatJSON
 	b.call.required = append(b.call.required, requirement{value: x, input: b.inputs[inputs[0]].name, nullable: nullable})
+}
+
+// requireParts wants a value for everything in a text that is part of a path: without one the
+// path is that of another resource. Only an input that is declared optional may be left out.
+func (b *builder) requireParts(s *slot, text *expression) {
+	text.walk(func(x *expression) {
+		switch x.kind {
+		case exprInput:
+			name := b.inputs[x.index].name
+			if i, ok := matchName(name, b.declaredNames()); !ok || b.x.declared[i].required != spec.False {
+				b.call.required = append(b.call.required, requirement{value: *x, input: name})
+			}
+		case exprResult:
+			b.call.required = append(b.call.required, requirement{value: *x, step: x.names[0], input: s.name})
+		}
+	})
 }
 
 // placeSlots puts every slot but those of the body where it belongs.
