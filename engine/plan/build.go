@@ -73,6 +73,7 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 		}
 	}
 	d.shape = run.Outputs
+	d.judgeModes(run)
 	var f *fault
 	switch {
 	case run.HasSteps:

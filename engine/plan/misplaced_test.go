@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,5 +97,40 @@ func TestMCPTransport(t *testing.T) {
 		if got := d.codes(); got != want {
 			t.Errorf("transport %s: %s", transport, got)
 		}
+	}
+}
+
+// TestWordsOfOtherSteps: what a step or an operation says for another way of running is
+// reported, not dropped.
+func TestWordsOfOtherSteps(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, `
+steps:
+  description: d
+  call: registry.list-ships
+  steps:
+    "my.crew": { type: call, call: registry.list-crew, outputParameters: [id], index: x }
+    one: { type: lookup, index: my.crew, match: id, lookupValue: c1, with: { a: 1 }, file: a.js }
+  mappings: [{ target: name, value: $.one.name }, { target: first, value: "$.my.crew[0].id" }]
+call: { description: d, call: registry.list-crew, mappings: [{ target: a, value: $.id }] }
+`, "")
+	var got []string
+	for _, x := range d.list {
+		got = append(got, x.Severity.String()+": "+x.Message)
+	}
+	slices.Sort(got)
+	want := []string{
+		"info: file has no effect here; it belongs to steps of type script",
+		"info: index has no effect here; it belongs to steps of type lookup",
+		"info: outputParameters has no effect here; it belongs to steps of type lookup",
+		"info: with has no effect here; it belongs to steps of type call or script",
+		"warning: call of tool steps is ignored, since its steps say what it runs",
+		"warning: mappings of tool call have no effect, since it has no steps",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	if body, err := d.tool("steps", `{}`); err != nil || body != `200 {"name":"Ann","first":"c1"}` {
+		t.Errorf("got %s (%v)", body, err)
 	}
 }

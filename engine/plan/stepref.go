@@ -158,6 +158,11 @@ func (d *draft) stepJSONPath(text string, at diag.Span) (expression, *fault) {
 				return d.resultOf(i, rest, at)
 			}
 		}
+		if i, after, ok := s.cutStep(text[2:]); ok && text[1] == '.' { // a name with dots in it
+			if rest, err := expr.ParseJSONPath("$" + after); err == nil {
+				return d.resultOf(i, rest, at)
+			}
+		}
 		if x, ok := d.bound(name); ok {
 			return expression{kind: exprFind, parts: []expression{x}, detail: &detail{path: rest}}, nil
 		}

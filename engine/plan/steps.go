@@ -57,6 +57,7 @@ func (d *draft) step(decl *spec.Step) (step, *fault) {
 	if kind == "" {
 		kind = stepKind(decl)
 	}
+	d.judgeStepWords(decl, kind)
 	switch kind {
 	case "call":
 		return d.callStep(decl)
@@ -72,6 +73,37 @@ func (d *draft) step(decl *spec.Step) (step, *fault) {
 		return nil, f.hintf("did you mean %s?", near)
 	}
 	return nil, f.hintf("expected call, lookup or script")
+}
+
+// judgeStepWords reports what a step says that only steps of another type can say.
+func (d *draft) judgeStepWords(decl *spec.Step, kind string) {
+	for _, other := range [...]struct {
+		kind  string
+		words []string
+	}{
+		{"call", []string{"call"}},
+		{"lookup", []string{"index", "match", "lookupValue", "outputParameters"}},
+		{"script", []string{"file", "language", "location", "dependencies"}},
+	} {
+		if other.kind != kind {
+			d.c.misplaced(decl.Node, d.x.unit, "steps of type "+other.kind, other.words...)
+		}
+	}
+	if kind == "lookup" {
+		d.c.misplaced(decl.Node, d.x.unit, "steps of type call or script", "with")
+	}
+}
+
+// judgeModes reports what an operation says for another way of running than its own.
+func (d *draft) judgeModes(run *spec.ExposedOperation) {
+	switch {
+	case run.HasSteps && run.Call != nil && run.Call.Kind != spec.Null:
+		d.c.note(diag.Warning, d.x.unit, faultf(diag.CodeAssumed, "K", run.Call.Span(), "call of %s is ignored, since its steps say what it runs", d.x.title()).
+			hintf("leave out one of the two"))
+	case !run.HasSteps && len(run.Mappings) > 0:
+		d.c.note(diag.Warning, d.x.unit, faultf(diag.CodeNotHonoured, "", run.Mappings[0].Span, "mappings of %s have no effect, since it has no steps", d.x.title()).
+			hintf("write what the answer is made of in outputParameters"))
+	}
 }
 
 // stepKind tells the type of a step that does not say it, by what it has.
