@@ -201,3 +201,42 @@ func TestSignatureAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestInputsOfRESTAreOptional: in documents of the newer language an input of a tool that does
+// not say so is required; one of a REST operation is not, since it has no word for it.
+func TestInputsOfRESTAreOptional(t *testing.T) {
+	t.Parallel()
+	d := load(t, `ikanos: 1.0.0-beta5
+capability:
+  consumes:
+  - namespace: api
+    type: http
+    baseUri: https://api.test
+    resources:
+      x: { path: /x, operations: { list: { method: GET, inputParameters: { status: { in: query } } } } }
+  exposes:
+  - type: rest
+    namespace: r
+    port: 8080
+    resources:
+      x: { path: /x, operations: { list: { method: GET, inputParameters: { status: { in: query, type: string, description: s } }, call: api.list } } }
+  - type: mcp
+    namespace: m
+    port: 9090
+    tools:
+      list: { description: l, inputParameters: { status: { type: string, description: s } }, call: api.list }
+`)
+	route := d.route("list")
+	for _, e := range d.unit.Exposures {
+		switch e.Kind {
+		case plan.REST:
+			if p := e.Signature(route).Parameters; len(p) != 1 || p[0].Required {
+				t.Errorf("REST: got %+v", p)
+			}
+		case plan.MCP:
+			if got := string(e.Tools[0].InputSchema); !strings.Contains(got, `"required":["status"]`) {
+				t.Errorf("MCP: got %s", got)
+			}
+		}
+	}
+}

@@ -26,7 +26,7 @@ func (p *parser) exposed(e entry) Exposed {
 		Namespace: p.first(e.value, "namespace", "name"), Address: p.text(e.value, "address"),
 		Port: p.integer(e.value, "port", 0, 65535), PortSpan: some(e.value, "port").Span(),
 		Transport: p.text(e.value, "transport"), Description: p.text(e.value, "description"),
-		Auth: p.authentication(e.value), Parameters: p.parameters(e.value, p.required()),
+		Auth:      p.authentication(e.value),
 		MaxBinary: p.text(e.value, "maxBinarySize"),
 	}
 	if !x.Namespace.IsSet() {
@@ -36,7 +36,9 @@ func (p *parser) exposed(e entry) Exposed {
 		p.adapter = x.Node.Path()
 	}
 	others := []string{"management", "observability"}
+	absent := Unset
 	if x.Type.Value == "mcp" {
+		absent = p.required()
 		x.MCPResources, x.Prompts = p.mcpResources(e.value), p.prompts(e.value)
 		x.TTL, x.CacheScope = p.integer(e.value, "ttlMs", 0, maxTTL), p.text(e.value, "cacheScope")
 	} else {
@@ -45,13 +47,14 @@ func (p *parser) exposed(e entry) Exposed {
 			x.Resources = append(x.Resources, p.exposedResource(r))
 		}
 	}
+	x.Parameters = p.parameters(e.value, absent)
 	if x.Type.Value == "skill" {
 		x.Skills = p.skills(e.value)
 		others = append(others, "tools")
 	} else {
 		others = append(others, "skills")
 		for _, t := range p.entries(e.value, "tools", "tool", diag.Error) {
-			x.Tools = append(x.Tools, p.exposedOperation(t))
+			x.Tools = append(x.Tools, p.exposedOperation(t, p.required()))
 		}
 	}
 	for _, m := range e.value.Members {
@@ -75,7 +78,8 @@ func adapterType(t Text) Text {
 	return t
 }
 
-// required gives what holds for an exposed input that does not say whether it is required.
+// required gives what holds for an input of a tool, a resource or a flow that does not say
+// whether it is required. The inputs of REST have no such word in any version.
 func (p *parser) required() Tristate {
 	if p.ikanos {
 		return True
@@ -87,30 +91,30 @@ func (p *parser) exposedResource(e entry) ExposedResource {
 	p.keys(e.value, exposedResourceKeys, exposedResourceSilent)
 	r := ExposedResource{
 		Span: e.span, Node: e.value, Name: e.name, URI: p.text(e.value, "path"),
-		Parameters: p.parameters(e.value, p.required()), Forward: some(e.value, "forward"),
+		Parameters: p.parameters(e.value, Unset), Forward: some(e.value, "forward"),
 	}
 	if r.Forward != nil {
 		p.keys(r.Forward, forwardKeys, "")
 	}
 	for _, o := range p.entries(e.value, "operations", "operation", diag.Error) {
-		r.Operations = append(r.Operations, p.exposedOperation(o))
+		r.Operations = append(r.Operations, p.exposedOperation(o, Unset))
 	}
 	return r
 }
 
-func (p *parser) exposedOperation(e entry) ExposedOperation {
+func (p *parser) exposedOperation(e entry, absent Tristate) ExposedOperation {
 	p.keys(e.value, exposedOperationKeys, exposedOperationSilent)
-	return p.operation(e)
+	return p.operation(e, absent)
 }
 
 // operation reads what exposed operations, tools and flows have in common.
-func (p *parser) operation(e entry) ExposedOperation {
+func (p *parser) operation(e entry, absent Tristate) ExposedOperation {
 	return ExposedOperation{
 		Span: e.span, Node: e.value, Name: e.name,
 		Label: p.first(e.value, "label", "display", "title"), Description: p.first(e.value, "description", "summary"),
 		Method: p.text(e.value, "method"), URI: p.text(e.value, "path"),
 		Call: some(e.value, "call"), CallForm: firstValue(e.value, "calls", "operation"),
-		With: p.named(some(e.value, "with")), Parameters: p.parameters(e.value, p.required()),
+		With: p.named(some(e.value, "with")), Parameters: p.parameters(e.value, absent),
 		Outputs: p.outputs(e.value), HasOutputs: some(e.value, "outputParameters") != nil,
 		Hints: some(e.value, "hints"), Tags: p.texts(e.value, "tags"), Ref: p.text(e.value, "ref"),
 		Steps: p.steps(e.value), HasSteps: some(e.value, "steps") != nil, Mappings: p.mappings(e.value),

@@ -62,7 +62,7 @@ func (p *parser) mcpResources(v *Value) []MCPResource {
 		p.keys(e.value, mcpResourceKeys, mcpResourceSilent)
 		p.unheard(e.value, mcpResourceUnheard)
 		out = append(out, MCPResource{
-			Operation: p.operation(e), URI: p.text(e.value, "uri"), MimeType: p.text(e.value, "mimeType"),
+			Operation: p.operation(e, p.required()), URI: p.text(e.value, "uri"), MimeType: p.text(e.value, "mimeType"),
 			Binary: p.tristate(e.value, "binary", Unset), Location: p.text(e.value, "location"),
 		})
 	}

@@ -66,7 +66,7 @@ func (p *parser) aggregate(e entry) Aggregate {
 	for _, key := range [...]string{"flows", "functions"} {
 		for _, f := range p.entries(e.value, key, "flow", diag.Error) {
 			p.keys(f.value, flowKeys, exposedOperationSilent)
-			flow := p.operation(f)
+			flow := p.operation(f, p.required())
 			flow.Semantics, flow.MediaType = some(f.value, "semantics"), p.text(f.value, "outputMediaType")
 			a.Flows = append(a.Flows, flow)
 		}
