@@ -65,6 +65,11 @@ func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, e
 	if t := in.Bound.opts.CallTimeout; t > 0 {
 		ctx, cancel = context.WithTimeout(ctx, t)
 	}
+	if op.waves != nil {
+		timeout := cancel
+		ctx, r.stop = context.WithCancelCause(ctx)
+		cancel = func() { r.stop(nil); timeout() }
+	}
 	if err = op.runSteps(ctx, r); err == nil {
 		res, err = op.result(r)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -565,4 +566,42 @@ of-step: { description: d, steps: { c: { type: call, call: registry.list-crew },
 	if _, err := d.tool("optional", `{}`); err != nil {
 		t.Error(err)
 	}
+}
+
+// untilDone is an answer that goes on as long as its call does.
+type untilDone struct {
+	ctx  context.Context
+	from io.Reader
+}
+
+func (u *untilDone) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, u.ctx.Err()
+	}
+	return u.from.Read(p)
+}
+func (*untilDone) Close() error { return nil }
+
+// TestAnswerOfTheLastStepStreams: steps that ran together have ended, and the answer of the
+// last one can still be read.
+func TestAnswerOfTheLastStepStreams(t *testing.T) {
+	t.Parallel()
+	d := fleet(t, `t: { description: d, steps: { ships: { type: call, call: registry.list-ships }, crew: { type: call, call: registry.list-crew } } }`, "")
+	up := plan.UpstreamFunc(func(ctx context.Context, r *plan.Request) (*plan.Response, error) {
+		return &plan.Response{Status: 200, Body: plan.Body{Stream: &untilDone{ctx, strings.NewReader(string(r.Target))}, Len: -1}}, nil
+	})
+	bound, _ := plan.Bind(d.bound.Plan(), plan.BindOptions{Upstream: up})
+	op := d.unit.Exposures[0].Tools[0].Operation
+	args, err := op.Bind(&plan.Source{Arguments: []byte(`{}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := op.Invoke(t.Context(), &plan.Invocation{Args: args, Bound: bound})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(res.Body.Stream); err != nil || string(body) != "/crew" {
+		t.Errorf("got %q (%v)", body, err)
+	}
+	_ = res.Body.Stream.Close()
 }

@@ -27,6 +27,9 @@ type run struct {
 	in      *Invocation
 	vars    *boundUnit
 	results []stepResult // by the index of the step
+	// stop ends what steps still do. Without a failure it is not called before the answer is
+	// read: that may be the stream of a step.
+	stop context.CancelCauseFunc
 }
 
 // scope gives what the expressions of one step are evaluated in.
@@ -65,7 +68,7 @@ func (op *Operation) runSteps(ctx context.Context, r *run) error {
 	return nil
 }
 
-// runWave runs steps together. The first one that fails stops the others; of several
+// runWave runs steps together. The first one that fails stops the operation; of several
 // failures the first in the order of the document is told.
 func (op *Operation) runWave(ctx context.Context, r *run, wave []int) error {
 	if len(wave) == 1 || r.in.Bound.opts.Placeholders { // a dry run shows the order of the document
@@ -76,16 +79,17 @@ func (op *Operation) runWave(ctx context.Context, r *run, wave []int) error {
 		}
 		return nil
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	errs := make([]error, len(wave))
 	var group sync.WaitGroup
 	for n, i := range wave {
 		group.Go(func() {
+			defer func() {
+				if errs[n] != nil {
+					r.stop(errSibling)
+				}
+			}()
 			defer recovered(&errs[n])
-			if errs[n] = op.runStep(ctx, r, i); errs[n] != nil {
-				cancel(errSibling)
-			}
+			errs[n] = op.runStep(ctx, r, i)
 		})
 	}
 	group.Wait()
