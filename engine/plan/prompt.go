@@ -52,9 +52,10 @@ type promptPart struct {
 // Render fills the prompt in. A placeholder without a value stays as it is written. Values
 // are never looked at again. The error is an *[Error].
 func (p *Prompt) Render(given map[string]string) ([]PromptMessage, error) {
+	names := sortedKeys(given)
 	var missing []string
 	for _, a := range p.Arguments {
-		if _, ok := argument(given, a.Name); a.Required && !ok {
+		if _, ok := argument(given, names, a.Name); a.Required && !ok {
 			missing = append(missing, a.Name)
 		}
 	}
@@ -65,23 +66,24 @@ func (p *Prompt) Render(given map[string]string) ([]PromptMessage, error) {
 	for i, m := range p.messages {
 		var b strings.Builder
 		for _, part := range m.parts {
-			if v, ok := argument(given, part.argument); ok && part.argument != "" {
-				b.WriteString(v)
-			} else {
-				b.WriteString(part.literal)
+			text := part.literal
+			if part.argument != "" {
+				if v, ok := argument(given, names, part.argument); ok {
+					text = v
+				}
 			}
+			b.WriteString(text)
 		}
 		out[i] = PromptMessage{Role: m.role, Text: b.String()}
 	}
 	return out, nil
 }
 
-// argument finds a value by rule N1.
-func argument(given map[string]string, name string) (string, bool) {
+// argument finds a value by rule N1. names are those of given.
+func argument(given map[string]string, names []string, name string) (string, bool) {
 	if v, ok := given[name]; ok {
 		return v, true
 	}
-	names := sortedKeys(given)
 	if i, ok := matchName(name, names); ok {
 		return given[names[i]], true
 	}
