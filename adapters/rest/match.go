@@ -240,7 +240,7 @@ func (s *search) end(n *node) (done bool) {
 		return true
 	}
 	for _, e := range n.routes {
-		if s.holds(e.route.Conditions) {
+		if s.holds(e.route.Conditions) && (e.route.Method != plan.AnyMethod || !s.isOthers(e)) {
 			s.match.allow = append(s.match.allow, e.route.Method)
 			s.match.near = append(s.match.near, e)
 		}

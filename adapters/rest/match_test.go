@@ -284,6 +284,25 @@ func TestPathSegmentsOfURL(t *testing.T) {
 	}
 }
 
+// A forward of another adapter takes no request for a path that is declared, and says nothing of
+// the methods that it is served for.
+func TestFindBesideAForwardOfAnother(t *testing.T) {
+	t.Parallel()
+	table := tableOf(t, "GET /b/{id}")
+	all := &plan.Route{Method: plan.AnyMethod, Name: "all", Params: []string{"path"}, Operation: &plan.Operation{}, Segments: []plan.Segment{{{Many: true}}}}
+	table.add(&plan.Exposure{Kind: plan.REST}, all)
+	for request, want := range map[string]string{
+		"GET /b/1":     "GET /b/{id} | 1",
+		"POST /b/1":    "405 GET,HEAD,OPTIONS",
+		"POST /b":      "all | b",
+		"TRACE /other": "405 DELETE,GET,HEAD,OPTIONS,PATCH,POST,PUT",
+	} {
+		if got := look(t, table, request); got != want {
+			t.Errorf("%s: got %q, want %q", request, got, want)
+		}
+	}
+}
+
 // A value of {path} for every number of segments would take a time that grows with the square of
 // a path, which any caller may choose. It must not be parallel: it counts allocations.
 func TestFindBehindForwards(t *testing.T) {
