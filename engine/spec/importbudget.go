@@ -18,7 +18,7 @@ const importedBytes = 4
 type importBudget struct {
 	lim     Limits
 	imports int
-	bytes   int64 // of the files, every location counted
+	bytes   int64 // of the files, each location of one counted
 	nodes   int   // values of imported entries
 	counted map[*Value]int
 	over    bool // the one finding about it was made
@@ -32,17 +32,17 @@ func newImportBudget(lim Limits) importBudget {
 // openedFile is what came of opening a location.
 type openedFile struct {
 	Opened
-	err     *OpenError
-	counted bool // its text is
+	err *OpenError
 }
 
-// openFile opens the file of an import, each location once.
+// openFile opens the file of an import, each location once, and takes its text from the budget.
 func (r *resolver) openFile(imp *Import) (Opened, *OpenError) {
 	key := [2]string{imp.Location.Span().File, imp.Location.Value}
 	file, ok := r.files[key]
 	if !ok {
 		file.Opened, file.err = r.open(key[0], key[1])
 		r.files[key] = file
+		r.budget.bytes -= int64(len(file.Text))
 	}
 	return file.Opened, file.err
 }
@@ -53,15 +53,8 @@ func (r *resolver) affordsImport(imp *Import) bool {
 	return r.within(imp, r.budget.imports >= 0, "the document has more than %d imports", maxImports)
 }
 
-// affordsText takes the text of a file from the budget, once for each location.
-func (r *resolver) affordsText(imp *Import, o Opened) bool {
-	key := [2]string{imp.Location.Span().File, imp.Location.Value}
-	file := r.files[key]
-	if !file.counted {
-		r.budget.bytes -= int64(len(o.Text))
-		file.counted = true
-		r.files[key] = file
-	}
+// affordsText reports whether the text of the files that were opened is within the budget.
+func (r *resolver) affordsText(imp *Import) bool {
 	return r.within(imp, r.budget.bytes >= 0, "the files that the document imports from have more than %d bytes together", importedBytes*r.budget.lim.Bytes)
 }
 

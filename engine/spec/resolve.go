@@ -193,7 +193,7 @@ func (r *resolver) part(imp *Import, section string) (*Part, bool) {
 		r.unopened(imp, err)
 		return nil, false
 	}
-	if !r.affordsText(imp, opened) {
+	if !r.affordsText(imp) {
 		return nil, false
 	}
 	if opened.ID == r.self {
