@@ -30,9 +30,11 @@ type files struct {
 	// roots gives the folders that may be used. Most documents refer to nothing, and never ask.
 	roots func() []allowedRoot
 
-	// mu guards what was asked for, with a digest of what came of it.
+	// mu guards what was asked for, with a digest of what came of it, and how many bytes may
+	// still be read.
 	mu   sync.Mutex
 	uses map[use]string
+	left int64
 	// elsewhere holds locations of [files.Place] for which the working directory matters.
 	elsewhere map[use]fallback
 }
@@ -56,8 +58,9 @@ type fallback struct{ refused bool }
 // newFiles gives the files of a source.
 func (l *loader) newFiles(src *source) *files {
 	paths := slices.Concat(src.roots, l.AllowPaths)
+	limit := max(l.Limits.Bytes, spec.DefaultLimits.Bytes)
 	return &files{
-		limit: max(l.Limits.Bytes, spec.DefaultLimits.Bytes),
+		limit: limit, left: readTogether * limit,
 		roots: sync.OnceValue(func() []allowedRoot { return openRoots(paths) }),
 		uses:  map[use]string{}, elsewhere: map[use]fallback{},
 	}
@@ -93,11 +96,25 @@ type spot struct {
 	real string // the path without links; empty when nothing is there
 }
 
+// readTogether is how many times the size of one file a document may read in all: what it reads
+// is kept, and a few lines can name a large file very often.
+const readTogether = 16
+
 // Read implements [plan.Files].
 func (f *files) Read(from, location string) ([]byte, error) {
 	text, err := f.read(from, location)
 	f.note(use{useRead, from, location}, digest(text, err))
+	if !f.affords(len(text)) {
+		return nil, &fileError{location: location, text: "is too much: the document reads more than " + sizeText(readTogether*f.limit) + " of files"}
+	}
 	return text, err
+}
+
+func (f *files) affords(n int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.left -= int64(n)
+	return f.left >= 0
 }
 
 func (f *files) read(from, location string) ([]byte, error) {

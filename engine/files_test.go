@@ -181,6 +181,24 @@ func TestFilesLimit(t *testing.T) {
 	}
 }
 
+// TestFilesTogether: a few lines can name a large file very often.
+func TestFilesTogether(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put(t, dir, map[string]string{"doc.yaml": "serve :1 x", "big": strings.Repeat("x", 4<<20)})
+	doc := filepath.Join(dir, "doc.yaml")
+	f := filesOf(t, LoadOptions{Paths: []string{dir}}, doc)
+	for i := range 17 {
+		_, err := f.Read(doc, "big")
+		if want := "big is too much: the document reads more than 64 MiB of files"; i == 16 && (err == nil || err.Error() != want) || i < 16 && err != nil {
+			t.Errorf("reading %d: %v", i, err)
+		}
+	}
+	if !f.unchanged() {
+		t.Error("what is too much counts as a change")
+	}
+}
+
 func TestFilesFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

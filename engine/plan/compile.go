@@ -71,8 +71,9 @@ type compiler struct {
 	imports     map[string]spec.Import
 	flowRefs    []flowRef
 	transports  []*Transport
-	unreachable []*fault // why whole APIs are not called
-	explain     bool     // keep where everything comes from
+	roots       map[*spec.Value]string // of caFile, by where it is written
+	unreachable []*fault               // why whole APIs are not called
+	explain     bool                   // keep where everything comes from
 
 	credentials map[*spec.Value]*credentialPlan // by the authentication that declares them
 }

@@ -143,6 +143,10 @@ func (c *compiler) readRoots(t *Transport, location spec.Text, v *spec.Value) *f
 	if c.files == nil || location.Value == "" {
 		return faultf(diag.CodeTransport, "", v.Span(), "caFile cannot be read: this document has no files")
 	}
+	if roots := c.roots[v]; roots != "" {
+		t.Roots = roots // of another operation of the same API
+		return nil
+	}
 	text, err := c.files.Read(location.Span().File, location.Value)
 	if err != nil {
 		return faultf(diag.CodeTransport, "", v.Span(), "caFile cannot be read: %v", err)
@@ -161,6 +165,10 @@ func (c *compiler) readRoots(t *Transport, location spec.Text, v *spec.Value) *f
 		return faultf(diag.CodeTransport, "", v.Span(), "caFile holds no certificate").hintf("the file must hold certificates in PEM")
 	}
 	t.Roots = string(bytes.TrimSpace(text))
+	if c.roots == nil {
+		c.roots = map[*spec.Value]string{}
+	}
+	c.roots[v] = t.Roots
 	return nil
 }
 
