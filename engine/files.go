@@ -102,9 +102,14 @@ const readTogether = 16
 
 // Read implements [plan.Files].
 func (f *files) Read(from, location string) ([]byte, error) {
-	text, err := f.read(from, location)
-	f.note(use{useRead, from, location}, digest(text, err))
-	if !f.affords(len(text)) {
+	var text []byte
+	var err error
+	enough := f.affords(0)
+	if enough {
+		text, err = f.read(from, location)
+		f.note(use{useRead, from, location}, digest(text, err))
+	}
+	if !enough || !f.affords(len(text)) {
 		return nil, &fileError{location: location, text: "is too much: the document reads more than " + sizeText(readTogether*f.limit) + " of files"}
 	}
 	return text, err
