@@ -36,9 +36,13 @@ type Options struct {
 	IdlePerHost    int   // unused connections kept for one host; 0 means 64
 }
 
-// maxIdle bounds the unused connections kept for all hosts together, so that thousands of
-// upstreams do not use up the process's file descriptors.
-const maxIdle = 1024
+// maxIdle bounds the unused connections that are kept for all hosts together, so that
+// thousands of upstreams do not use up the process's file descriptors. Those that documents
+// want made in a way of their own are bounded for each way.
+const (
+	maxIdle    = 1024
+	maxOwnIdle = 32
+)
 
 // Client is the [plan.Upstream] for the whole process. It is safe for concurrent use.
 type Client struct {
@@ -123,6 +127,9 @@ func (o *Options) transport(dial func(context.Context, string, string) (net.Conn
 		// Many calls share one HTTP/2 connection: a dead one must be noticed without waiting
 		// for the kernel to give up.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second},
+	}
+	if show != nil || t != (plan.Transport{}) {
+		out.MaxIdleConns, out.MaxIdleConnsPerHost = maxOwnIdle, maxOwnIdle
 	}
 	if t.Connect > 0 {
 		out.TLSHandshakeTimeout = t.Connect
