@@ -94,6 +94,8 @@ func (f *syntaxFault) explain() (message, hint string) {
 		return f.noColon()
 	case is("did not find expected ',' or"):
 		return f.openBracket()
+	case is("did not find expected node content"):
+		return f.blockInBrackets()
 	case is("did not find expected key"), is("did not find expected '-' indicator"):
 		return f.outOfPlace()
 	case is("unknown anchor"):

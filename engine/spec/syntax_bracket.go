@@ -19,7 +19,29 @@ func (f *syntaxFault) openBracket() (string, string) {
 		}
 		return "this " + found + " stands in text without quotes", "put the value in quotes"
 	}
-	line := f.atLine(start)
+	open, ok := unclosed(f.atLine(start))
+	if !ok {
+		return strings.TrimPrefix(f.problem, "did not find ") + " in this line or before it",
+			"write the comma, close the bracket, or put the whole value in quotes"
+	}
+	return f.notClosed(start + open)
+}
+
+// blockInBrackets is the form with a line for each element inside of brackets, which are
+// most likely not meant to go on that far.
+func (f *syntaxFault) blockInBrackets() (string, string) {
+	for start := f.lastLine(); start > 0; {
+		start, _ = f.src.lineAt(start - 1)
+		_, end := f.src.lineAt(start)
+		if open, ok := unclosed(f.src.text[start:end]); ok {
+			return f.notClosed(start + open)
+		}
+	}
+	return "an element begins here where none can", "check the brackets and the indentation of the lines before"
+}
+
+// unclosed gives the place of the last bracket that a line opens and does not close.
+func unclosed(line string) (at int, ok bool) {
 	var open []int
 	for i := 0; i < len(line); i++ {
 		switch line[i] {
@@ -30,10 +52,13 @@ func (f *syntaxFault) openBracket() (string, string) {
 		}
 	}
 	if len(open) == 0 {
-		return strings.TrimPrefix(f.problem, "did not find ") + " in this line or before it",
-			"write the comma, close the bracket, or put the whole value in quotes"
+		return 0, false
 	}
-	f.atBytes(start+open[len(open)-1], 1)
+	return open[len(open)-1], true
+}
+
+func (f *syntaxFault) notClosed(at int) (string, string) {
+	f.atBytes(at, 1)
 	return "this " + quote(f.src.text[f.at:f.end]) + " is not closed, or a comma is missing behind it",
 		"close it, or put the value in quotes if it is meant as text"
 }
