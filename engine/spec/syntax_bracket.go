@@ -30,12 +30,12 @@ func (f *syntaxFault) openBracket() (string, string) {
 // blockInBrackets is the form with a line for each element inside of brackets, which are
 // most likely not meant to go on that far.
 func (f *syntaxFault) blockInBrackets() (string, string) {
-	for start := f.lastLine(); start > 0; {
-		start, _ = f.src.lineAt(start - 1)
-		_, end := f.src.lineAt(start)
-		if open, ok := unclosed(f.src.text[start:end]); ok {
+	for end := f.reached; end > 0; {
+		start, stop := f.src.lineAt(end - 1)
+		if open, ok := unclosed(f.src.text[start:min(stop, f.reached)]); ok {
 			return f.notClosed(start + open)
 		}
+		end = start
 	}
 	return "an element begins here where none can", "check the brackets and the indentation of the lines before"
 }
