@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ type Options struct {
 	MaxBody int64
 	// TokenTimeout bounds one request to a token endpoint; 0 means 30 s.
 	TokenTimeout time.Duration
+	// OpenKey opens the files of signing keys; nil means that none can be read.
+	OpenKey plan.KeyOpener
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
 	// Random is where nonces come from; nil means the machine's.
@@ -44,6 +47,9 @@ func New(next plan.Upstream, o Options) *Authenticator {
 	}
 	if o.TokenTimeout <= 0 {
 		o.TokenTimeout = 30 * time.Second
+	}
+	if o.OpenKey == nil {
+		o.OpenKey = func(plan.KeyFile) (fs.File, error) { return nil, fs.ErrPermission }
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -16,6 +16,7 @@ import (
 
 	"capd/adapters/credential"
 	"capd/adapters/httpclient"
+	"capd/adapters/secrets"
 	"capd/engine/plan"
 )
 
@@ -47,6 +48,7 @@ func newClient(t testing.TB, o credential.Options) *credential.Authenticator {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
+	o.OpenKey = secrets.OpenKey
 	return credential.New(client, o)
 }
 

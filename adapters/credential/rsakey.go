@@ -8,8 +8,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -20,8 +18,7 @@ import (
 )
 
 var (
-	errNoKey      = errors.New("credential: no private RSA key in it")
-	errNotRegular = errors.New("credential: not a regular file")
+	errNoKey = errors.New("credential: no private RSA key in it")
 )
 
 // rsaKey is a parsed signing key. One that comes from a file is read again when the file
@@ -49,14 +46,14 @@ func (a *Authenticator) rsaKey(c *plan.OAuth1) (*rsa.PrivateKey, error) {
 		return k.key, nil
 	}
 	had := k.key
-	key, err := k.read(c.SigningKeyFile, c.KeyPassword.Reveal())
+	key, err := k.read(a.opts.OpenKey, c.SigningKeyFile, c.KeyPassword.Reveal())
 	if err != nil && had != nil {
 		return had, nil // the file is being replaced
 	}
 	return key, err
 }
 
-func (k *rsaKey) read(file plan.KeyFile, password string) (*rsa.PrivateKey, error) {
+func (k *rsaKey) read(open plan.KeyOpener, file plan.KeyFile, password string) (*rsa.PrivateKey, error) {
 	unreadable := func(err error) error {
 		return misconfigured("the file of the signing key cannot be read", withoutPath(err))
 	}
@@ -86,33 +83,6 @@ func (k *rsaKey) read(file plan.KeyFile, password string) (*rsa.PrivateKey, erro
 
 // maxKeyFile bounds what is read of a file with a key.
 const maxKeyFile = 1 << 20
-
-// open opens a key's file inside the folder that it must stay in. It does not wait for the other
-// end of a pipe, and reads no device.
-func open(file plan.KeyFile) (*os.File, error) {
-	name := file.Path.Reveal()
-	stat, read := os.Stat, os.Open
-	if file.Root != "" {
-		var err error
-		if name, err = filepath.Rel(file.Root, name); err != nil {
-			return nil, err
-		}
-		root, err := os.OpenRoot(file.Root)
-		if err != nil {
-			return nil, err
-		}
-		defer root.Close()
-		stat, read = root.Stat, root.Open
-	}
-	info, err := stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errNotRegular
-	}
-	return read(name)
-}
 
 // withoutPath takes the path out of an error of the file system: it is a variable's value.
 func withoutPath(err error) error {

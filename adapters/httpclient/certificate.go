@@ -10,8 +10,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -23,13 +21,13 @@ import (
 
 var (
 	errNoCertificate = errors.New("httpclient: no certificate in it")
-	errNotRegular    = errors.New("httpclient: not a regular file")
 	errNoKey         = errors.New("httpclient: no private key in it that can be read")
 )
 
 // certificate is a client certificate, read again when one of its files has changed.
 type certificate struct {
 	source *plan.ClientCertificate
+	open   plan.KeyOpener
 
 	mu     sync.Mutex
 	seen   [2]fileState // of CertFile and KeyFile
@@ -65,7 +63,7 @@ func (c *certificate) load() error {
 	var now [2]fileState
 	for i, from := range sources {
 		var err error
-		if now[i], err = from.state(); err != nil {
+		if now[i], err = from.state(c.open); err != nil {
 			return unreadable(err)
 		}
 	}
@@ -75,7 +73,7 @@ func (c *certificate) load() error {
 	var texts [2][]byte
 	for i, from := range sources {
 		var err error
-		if texts[i], err = from.read(); err != nil {
+		if texts[i], err = from.read(c.open); err != nil {
 			return unreadable(err)
 		}
 	}
@@ -99,7 +97,7 @@ type keySource struct {
 	file plan.KeyFile
 }
 
-func (k keySource) state() (fileState, error) {
+func (k keySource) state(open plan.KeyOpener) (fileState, error) {
 	if k.file.IsZero() {
 		return fileState{}, nil
 	}
@@ -115,7 +113,7 @@ func (k keySource) state() (fileState, error) {
 	return fileState{info.ModTime(), info.Size()}, nil
 }
 
-func (k keySource) read() ([]byte, error) {
+func (k keySource) read(open plan.KeyOpener) ([]byte, error) {
 	if k.file.IsZero() {
 		return []byte(k.text.Reveal()), nil
 	}
@@ -125,33 +123,6 @@ func (k keySource) read() ([]byte, error) {
 	}
 	defer f.Close()
 	return io.ReadAll(io.LimitReader(f, maxKeyFile))
-}
-
-// open opens a key's file inside the folder that it must stay in. It does not wait for the other
-// end of a pipe, and reads no device.
-func open(file plan.KeyFile) (*os.File, error) {
-	name := file.Path.Reveal()
-	stat, read := os.Stat, os.Open
-	if file.Root != "" {
-		var err error
-		if name, err = filepath.Rel(file.Root, name); err != nil {
-			return nil, err
-		}
-		root, err := os.OpenRoot(file.Root)
-		if err != nil {
-			return nil, err
-		}
-		defer root.Close()
-		stat, read = root.Stat, root.Open
-	}
-	info, err := stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errNotRegular
-	}
-	return read(name)
 }
 
 // unreadable gives the error of a file without its path, which is a variable's value.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -26,6 +27,8 @@ type Options struct {
 	// DenyPrivate also refuses upstreams at loopback, private and carrier-grade NAT
 	// addresses. Link-local and cloud metadata addresses are always refused.
 	DenyPrivate bool
+	// OpenKey opens the files of client certificates; nil means that none can be read.
+	OpenKey plan.KeyOpener
 
 	DialTimeout   time.Duration // to connect; 0 means 10 s
 	TLSTimeout    time.Duration // for the TLS handshake; 0 means 10 s
@@ -84,6 +87,9 @@ func (o *Options) complete() error {
 	}
 	if o.MaxHeaderBytes < 0 || o.IdlePerHost < 0 {
 		return fmt.Errorf("httpclient: MaxHeaderBytes and IdlePerHost must not be negative")
+	}
+	if o.OpenKey == nil {
+		o.OpenKey = func(plan.KeyFile) (fs.File, error) { return nil, fs.ErrPermission }
 	}
 	if o.MaxHeaderBytes == 0 {
 		o.MaxHeaderBytes = 64 << 10

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"capd/adapters/httpclient"
+	"capd/adapters/secrets"
 	"capd/engine/plan"
 )
 
@@ -22,6 +23,7 @@ func newClient(t testing.TB, o httpclient.Options) *httpclient.Client {
 	if o.Proxy == nil {
 		o.Proxy = func(*url.URL) (*url.URL, error) { return nil, nil }
 	}
+	o.OpenKey = secrets.OpenKey
 	c, err := httpclient.New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -119,7 +119,7 @@ func (c *Client) ownPool(req *plan.Request) *pool {
 		}
 		var shows *certificate
 		if req.Certificate != nil {
-			shows = &certificate{source: req.Certificate}
+			shows = &certificate{source: req.Certificate, open: c.opts.OpenKey}
 		}
 		p = c.newPool(shows, key.transport)
 		c.pools.shown[key] = p

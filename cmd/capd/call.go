@@ -143,7 +143,7 @@ func (f *callFlags) transport(watch *callWatch) (plan.Upstream, error) {
 		s := serveFlags{upstream: f.upstream, stub: f.stub}
 		return s.transport()
 	}
-	client, err := httpclient.New(httpclient.Options{})
+	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey})
 	if err != nil {
 		return nil, failure("%w", err)
 	}

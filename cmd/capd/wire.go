@@ -82,13 +82,13 @@ func (f *serveFlags) transport() (plan.Upstream, error) {
 		}
 		return credential.Placeholder(stub.New()), nil
 	}
-	client, err := httpclient.New(httpclient.Options{})
+	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey})
 	if err != nil {
 		return nil, failure("%w", err)
 	}
 	// Tokens are asked for where the spec says, also when --upstream moves the calls: what
 	// is signed is what is sent there.
-	authenticated := credential.New(client, credential.Options{MaxBody: int64(f.maxBody)})
+	authenticated := credential.New(client, credential.Options{MaxBody: int64(f.maxBody), OpenKey: secrets.OpenKey})
 	if f.upstream == "" {
 		return authenticated, nil
 	}

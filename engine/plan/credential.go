@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"io/fs"
 	"slices"
 )
 
@@ -217,6 +218,9 @@ type KeyFile struct {
 func (f KeyFile) IsZero() bool { return f.Path.IsEmpty() }
 
 func (f KeyFile) key() Secret { return NewSecret(f.Root + "\x00" + f.Path.value) }
+
+// KeyOpener opens the file of a key inside the folder that it must stay in.
+type KeyOpener func(KeyFile) (fs.File, error)
 
 // ClientCertificate is what the client shows in TLS. Cert and PrivateKey are PEM text, or the
 // former base64 of PKCS#12. CertFile and KeyFile are files of PEM or PKCS#12, for when the
