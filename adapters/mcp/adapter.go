@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -72,8 +73,9 @@ func (o Options) withDefaults() Options {
 type Adapter struct {
 	opts Options
 
-	mu   sync.Mutex
-	live map[endpointKey]*endpoint // what is served since the last swap
+	mu    sync.Mutex
+	bound *plan.Bound               // of the last swap
+	live  map[endpointKey]*endpoint // what is served since
 }
 
 // New makes an adapter that serves nothing yet.
@@ -81,44 +83,49 @@ func New(o Options) *Adapter {
 	return &Adapter{opts: o.withDefaults(), live: map[endpointKey]*endpoint{}}
 }
 
+// generation is what one plan needs of endpoints.
+type generation struct {
+	bound     *plan.Bound
+	endpoints map[endpointKey]*endpoint
+	states    map[*endpoint]*state
+}
+
 // Prepare makes ready to serve next. Nothing that is being served changes until the
 // function it gives is called. That function cannot fail; it gives the handler of each
 // listen address, and what to call once the previous handlers get no new requests.
 func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (handler func(addr string) http.Handler, retire func()), error) {
 	a.mu.Lock()
-	live := a.live
+	live := maps.Clone(a.live)
 	a.mu.Unlock()
 
-	endpoints := map[endpointKey]*endpoint{}
-	states := map[*endpoint]*state{}
-	byExposure := map[*plan.Exposure]*endpoint{}
+	g := &generation{next, map[endpointKey]*endpoint{}, map[*endpoint]*state{}}
 	p := next.Plan()
 	if p == nil {
 		p = &plan.Plan{}
 	}
-	for _, u := range p.Units {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("preparing the MCP endpoints: %w", err)
-		}
-		for key, x := range keyed(u) {
-			ep := live[key]
-			if ep == nil {
-				ep = newEndpoint(&a.opts, x)
-			}
-			endpoints[key], byExposure[x], states[ep] = ep, ep, ep.prepare(x, next)
-		}
-	}
 	routers := map[string]*router{}
 	for _, l := range p.Listeners {
-		routers[l.Addr] = newRouter(l, byExposure, next)
+		byExposure := map[*plan.Exposure]*endpoint{}
+		for _, m := range l.Mounts {
+			if err := ctx.Err(); err != nil {
+				return nil, fmt.Errorf("preparing the MCP endpoints: %w", err)
+			}
+			if m.Main && m.Exposure.Kind == plan.MCP {
+				byExposure[m.Exposure] = a.add(g, keyOf(m.Exposure), live, plan.Single(m))
+			}
+		}
+		routers[l.Addr] = newRouter(l, byExposure, next, a.open)
+	}
+	for key, ep := range live {
+		g.renew(key, ep)
 	}
 	return func() (func(string) http.Handler, func()) {
-		gone := a.swap(endpoints, states)
+		gone := a.swap(g)
 		return func(addr string) http.Handler {
 				if r := routers[addr]; r != nil {
 					return r
 				}
-				return newRouter(&plan.Listener{Addr: addr}, nil, next)
+				return newRouter(&plan.Listener{Addr: addr}, nil, next, a.open)
 			}, func() {
 				for _, ep := range gone {
 					ep.close()
@@ -127,22 +134,72 @@ func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (han
 	}, nil
 }
 
-// swap puts the prepared states in place and gives the endpoints that are no more.
-func (a *Adapter) swap(endpoints map[endpointKey]*endpoint, states map[*endpoint]*state) []*endpoint {
+// add gives the endpoint of a view of one exposure its next state.
+func (a *Adapter) add(g *generation, key endpointKey, live map[endpointKey]*endpoint, v *plan.View) *endpoint {
+	ep := live[key]
+	if ep == nil {
+		ep = newEndpoint(&a.opts, v)
+	}
+	g.endpoints[key], g.states[ep] = ep, ep.prepare(v, g.bound)
+	return ep
+}
+
+// renew gives the endpoint of a view of several its next state, if the view is still there.
+func (g *generation) renew(key endpointKey, ep *endpoint) {
+	if !key.several || g.endpoints[key] != nil {
+		return
+	}
+	l := g.bound.Plan().Listener(key.addr)
+	if l == nil {
+		return
+	}
+	if v := l.View(split(key.view)); v != nil {
+		g.endpoints[key], g.states[ep] = ep, ep.prepare(v, g.bound)
+	}
+}
+
+// swap puts a generation in place and gives the endpoints that are no more.
+func (a *Adapter) swap(g *generation) []*endpoint {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	previous := a.live
-	a.live = endpoints
-	a.mu.Unlock()
-	for ep, st := range states {
+	for key, ep := range previous {
+		g.renew(key, ep) // of a view that was first used meanwhile
+	}
+	a.live, a.bound = g.endpoints, g.bound
+	for ep, st := range g.states {
 		ep.swap(st)
 	}
 	var gone []*endpoint
 	for key, ep := range previous {
-		if endpoints[key] != ep {
+		if g.endpoints[key] != ep {
 			gone = append(gone, ep)
 		}
 	}
 	return gone
+}
+
+// open gives the endpoint of a view of several exposures, and the gate in front of it; nil
+// when there is no such view.
+func (a *Adapter) open(addr string, segments []string) *guarded {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	l := a.bound.Plan().Listener(addr)
+	if l == nil {
+		return nil
+	}
+	key := endpointKey{addr: addr, view: joined(segments), several: true}
+	if ep := a.live[key]; ep != nil {
+		return &guarded{ep, a.bound.Gate(ep.current.Load().view.Members[0].Exposure)}
+	}
+	v := l.View(segments)
+	if v == nil {
+		return nil
+	}
+	ep := newEndpoint(&a.opts, v)
+	ep.swap(ep.prepare(v, a.bound))
+	a.live[key] = ep
+	return &guarded{ep, a.bound.Gate(v.Members[0].Exposure)}
 }
 
 // Drain ends every stream that stays open by itself (the listening streams of both eras)
@@ -150,7 +207,7 @@ func (a *Adapter) swap(endpoints map[endpointKey]*endpoint, states map[*endpoint
 // returns when the streams have ended, or with the context's error.
 func (a *Adapter) Drain(ctx context.Context) error {
 	a.mu.Lock()
-	live := a.live
+	live := maps.Clone(a.live)
 	a.mu.Unlock()
 	var ends []<-chan struct{}
 	for _, ep := range live {

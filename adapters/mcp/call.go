@@ -1,7 +1,6 @@
 package mcp
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,7 +31,7 @@ const maxInstructions = 2048
 // answers for the catalogue, and says which capabilities there are.
 func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 	s := sdk.NewServer(
-		&sdk.Implementation{Name: e.unit.ID, Title: e.unit.Label, Version: cmp.Or(e.unit.Revision, e.opts.Version)},
+		implementation(e.current.Load().view, e.opts.Version),
 		&sdk.ServerOptions{
 			Logger: log,
 			Capabilities: &sdk.ServerCapabilities{
@@ -68,7 +67,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, req sdk.Request) (res sdk.Result, err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				e.opts.Logger.ErrorContext(ctx, "panic in an MCP request", "document", e.unit.ID, "method", method,
+				e.opts.Logger.ErrorContext(ctx, "panic in an MCP request", e.name, "method", method,
 					"request_id", requestID(req), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 				res, err = nil, internalError()
 			}
@@ -176,12 +175,7 @@ func (e *endpoint) occupy(ctx context.Context, method string, req sdk.Request) (
 // introduce puts the exposure's present description into what a client reads first, and
 // takes out the capabilities for what it has not.
 func (e *endpoint) introduce(res sdk.Result) {
-	x := e.current.Load().exposure
-	text := x.Description
-	if text == "" {
-		text = x.Unit.Description
-	}
-	text = truncate(text, maxInstructions)
+	text := truncate(instructions(e.current.Load().view), maxInstructions)
 	switch res := res.(type) {
 	case *sdk.InitializeResult:
 		res.Instructions = text
@@ -251,7 +245,7 @@ func dispatch(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResul
 		return res, nil
 	}
 	failure := plan.AsError(err)
-	c.endpoint.logFailure(ctx, "MCP call failed", requestID(req), failure, slog.String("tool", c.tool.tool.Name), c.tool.tool.Operation)
+	c.endpoint.logFailure(ctx, "MCP call failed", c.tool.exposure.Unit.ID, requestID(req), failure, slog.String("tool", c.tool.tool.Name), c.tool.tool.Operation)
 	return failed(failure)
 }
 
@@ -274,7 +268,7 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	if err != nil {
 		return nil, err
 	}
-	res := shaped(out, body, resultURI(c.endpoint.unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params))
+	res := shaped(out, body, resultURI(c.tool.exposure.Unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params))
 	if c.tool.answer != nil && !res.IsError {
 		res.StructuredContent = c.tool.answer.structured(out, body)
 	}
@@ -328,7 +322,7 @@ func isBytes(out *plan.Result, body []byte, b plan.Binary) bool {
 
 // logFailure records what failed: who failed and why, never what was sent. name says what
 // the client asked for; op may be nil.
-func (e *endpoint) logFailure(ctx context.Context, message, id string, failure *plan.Error, name slog.Attr, op *plan.Operation) {
+func (e *endpoint) logFailure(ctx context.Context, message, doc, id string, failure *plan.Error, name slog.Attr, op *plan.Operation) {
 	level := levelOf(failure.Code)
 	if !e.opts.Logger.Enabled(ctx, level) {
 		return
@@ -336,7 +330,7 @@ func (e *endpoint) logFailure(ctx context.Context, message, id string, failure *
 	attrs := []slog.Attr{
 		slog.String("request_id", id),
 		slog.String("code", failure.Code.String()),
-		slog.String("document", e.unit.ID),
+		slog.String("document", doc),
 		name,
 		slog.String("message", failure.Message),
 	}

@@ -22,8 +22,9 @@ func TestPanicBehindTheProtocol(t *testing.T) {
 	var logged strings.Builder
 	o := Options{Logger: slog.New(slog.NewTextHandler(&logged, nil))}.withDefaults()
 	x := &plan.Exposure{Unit: &plan.Unit{ID: "rooms"}, Kind: plan.MCP}
-	e := newEndpoint(&o, x)
-	e.swap(e.prepare(x, nil))
+	v := plan.Single(&plan.Mount{Exposure: x})
+	e := newEndpoint(&o, v)
+	e.swap(e.prepare(v, nil))
 	handle := e.receive(func(context.Context, string, sdk.Request) (sdk.Result, error) { panic("boom") })
 	res, err := handle(context.Background(), "ping", &sdk.ServerRequest[*sdk.PingParams]{})
 	var wire *jsonrpc.Error

@@ -17,7 +17,7 @@ import (
 // page only, so it is large.
 const pageSize = 1000
 
-// catalogue is an exposure's tools as clients see them. It is immutable.
+// catalogue is what a view holds as clients see it. It is immutable.
 type catalogue struct {
 	listed      []*sdk.Tool       // in the order of declaration
 	position    map[string]int    // of a published name in listed
@@ -34,35 +34,52 @@ type fingerprints struct {
 
 // entry is a tool that can be called, or whose call is explained.
 type entry struct {
-	tool   *plan.Tool
-	inputs aliases
-	answer *answerShape // nil: nothing is known of it
+	tool     *plan.Tool
+	exposure *plan.Exposure
+	inputs   aliases
+	answer   *answerShape // nil: nothing is known of it
 }
 
-func newCatalogue(x *plan.Exposure) *catalogue {
+func newCatalogue(v *plan.View) *catalogue {
 	c := &catalogue{
 		position: map[string]int{}, tools: map[string]*entry{},
-		library: newLibrary(x.Resources), prompts: newPrompts(x.Prompts),
+		library: newLibrary(v), prompts: newPrompts(v),
 	}
-	published := publish(x.Tools)
-	for i, t := range x.Tools {
-		e := &entry{tool: t}
+	for i := range v.Members {
+		c.add(&v.Members[i])
+	}
+	c.fingerprint = sync.OnceValue(func() fingerprints {
+		return fingerprints{fingerprint(c.listed), fingerprint(c.library.listings()), fingerprint(c.prompts.listed)}
+	})
+	return c
+}
+
+// add takes in the tools of a member. A tool can be called by its declared name too, as
+// people know it.
+func (c *catalogue) add(m *plan.Member) {
+	published := publish(m.Exposure.Tools)
+	chosen := map[*plan.Tool]bool{}
+	for _, t := range m.Tools {
+		chosen[t] = true
+	}
+	for i, t := range m.Exposure.Tools {
+		if !chosen[t] {
+			continue
+		}
+		e := &entry{tool: t, exposure: m.Exposure}
 		if t.Refusal == nil {
 			var schema json.RawMessage
 			schema, e.inputs = portable(t.InputSchema)
 			if t.Operation != nil {
 				e.answer = newAnswerShape(t.Operation)
 			}
-			c.position[published[i]] = len(c.listed)
-			c.listed = append(c.listed, listing(t, published[i], schema, e.answer))
-			c.tools[published[i]] = e
+			name := prefixed(m.Alias, published[i])
+			c.position[name] = len(c.listed)
+			c.listed = append(c.listed, listing(t, name, schema, e.answer))
+			c.tools[name] = e
 		}
-		c.tools[t.Name] = e
+		c.tools[behind(m.Alias, t.Name)] = e
 	}
-	c.fingerprint = sync.OnceValue(func() fingerprints {
-		return fingerprints{fingerprint(c.listed), fingerprint(c.library.listings()), fingerprint(c.prompts.listed)}
-	})
-	return c
 }
 
 // served gives the tools that are not refused.
@@ -155,9 +172,12 @@ func invalidCursor() error {
 // caching is what every list and every resource says about itself. Unless the document says
 // otherwise, a reload may change it at any time, and what one caller sees is not for others.
 func (s *state) caching() sdk.Cacheable {
-	c := sdk.Cacheable{TTLMs: s.exposure.TTL, CacheScope: "private"}
-	if s.exposure.Public {
-		c.CacheScope = "public"
+	c := sdk.Cacheable{TTLMs: s.view.Members[0].Exposure.TTL, CacheScope: "public"}
+	for _, m := range s.view.Members {
+		c.TTLMs = min(c.TTLMs, m.Exposure.TTL)
+		if !m.Exposure.Public {
+			c.CacheScope = "private"
+		}
 	}
 	return c
 }

@@ -2,7 +2,7 @@ package mcp
 
 import (
 	"context"
-	"iter"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -20,28 +20,29 @@ const firstModern = "2026-07-28"
 type endpointKey struct {
 	doc, namespace string
 	nth            int // among exposures of one namespace
+
+	// Of a view of several exposures: the listen address, and the segments of the path.
+	several    bool
+	addr, view string
 }
 
-// keyed gives the MCP exposures of a unit with their keys.
-func keyed(u *plan.Unit) iter.Seq2[endpointKey, *plan.Exposure] {
-	return func(yield func(endpointKey, *plan.Exposure) bool) {
-		seen := map[string]int{}
-		for _, x := range u.Exposures {
-			if x.Kind != plan.MCP {
-				continue
-			}
-			key := endpointKey{u.ID, x.Namespace, seen[x.Namespace]}
-			seen[x.Namespace]++
-			if !yield(key, x) {
-				return
-			}
+// keyOf gives the key of an exposure's own endpoint.
+func keyOf(x *plan.Exposure) endpointKey {
+	key := endpointKey{doc: x.Unit.ID, namespace: x.Namespace}
+	for _, o := range x.Unit.Exposures {
+		if o == x {
+			break
+		}
+		if o.Kind == plan.MCP && o.Namespace == x.Namespace {
+			key.nth++
 		}
 	}
+	return key
 }
 
 // state is what an endpoint serves at one time. It is immutable.
 type state struct {
-	exposure  *plan.Exposure
+	view      *plan.View
 	bound     *plan.Bound
 	catalogue func() *catalogue // rendered when first wanted
 }
@@ -50,7 +51,7 @@ type state struct {
 // and streams do; what it serves is its state.
 type endpoint struct {
 	opts    *Options
-	unit    *plan.Unit // as it was when the endpoint began
+	name    slog.Attr // for the log: the ID of the document, or the path of a view of several
 	current atomic.Pointer[state]
 	closed  atomic.Bool
 	streams *streams
@@ -65,16 +66,20 @@ type endpoint struct {
 	modern, legacy http.Handler
 }
 
-func newEndpoint(o *Options, x *plan.Exposure) *endpoint {
-	return &endpoint{opts: o, unit: x.Unit, streams: newStreams(), older: newSessions(o.MaxSessions)}
+func newEndpoint(o *Options, v *plan.View) *endpoint {
+	name := slog.String("view", v.Path)
+	if v.Kind == plan.ViewDocument {
+		name = slog.String("document", v.Name)
+	}
+	return &endpoint{opts: o, name: name, streams: newStreams(), older: newSessions(o.MaxSessions)}
 }
 
-// prepare makes the next state. An exposure that did not change keeps its catalogue.
-func (e *endpoint) prepare(x *plan.Exposure, bound *plan.Bound) *state {
-	if cur := e.current.Load(); cur != nil && cur.exposure == x {
-		return &state{x, bound, cur.catalogue}
+// prepare makes the next state. A view that did not change keeps its catalogue.
+func (e *endpoint) prepare(v *plan.View, bound *plan.Bound) *state {
+	if cur := e.current.Load(); cur != nil && cur.view.Equal(v) {
+		return &state{v, bound, cur.catalogue}
 	}
-	st := &state{x, bound, sync.OnceValue(func() *catalogue { return newCatalogue(x) })}
+	st := &state{v, bound, sync.OnceValue(func() *catalogue { return newCatalogue(v) })}
 	if e.server.Load() != nil {
 		st.catalogue() // its clients will want it at once
 	}
@@ -83,20 +88,22 @@ func (e *endpoint) prepare(x *plan.Exposure, bound *plan.Bound) *state {
 
 // swap puts st in place and tells the clients when a list of theirs became another.
 func (e *endpoint) swap(st *state) {
-	if len(st.exposure.Resources) > 0 {
-		e.hasResources.Store(true)
-	}
-	if len(st.exposure.Prompts) > 0 {
-		e.hasPrompts.Store(true)
+	for _, m := range st.view.Members {
+		if len(m.Resources) > 0 {
+			e.hasResources.Store(true)
+		}
+		if len(m.Prompts) > 0 {
+			e.hasPrompts.Store(true)
+		}
 	}
 	old := e.current.Swap(st)
 	s := e.server.Load()
-	if s == nil || old == nil || old.exposure == st.exposure {
+	if s == nil || old == nil || old.view.Equal(st.view) {
 		return
 	}
 	was, is := old.catalogue().fingerprint(), st.catalogue().fingerprint()
 	changed := func(what string, announce func(*sdk.Server)) {
-		e.opts.Logger.Info("MCP "+what+" changed", "document", e.unit.ID, "namespace", st.exposure.Namespace)
+		e.opts.Logger.Info("MCP "+what+" changed", e.name)
 		announce(s)
 	}
 	if was.tools != is.tools {
@@ -161,7 +168,7 @@ func (e *endpoint) serveOlder(w http.ResponseWriter, r *http.Request) {
 		}
 		defer e.older.leave(x)
 		if evicted != nil {
-			e.opts.Logger.DebugContext(r.Context(), "MCP session ended to make room", "document", e.unit.ID)
+			e.opts.Logger.DebugContext(r.Context(), "MCP session ended to make room", e.name)
 			_ = evicted.conn.Close() // nothing of it is under way, so this does not wait
 		}
 		r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, x))

@@ -1,6 +1,8 @@
 package mcp
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"regexp"
 	"strconv"
 	"strings"
@@ -38,6 +40,42 @@ func publish(tools []*plan.Tool) []string {
 		taken[strings.ToLower(names[i])] = true
 	}
 	return names
+}
+
+// separator stands between the alias of a member of a view and a name of the member.
+const separator = "__"
+
+// behind gives a name in a view of several. A member without alias is the only one.
+func behind(alias, name string) string {
+	if alias == "" {
+		return name
+	}
+	return alias + separator + name
+}
+
+// prefixed gives a published name in a view of several. One that becomes too long ends in its
+// hash, so that it stays what it is whatever stands beside it.
+func prefixed(alias, name string) string {
+	full := behind(alias, name)
+	if len(full) <= maxName {
+		return full
+	}
+	sum := sha256.Sum256([]byte(full))
+	suffix := "_" + hex.EncodeToString(sum[:4])
+	return full[:maxName-len(suffix)] + suffix
+}
+
+// schemePrefix gives what stands before the URIs of a member in a view of several: the alias
+// as the first part of a scheme (RFC 3986 section 3.1, which knows no "_").
+func schemePrefix(alias string) string {
+	if alias == "" {
+		return ""
+	}
+	scheme := strings.ReplaceAll(alias, "_", ".")
+	if c := scheme[0]; c < 'a' || c > 'z' {
+		scheme = "x" + scheme
+	}
+	return scheme + "+"
 }
 
 // sanitise makes a name that ok accepts, out of what name has of it.

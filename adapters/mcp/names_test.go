@@ -36,10 +36,10 @@ func TestPublishedNames(t *testing.T) {
 
 func TestRefusedToolKeepsItsName(t *testing.T) {
 	t.Parallel()
-	c := newCatalogue(&plan.Exposure{Tools: []*plan.Tool{
+	c := newCatalogue(plan.Single(&plan.Mount{Exposure: &plan.Exposure{Unit: &plan.Unit{}, Tools: []*plan.Tool{
 		{Name: "a_b", Refusal: &plan.Refusal{Code: "no-call", Reason: "there is no call"}},
 		{Name: "a.b", InputSchema: []byte(anyObject)},
-	}})
+	}}}))
 	if len(c.listed) != 1 || c.listed[0].Name != "a_b_2" {
 		t.Fatalf("listed %v, want the served tool alone, as a_b_2", c.listed)
 	}

@@ -15,26 +15,38 @@ import (
 // it; it is never listed, and asking for it by its own name finds no prompt.
 const promptDispatcher = "__capd_prompt"
 
-// prompts are an exposure's prompts as clients see them. They are immutable.
+// prompts are a view's prompts as clients see them. They are immutable.
 type prompts struct {
 	listed []*sdk.Prompt
-	byName map[string]*plan.Prompt
+	byName map[string]*promptEntry
 }
 
-func newPrompts(all []*plan.Prompt) *prompts {
-	p := &prompts{byName: map[string]*plan.Prompt{}}
-	for _, x := range all {
-		p.byName[x.Name] = x
-		if x.Refusal != nil {
-			continue
+// promptEntry is a prompt that can be asked for, or whose refusal is explained.
+type promptEntry struct {
+	prompt   *plan.Prompt
+	exposure *plan.Exposure
+}
+
+func newPrompts(v *plan.View) *prompts {
+	p := &prompts{byName: map[string]*promptEntry{}}
+	for _, m := range v.Members {
+		for _, x := range m.Prompts {
+			p.add(x, m.Exposure, behind(m.Alias, x.Name))
 		}
-		out := &sdk.Prompt{Name: x.Name, Title: x.Title, Description: x.Description}
-		for _, a := range x.Arguments {
-			out.Arguments = append(out.Arguments, &sdk.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
-		}
-		p.listed = append(p.listed, out)
 	}
 	return p
+}
+
+func (p *prompts) add(x *plan.Prompt, of *plan.Exposure, name string) {
+	p.byName[name] = &promptEntry{x, of}
+	if x.Refusal != nil {
+		return
+	}
+	out := &sdk.Prompt{Name: name, Title: x.Title, Description: x.Description}
+	for _, a := range x.Arguments {
+		out.Arguments = append(out.Arguments, &sdk.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
+	}
+	p.listed = append(p.listed, out)
 }
 
 // page gives the prompts that follow cursor, which names the last one of the page before.
@@ -49,7 +61,8 @@ func (p *prompts) page(cursor string) (*sdk.ListPromptsResult, error) {
 // pendingPrompt is a prompts/get on its way through the SDK to the dispatcher.
 type pendingPrompt struct {
 	endpoint *endpoint
-	prompt   *plan.Prompt
+	bound    *plan.Bound
+	*promptEntry
 }
 
 type pendingPromptKey struct{}
@@ -57,14 +70,15 @@ type pendingPromptKey struct{}
 // getPrompt finds the prompt and sends the request on to the dispatcher, as [endpoint.call]
 // does.
 func (e *endpoint) getPrompt(ctx context.Context, method string, req *sdk.GetPromptRequest, next sdk.MethodHandler) (sdk.Result, error) {
-	p := e.current.Load().catalogue().prompts.byName[req.Params.Name]
+	st := e.current.Load()
+	p := st.catalogue().prompts.byName[req.Params.Name]
 	if p == nil {
 		return nil, &jsonrpc.Error{
 			Code:    jsonrpc.CodeInvalidParams,
 			Message: fmt.Sprintf("unknown prompt %q; prompts/list gives the prompts there are", truncate(req.Params.Name, 128)),
 		}
 	}
-	ctx = context.WithValue(ctx, pendingPromptKey{}, &pendingPrompt{e, p})
+	ctx = context.WithValue(ctx, pendingPromptKey{}, &pendingPrompt{e, st.bound, p})
 	sent, params := *req, *req.Params
 	params.Name = promptDispatcher
 	sent.Params = &params
@@ -80,7 +94,7 @@ func dispatchPrompt(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPro
 	messages, err := p.render(req.Params.Arguments)
 	if err != nil {
 		failure := plan.AsError(err)
-		p.endpoint.logFailure(ctx, "MCP prompt failed", requestID(req), failure, slog.String("prompt", p.prompt.Name), nil)
+		p.endpoint.logFailure(ctx, "MCP prompt failed", p.exposure.Unit.ID, requestID(req), failure, slog.String("prompt", p.prompt.Name), nil)
 		return nil, protocolError(failure, "prompt")
 	}
 	res := &sdk.GetPromptResult{Description: p.prompt.Description, Messages: []*sdk.PromptMessage{}}

@@ -23,29 +23,59 @@ const resourceDispatcher = "capd://dispatch/read"
 // the modern one has no code of its own for that.
 const codeResourceNotFound = -32002
 
-// library is an exposure's resources as clients see them. It is immutable, but the files of
+// library is a view's resources as clients see them. It is immutable, but the files of
 // folders are looked at anew each time.
 type library struct {
-	all       []*plan.Resource // in the order of declaration
-	exact     map[string]*plan.Resource
+	all       []*volume // in the order of declaration
+	exact     map[string]*volume
+	patterns  []*volume      // that stand for more than one URI
 	position  map[string]int // of a URI or a template in all
 	templates []*sdk.ResourceTemplate
 }
 
-func newLibrary(resources []*plan.Resource) *library {
-	l := &library{all: resources, exact: map[string]*plan.Resource{}, position: map[string]int{}}
-	for i, r := range resources {
-		l.position[r.URI] = i
-		if len(r.Params) == 0 {
-			l.exact[r.URI] = r
-		}
-		if len(r.Params) > 0 && r.Refusal == nil {
-			l.templates = append(l.templates, &sdk.ResourceTemplate{
-				Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MimeType, URITemplate: r.URI,
-			})
+// volume is a resource in a view.
+type volume struct {
+	*plan.Resource
+	exposure *plan.Exposure
+	prefix   string // of its URIs in a view of several
+}
+
+// uri gives the URI, or the template, as clients see it.
+func (v *volume) uri() string { return v.prefix + v.URI }
+
+// match gives what a URI as clients write it says beside the resource.
+func (v *volume) match(uri string) ([]string, bool) {
+	own, ok := strings.CutPrefix(uri, v.prefix)
+	if !ok {
+		return nil, false
+	}
+	return v.Match(own)
+}
+
+func newLibrary(v *plan.View) *library {
+	l := &library{exact: map[string]*volume{}, position: map[string]int{}}
+	for _, m := range v.Members {
+		for _, r := range m.Resources {
+			l.add(&volume{r, m.Exposure, schemePrefix(m.Alias)})
 		}
 	}
 	return l
+}
+
+func (l *library) add(v *volume) {
+	l.position[v.uri()] = len(l.all)
+	l.all = append(l.all, v)
+	if len(v.Params) == 0 {
+		l.exact[v.uri()] = v
+	}
+	if len(v.Params) > 0 || v.Folder != nil {
+		l.patterns = append(l.patterns, v)
+	}
+	if len(v.Params) > 0 && v.Refusal == nil {
+		l.templates = append(l.templates, &sdk.ResourceTemplate{
+			Name: v.Name, Title: v.Title, Description: v.Description, MIMEType: v.MimeType, URITemplate: v.uri(),
+		})
+	}
 }
 
 // listings are what the lists hold, folders standing for their files.
@@ -64,15 +94,20 @@ func (l *library) listings() []any {
 
 // find gives the resource behind a URI, and what the URI says beside: the values of its
 // variables, or the path of a file. A URI that is declared as it is comes before templates.
-func (l *library) find(uri string) (*plan.Resource, []string) {
-	if r := l.exact[uri]; r != nil {
-		if values, ok := r.Match(uri); ok {
-			return r, values
+func (l *library) find(uri string) (*volume, []string) {
+	if v := l.exact[uri]; v != nil {
+		if values, ok := v.match(uri); ok {
+			return v, values
 		}
 	}
-	for _, r := range l.all {
-		if values, ok := r.Match(uri); ok {
-			return r, values
+	for _, v := range l.patterns {
+		if values, ok := v.match(uri); ok {
+			return v, values
+		}
+	}
+	for _, v := range l.all { // a URI may be written in another way than the declared one
+		if values, ok := v.match(uri); ok {
+			return v, values
 		}
 	}
 	return nil, nil
@@ -98,7 +133,7 @@ func (l *library) page(ctx context.Context, log *slog.Logger, cursor string) (*s
 				return res, nil
 			}
 			res.Resources = append(res.Resources, listedResource(r, name))
-			last = r.URI + "\x00" + name
+			last = r.uri() + "\x00" + name
 		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -122,7 +157,7 @@ func (l *library) resume(cursor string) (int, *string, error) {
 }
 
 // filesOf gives what a resource is listed as: nothing, itself, or its files.
-func filesOf(ctx context.Context, log *slog.Logger, r *plan.Resource) []string {
+func filesOf(ctx context.Context, log *slog.Logger, r *volume) []string {
 	switch {
 	case r.Refusal != nil || len(r.Params) > 0:
 		return nil
@@ -142,8 +177,8 @@ func filesOf(ctx context.Context, log *slog.Logger, r *plan.Resource) []string {
 
 // listedResource gives a resource, or a file of one, as it is listed. Files have names of
 // their own, so that people can tell them apart.
-func listedResource(r *plan.Resource, name string) *sdk.Resource {
-	out := &sdk.Resource{Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MimeType, URI: r.URI}
+func listedResource(r *volume, name string) *sdk.Resource {
+	out := &sdk.Resource{Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MimeType, URI: r.uri()}
 	if r.Folder == nil {
 		return out
 	}
@@ -151,7 +186,7 @@ func listedResource(r *plan.Resource, name string) *sdk.Resource {
 		out.MIMEType = typeByName(r.Folder.FileName(name))
 	}
 	if name != "" {
-		out.URI, out.Name = r.FileURI(name), r.Name+"/"+name
+		out.URI, out.Name = r.prefix+r.FileURI(name), r.Name+"/"+name
 		if r.Title != "" {
 			out.Title = r.Title + ": " + name
 		}
@@ -175,7 +210,7 @@ type pendingRead struct {
 	state    *state // the read ends with what it began with
 	uri      string
 	modern   bool
-	resource *plan.Resource
+	resource *volume
 	values   []string
 }
 
@@ -205,7 +240,7 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 	contents, err := p.run(ctx, req)
 	if err != nil {
 		failure := plan.AsError(err)
-		p.endpoint.logFailure(ctx, "MCP read failed", requestID(req), failure, slog.String("resource", p.resource.Name), p.resource.Operation)
+		p.endpoint.logFailure(ctx, "MCP read failed", p.resource.exposure.Unit.ID, requestID(req), failure, slog.String("resource", p.resource.Name), p.resource.Operation)
 		return nil, p.failed(failure)
 	}
 	contents.URI = p.uri
@@ -222,7 +257,7 @@ func (p *pendingRead) run(ctx context.Context, req *sdk.ReadResourceRequest) (*s
 	case r.Refusal != nil:
 		return nil, r.Refusal.Error()
 	case r.Folder != nil:
-		limit := p.state.exposure.MaxBinary
+		limit := r.exposure.MaxBinary
 		if limit == 0 {
 			limit = plan.DefaultMaxBinary
 		}
@@ -230,7 +265,7 @@ func (p *pendingRead) run(ctx context.Context, req *sdk.ReadResourceRequest) (*s
 		if err != nil {
 			return nil, err
 		}
-		return fileContents(b, r, r.Folder.FileName(p.values[0])), nil
+		return fileContents(b, r.Resource, r.Folder.FileName(p.values[0])), nil
 	}
 	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), requestID(req))
 	if err != nil {

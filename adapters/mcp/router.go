@@ -17,6 +17,9 @@ type router struct {
 	sole   *guarded            // at /mcp itself; nil when there are none or several
 	mounts []*plan.Mount       // that the index lists
 	index  func() []byte       // of all mounts
+
+	listener *plan.Listener
+	open     func(addr string, segments []string) *guarded // of a view of several exposures
 }
 
 // guarded is an endpoint behind the gate of its exposure.
@@ -38,8 +41,8 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.endpoint.ServeHTTP(w, r)
 }
 
-func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint, bound *plan.Bound) *router {
-	r := &router{bound: bound, byPath: map[string]*guarded{}}
+func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint, bound *plan.Bound, open func(addr string, segments []string) *guarded) *router {
+	r := &router{bound: bound, byPath: map[string]*guarded{}, listener: l, open: open}
 	owner := map[string]string{}
 	for _, m := range l.Mounts {
 		ep := endpoints[m.Exposure]
@@ -73,22 +76,30 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
-	if len(segs) > 1 {
-		if ep := rt.byPath[joined(segs[1:])]; ep != nil {
-			ep.ServeHTTP(w, r)
-			return
-		}
-		notFound(w, r)
+	if len(segs) == 1 && wantsIndex(r) {
+		rt.serveIndex(w, r)
 		return
 	}
-	switch {
-	case wantsIndex(r):
-		rt.serveIndex(w, r)
-	case rt.sole != nil:
-		rt.sole.ServeHTTP(w, r)
-	default:
-		notFound(w, r)
+	if g := rt.find(segs[1:]); g != nil {
+		g.ServeHTTP(w, r)
+		return
 	}
+	notFound(w, r)
+}
+
+// find gives what is served at an address below /mcp: the endpoint of a document comes before
+// a view of several.
+func (rt *router) find(segs []string) *guarded {
+	if len(segs) > 0 {
+		if g := rt.byPath[joined(segs)]; g != nil {
+			return g
+		}
+		return rt.open(rt.listener.Addr, segs)
+	}
+	if rt.sole != nil || !rt.listener.Combined {
+		return rt.sole
+	}
+	return rt.open(rt.listener.Addr, nil)
 }
 
 // serveIndex answers with the endpoints that the caller may call. An index of which nothing
@@ -142,6 +153,14 @@ func segments(escaped string) []string {
 }
 
 func joined(segs []string) string { return strings.Join(segs, "\x00") }
+
+// split undoes joined.
+func split(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\x00")
+}
 
 // indexEntry is one endpoint in the answer to GET /mcp.
 type indexEntry struct {

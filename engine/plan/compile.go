@@ -27,7 +27,7 @@ func compile(doc *spec.Document, files Files, explain bool) (unit *Unit, list di
 	c := &compiler{
 		doc:     doc,
 		files:   files,
-		unit:    &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value},
+		unit:    &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value, Tags: tagsOf(doc.Tags)},
 		faults:  map[string]int{},
 		more:    map[int]int{},
 		explain: explain,

@@ -351,7 +351,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 			c.refuse(x.unit, decl.Span, x.title(), f)
 			continue
 		}
-		t := &Tool{Name: name, Title: decl.Label.Value, Description: decl.Description.Value, Span: decl.Span}
+		t := &Tool{Name: name, Title: decl.Label.Value, Description: decl.Description.Value, Tags: tagsOf(decl.Tags), Span: decl.Span}
 		seen[t.Name] = t
 		if !toolName.MatchString(t.Name) {
 			f := faultf(diag.CodeToolName, "M3", placeOr(decl.Name.Span(), decl.Span), "%q is no tool name", t.Name).hintf("use 1 to 128 letters, digits, _, . and -")

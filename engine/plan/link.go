@@ -20,6 +20,10 @@ type LinkOptions struct {
 	Address string
 	// AllowSpecAddress honours addresses that documents declare.
 	AllowSpecAddress bool
+	// CombinedMCP serves the MCP exposures of each address together at /mcp.
+	CombinedMCP bool
+	// Views are more views of several MCP exposures.
+	Views []NamedView
 }
 
 // Link gives each exposure its addresses and resolves what documents claim twice
@@ -100,7 +104,7 @@ func isLoopback(host string) bool {
 func (l *linker) listener(addr string) *Listener {
 	x := l.listeners[addr]
 	if x == nil {
-		x = &Listener{Addr: addr}
+		x = &Listener{Addr: addr, Combined: l.options.CombinedMCP, named: l.options.Views}
 		l.listeners[addr] = x
 	}
 	return x
@@ -265,5 +269,8 @@ func isReserved(r *Route) bool {
 func (x *Listener) equal(y *Listener) bool {
 	return slices.EqualFunc(x.Mounts, y.Mounts, func(a, b *Mount) bool { return a.Exposure == b.Exposure && a.Path == b.Path && a.Main == b.Main }) &&
 		slices.EqualFunc(x.Bare, y.Bare, func(a, b *BareRoute) bool { return *a == *b }) &&
-		slices.EqualFunc(x.Skills, y.Skills, func(a, b *BareSkill) bool { return *a == *b })
+		slices.EqualFunc(x.Skills, y.Skills, func(a, b *BareSkill) bool { return *a == *b }) &&
+		x.Combined == y.Combined && slices.EqualFunc(x.named, y.named, func(a, b NamedView) bool {
+		return a.Name == b.Name && slices.Equal(a.Selectors, b.Selectors)
+	})
 }

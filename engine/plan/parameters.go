@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"capd/engine/expr"
+	"capd/engine/spec"
 )
 
 // Signature is what callers of a route can send, and what comes back when all goes well. It is
@@ -297,12 +298,7 @@ func (op *Operation) handsOn() bool {
 
 // takeDown keeps what the document says of a REST operation for those who describe it.
 func (d *draft) takeDown() []byte {
-	said := stated{Label: strings.TrimSpace(d.x.decl.Label.Value)}
-	for _, t := range d.x.decl.Tags {
-		if text := strings.TrimSpace(t.Value); text != "" && !slices.Contains(said.Tags, text) {
-			said.Tags = append(said.Tags, text)
-		}
-	}
+	said := stated{Label: strings.TrimSpace(d.x.decl.Label.Value), Tags: tagsOf(d.x.decl.Tags)}
 	if d.out.forward == nil {
 		said.Takes = d.statedInputs()
 	}
@@ -312,6 +308,17 @@ func (d *draft) takeDown() []byte {
 		return nil
 	}
 	return slices.Clip(raw)
+}
+
+// tagsOf gives tags without empty ones and repetitions.
+func tagsOf(tags []spec.Text) []string {
+	var out []string
+	for _, t := range tags {
+		if text := strings.TrimSpace(t.Value); text != "" && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // statedInputs gives what callers send, nil when that follows from what the operation does:

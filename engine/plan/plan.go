@@ -39,6 +39,7 @@ type Unit struct {
 	Label       string
 	Description string
 	Revision    string // version of what the document describes, as it says; may be empty
+	Tags        []string
 	Exposures   []*Exposure
 	Variables   []*Variable // what the document's served operations need, by name
 	Bases       []*BaseURI  // the base URIs its served operations call
@@ -61,6 +62,7 @@ type Exposure struct {
 	Transport   string    // of MCP: http or stdio
 	Routes      []*Route
 	Tools       []*Tool
+	Toolsets    []Toolset // of MCP
 	Skills      []*SkillEntry
 	Guard       *Guard      // what callers must show; nil: nothing
 	Resources   []*Resource // of MCP
@@ -107,6 +109,7 @@ type Tool struct {
 	Name        string // as declared
 	Title       string
 	Description string // never empty
+	Tags        []string
 	InputSchema []byte // a JSON Schema object, compact JSON
 	Annotations Annotations
 	Operation   *Operation
@@ -163,6 +166,10 @@ type Listener struct {
 	// SoleMCP is the one MCP exposure of this address, served at /mcp too; nil when there
 	// are none or several.
 	SoleMCP *Mount
+	// Combined: /mcp is the view of all exposures when there are several.
+	Combined bool
+
+	named []NamedView
 }
 
 // Mount is an exposure under one of its fixed addresses: /apis/<id>, /mcp/<id>, /skills/<id>,
