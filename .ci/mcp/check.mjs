@@ -1,0 +1,191 @@
+// Tries a capd with the MCP conformance suite and with the clients that people have. It prints a line for each thing
+// that it tries, and ends with status 1 if one of them failed. Usage: node check.mjs CAPD REPOSITORY
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { clients, script, tools } from './clients.mjs';
+import { each, run, serve } from './process.mjs';
+
+const [capd, repository] = process.argv.slice(2);
+const fixture = join(repository, 'testdata/mcp/conformance.yaml');
+const shipped = join(repository, 'capabilities');
+const published = join(repository, '../shared/corpus/specs');
+const home = mkdtempSync(join(tmpdir(), 'capd-mcp-')); // the clients write what they remember there
+process.env.HOME = home;
+
+let failures = 0;
+
+// attempt runs work, and prints what it gives or why it failed.
+async function attempt(name, work) {
+  const start = performance.now();
+  try {
+    const text = await work();
+    console.log(`ok    ${name}${text ? `: ${text}` : ''} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  } catch (error) {
+    failures++;
+    console.log(`FAIL  ${name}: ${error.message}`);
+  }
+}
+
+// conformance runs what a revision of the protocol requires of servers. Only the status tells: the suite also counts
+// what passes on a server that is not there.
+async function conformance(url, revision) {
+  const expected = join(repository, `.ci/mcp/expected-failures-${revision}.yaml`);
+  const args = [script('@modelcontextprotocol/conformance', 'conformance'), 'server', '--url', url, '--requirements', revision, '-o', join(home, revision)];
+  if (existsSync(expected)) args.push('--expected-failures', expected);
+  const { code, out } = await run(process.execPath, args);
+  const verdict = out.slice(Math.max(0, out.search(/Unexpected failures|Baseline is stale/)));
+  if (code !== 0) throw new Error(`status ${code}\n${verdict.split('\n').filter((line) => line.includes('✗')).join('\n')}`);
+  return /Total: .*/.exec(out)?.[0];
+}
+
+// inspect lists the tools as the Inspector does, which then judges their schemas.
+async function inspect(url, era) {
+  const args = [script('@modelcontextprotocol/inspector', 'mcp-inspector'), '--cli', '--server-url', url, '--transport', 'http', '--protocol-era', era, '--method', 'tools/list', '--strict'];
+  const { code, out } = await run(process.execPath, args);
+  if (code !== 0) throw new Error(`status ${code}\n${out.slice(-2000)}`);
+}
+
+// converse lists and calls what the fixture has.
+async function converse(connecting, wanted) {
+  const { client, version } = await connecting;
+  try {
+    assert.equal(version, wanted);
+    const names = (await tools(client)).map((tool) => tool.name);
+    assert.ok(names.includes('test_simple_text'), `no test_simple_text in ${names}`);
+    const answer = await client.callTool({ name: 'test_simple_text', arguments: {} });
+    assert.match(answer.content[0].text, /simple text response/);
+    const { resources } = await client.listResources();
+    assert.ok(resources.some((r) => r.uri === 'test://static-text'));
+    const read = await client.readResource({ uri: 'test://template/7/data' });
+    assert.equal(JSON.parse(read.contents[0].text).id, '7');
+    const { prompts } = await client.listPrompts();
+    assert.ok(prompts.some((p) => p.name === 'test_prompt_with_arguments'));
+    const prompt = await client.getPrompt({ name: 'test_prompt_with_arguments', arguments: { arg1: 'one', arg2: 'two' } });
+    assert.match(prompt.messages[0].content.text, /one.*two/);
+    return `${version}, ${names.length} tools`;
+  } finally {
+    await client.close();
+  }
+}
+
+// sample makes a value that fits a schema well enough to be sent.
+function sample(schema = {}) {
+  if (schema.default !== undefined) return schema.default;
+  if (schema.enum) return schema.enum[0];
+  switch (schema.type) {
+    case 'integer':
+    case 'number':
+      return schema.minimum ?? 1;
+    case 'boolean':
+      return true;
+    case 'array':
+      return [sample(schema.items)];
+    case 'object':
+      return Object.fromEntries((schema.required ?? []).map((key) => [key, sample(schema.properties?.[key])]));
+    default:
+      return 'x';
+  }
+}
+
+// exercise lists the tools of an endpoint and calls each. A client checks answers against the schemas that it was
+// given, so a call that comes back is one whose answer fits.
+async function exercise(connecting) {
+  const { client } = await connecting;
+  try {
+    const all = await tools(client);
+    for (const tool of all) {
+      try {
+        await client.callTool({ name: tool.name, arguments: sample(tool.inputSchema) });
+      } catch (error) {
+        throw new Error(`${tool.name}: ${error.message}`);
+      }
+    }
+    return all.length;
+  } finally {
+    await client.close();
+  }
+}
+
+// exerciseAll does so at every endpoint, and gives how many tools were called.
+async function exerciseAll(urls, client) {
+  let calls = 0;
+  const faults = [];
+  await each(urls, async (url) => {
+    try {
+      const called = await exercise(client.http(url));
+      calls += called;
+    } catch (error) {
+      faults.push(`${url}: ${error.message}`);
+    }
+  });
+  if (faults.length > 0) throw new Error(`${faults.length} of ${urls.length} endpoints\n${faults.slice(0, 10).join('\n')}`);
+  return `${calls} tools at ${urls.length} endpoints`;
+}
+
+async function inspectAll(urls, era) {
+  const faults = [];
+  await each(urls, (url) => inspect(url, era).catch((error) => faults.push(`${url}: ${error.message}`)));
+  if (faults.length > 0) throw new Error(`${faults.length} of ${urls.length} endpoints\n${faults.join('\n')}`);
+  return `${urls.length} endpoints`;
+}
+
+// endpoints gives the URL of each MCP adapter that has tools.
+function endpoints(documents) {
+  return documents.flatMap((d) => (d.adapters ?? []).filter((a) => a.kind === 'mcp' && a.tools > 0).map((a) => a.url));
+}
+
+// spread gives n of all, evenly spread, always the same.
+function spread(all, n) {
+  return all.length <= n ? all : Array.from({ length: n }, (_, i) => all[Math.floor((i * all.length) / n)]);
+}
+
+async function withServer(args, work) {
+  const server = await serve(capd, args);
+  try {
+    await work(server);
+  } finally {
+    await attempt('capd stops', server.stop);
+  }
+}
+
+const stdio = (await run(capd, ['mcp', '--help'])).out.includes('capd mcp');
+
+await attempt('capd validates the fixture', async () => {
+  const { code, out } = await run(capd, ['validate', '--fail-on', 'warning', fixture]);
+  if (code !== 0) throw new Error(`status ${code}\n${out}`);
+});
+
+await withServer([fixture], async ({ url }) => {
+  const endpoint = url('conformance');
+  for (const revision of ['2025-11-25', '2026-07-28']) {
+    await attempt(`conformance suite, ${revision}`, () => conformance(endpoint, revision));
+  }
+  for (const client of clients) {
+    await attempt(`${client.name}, HTTP`, () => converse(client.http(endpoint), client.version));
+    if (stdio && client.stdio) await attempt(`${client.name}, stdio`, () => converse(client.stdio(capd, ['mcp', fixture]), client.version));
+  }
+  if (!stdio) console.log('not run: clients over stdio, since there is no capd mcp');
+});
+
+await withServer([shipped, '--stub'], async ({ documents }) => {
+  const urls = endpoints(documents);
+  const files = readdirSync(shipped).filter((f) => /\.ya?ml$/.test(f));
+  await attempt('every shipped capability has tools', () => assert.deepEqual(urls.map((u) => `${basename(u)}.yaml`).sort(), files.sort()));
+  for (const era of ['legacy', 'modern']) await attempt(`Inspector --strict, shipped capabilities, ${era}`, () => inspectAll(urls, era));
+  for (const client of clients) await attempt(`${client.name} calls every tool of the shipped capabilities`, () => exerciseAll(urls, client));
+});
+
+if (existsSync(published)) {
+  await withServer([published, '--stub'], async ({ documents }) => {
+    const urls = endpoints(documents);
+    await attempt('Inspector --strict, published specs', () => inspectAll(spread(urls, 50), 'modern'));
+    for (const client of clients.slice(0, 3)) await attempt(`${client.name} calls every tool of the published specs`, () => exerciseAll(urls, client));
+  });
+} else {
+  console.log('not run: published specs, since ../shared is not here');
+}
+
+rmSync(home, { recursive: true, force: true });
+process.exit(failures > 0 ? 1 : 0);
