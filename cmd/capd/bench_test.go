@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,26 +20,132 @@ import (
 func BenchmarkServeREST(b *testing.B) {
 	up := benchUpstream(b)
 	i := start(b, []string{"UPSTREAM=" + up}, "--log-level", "warn", specFile(b, "bench.yaml", benchSpec))
-	beside(b, up, func(c *http.Client) error {
+	target, err := url.Parse(up)
+	if err != nil {
+		b.Fatal(err)
+	}
+	proxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
+	b.Cleanup(proxy.Close)
+	beside(b, func(c *http.Client) error {
 		return fetch(c, http.MethodGet, i.url+"/apis/bench/things/42?page=3", nil, "")
+	}, "proxy", func(c *http.Client) error {
+		return fetch(c, http.MethodGet, proxy.URL+"/things/42?page=3", nil, "")
 	})
 }
 
-// BenchmarkToolsCall is the same call as an MCP tools/call without a session.
+// BenchmarkToolsCall is the same call as an MCP tools/call in each era and mode, next to a
+// plain net/http handler that reads JSON, makes the same upstream call and writes JSON.
 func BenchmarkToolsCall(b *testing.B) {
-	up := benchUpstream(b)
-	i := start(b, []string{"UPSTREAM=" + up}, "--log-level", "warn", specFile(b, "bench.yaml", benchSpec))
-	header := http.Header{
-		"Content-Type":         {"application/json"},
-		"Accept":               {"application/json, text/event-stream"},
-		"Mcp-Protocol-Version": {"2026-07-28"},
-		"Mcp-Method":           {"tools/call"},
-		"Mcp-Name":             {"get-thing"},
+	for _, mode := range []struct {
+		name, message string
+		header        http.Header
+		session       bool
+		flags         []string
+	}{
+		{name: "2026-07-28", message: modernCall, header: http.Header{
+			"Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"get-thing"},
+		}},
+		{name: "2025-11-25 session", message: olderCall, session: true},
+	} {
+		b.Run(mode.name, func(b *testing.B) {
+			up := benchUpstream(b)
+			args := append([]string{"--log-level", "warn"}, mode.flags...)
+			i := start(b, []string{"UPSTREAM=" + up}, append(args, specFile(b, "bench.yaml", benchSpec))...)
+			header := mode.header.Clone()
+			if header == nil {
+				header = http.Header{"Mcp-Protocol-Version": {"2025-11-25"}}
+			}
+			header.Set("Content-Type", "application/json")
+			header.Set("Accept", "application/json, text/event-stream")
+			if mode.session {
+				header.Set("Mcp-Session-Id", benchSession(b, i.url+"/mcp/bench", header))
+			}
+			plain := httptest.NewServer(plainTool(up))
+			b.Cleanup(plain.Close)
+			beside(b, func(c *http.Client) error {
+				return fetch(c, http.MethodPost, i.url+"/mcp/bench", header, mode.message)
+			}, "plain", func(c *http.Client) error {
+				return fetch(c, http.MethodPost, plain.URL, header, mode.message)
+			})
+		})
 	}
-	const message = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get-thing","arguments":{"id":"42","page":3},` +
+}
+
+const (
+	modernCall = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get-thing","arguments":{"id":"42","page":3},` +
 		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`
-	beside(b, up, func(c *http.Client) error {
-		return fetch(c, http.MethodPost, i.url+"/mcp/bench", header, message)
+	olderCall = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get-thing","arguments":{"id":"42","page":3}}}`
+)
+
+// benchSession opens a session and gives its ID.
+func benchSession(b *testing.B, url string, header http.Header) string {
+	b.Helper()
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":`+
+		`{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"bench","version":"1"}}}`))
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Header = header.Clone()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body) // only the header counts
+	return resp.Header.Get("Mcp-Session-Id")
+}
+
+// plainTool is what somebody would write by hand for the one tool of the benchmark.
+func plainTool(up string) http.Handler {
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	type content struct {
+		Type string `json:"type"`
+		Text string `json:"text"`
+	}
+	type answer struct {
+		JSONRPC string          `json:"jsonrpc"`
+		ID      json.RawMessage `json:"id"`
+		Result  struct {
+			Content    []content       `json:"content"`
+			Structured json.RawMessage `json:"structuredContent"`
+		} `json:"result"`
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var call struct {
+			ID     json.RawMessage `json:"id"`
+			Params struct {
+				Name      string `json:"name"`
+				Arguments struct {
+					ID   string `json:"id"`
+					Page int    `json:"page"`
+				} `json:"arguments"`
+			} `json:"params"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&call); err != nil || call.Params.Name != "get-thing" {
+			http.Error(w, "no call", http.StatusBadRequest)
+			return
+		}
+		a := call.Params.Arguments
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, up+"/things/"+url.PathEscape(a.ID)+"?page="+strconv.Itoa(a.Page), nil)
+		if err != nil {
+			http.Error(w, "no request", http.StatusInternalServerError)
+			return
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			http.Error(w, "no answer", http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			http.Error(w, "half an answer", http.StatusBadGateway)
+			return
+		}
+		out := answer{JSONRPC: "2.0", ID: call.ID}
+		out.Result.Content, out.Result.Structured = []content{{"text", string(text)}}, text
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(&out) // a client that is gone does not read it
 	})
 }
 
@@ -83,22 +191,14 @@ func benchUpstream(b *testing.B) string {
 	return server.URL
 }
 
-// beside times capd and a bare reverse proxy in turns, so that whatever else the machine does
+// beside times capd and something else in turns, so that whatever else the machine does
 // hits both, and reports the ratio of their times. Client and upstream are part of both.
-func beside(b *testing.B, up string, viaCapd func(*http.Client) error) {
+func beside(b *testing.B, viaCapd func(*http.Client) error, name string, viaOther func(*http.Client) error) {
 	b.Helper()
 	defer debug.SetGCPercent(debug.SetGCPercent(collectorPercent(4 << 20))) // as main does, for both
-	target, err := url.Parse(up)
-	if err != nil {
-		b.Fatal(err)
-	}
-	proxy := httptest.NewServer(httputil.NewSingleHostReverseProxy(target))
-	b.Cleanup(proxy.Close)
-	viaProxy := func(c *http.Client) error { return fetch(c, http.MethodGet, proxy.URL+"/things/42?page=3", nil, "") }
-
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 	b.Cleanup(client.CloseIdleConnections)
-	both := []func(*http.Client) error{viaCapd, viaProxy}
+	both := []func(*http.Client) error{viaCapd, viaOther}
 	for range 50 { // connections are open, pools are filled
 		for _, do := range both {
 			if err := do(client); err != nil {
@@ -120,10 +220,10 @@ func beside(b *testing.B, up string, viaCapd func(*http.Client) error) {
 		}
 	}
 	b.ReportMetric(float64(spent[0].Nanoseconds())/float64(n), "capd-ns/op")
-	b.ReportMetric(float64(spent[1].Nanoseconds())/float64(n), "proxy-ns/op")
-	b.ReportMetric(float64(spent[0])/float64(spent[1]), "capd/proxy")
+	b.ReportMetric(float64(spent[1].Nanoseconds())/float64(n), name+"-ns/op")
+	b.ReportMetric(float64(spent[0])/float64(spent[1]), "capd/"+name)
 	b.ReportMetric(allocations(b, client, viaCapd), "capd-allocs/op")
-	b.ReportMetric(allocations(b, client, viaProxy), "proxy-allocs/op")
+	b.ReportMetric(allocations(b, client, viaOther), name+"-allocs/op")
 }
 
 // allocations counts the allocations of one call in the whole process.
