@@ -114,7 +114,7 @@ func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error
 		if req.Params != nil {
 			cursor = req.Params.Cursor
 		}
-		page, err := c.page(cursor)
+		page, err := c.page(cursor, st.visible(ctx, req))
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +210,7 @@ func (e *endpoint) offer(c *sdk.ServerCapabilities) {
 // pendingCall is a tools/call on its way through the SDK to the dispatcher.
 type pendingCall struct {
 	endpoint *endpoint
-	bound    *plan.Bound // the call ends with what it began with
+	*state   // the call ends with what it began with
 	tool     *entry
 }
 
@@ -221,13 +221,13 @@ type pendingCallKey struct{}
 func (e *endpoint) call(ctx context.Context, method string, req *sdk.CallToolRequest, next sdk.MethodHandler) (sdk.Result, error) {
 	st := e.current.Load()
 	tool := st.catalogue().tools[req.Params.Name]
-	if tool == nil {
+	if tool == nil || !st.visible(ctx, req).has(tool) {
 		return nil, &jsonrpc.Error{
 			Code:    jsonrpc.CodeInvalidParams,
 			Message: fmt.Sprintf("unknown tool %q; tools/list gives the tools there are", truncate(req.Params.Name, 128)),
 		}
 	}
-	ctx = context.WithValue(ctx, pendingCallKey{}, &pendingCall{e, st.bound, tool})
+	ctx = context.WithValue(ctx, pendingCallKey{}, &pendingCall{e, st, tool})
 	sent, params := *req, *req.Params
 	params.Name = dispatcher
 	sent.Params = &params
@@ -245,12 +245,15 @@ func dispatch(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResul
 		return res, nil
 	}
 	failure := plan.AsError(err)
-	c.endpoint.logFailure(ctx, "MCP call failed", c.tool.exposure.Unit.ID, requestID(req), failure, slog.String("tool", c.tool.tool.Name), c.tool.tool.Operation)
+	c.endpoint.logFailure(ctx, "MCP call failed", c.tool.whose(), requestID(req), failure, c.tool.attr(), c.tool.operation())
 	return failed(failure)
 }
 
 // run binds the arguments, invokes the operation and shapes its result.
 func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+	if own := c.tool.own; own != nil {
+		return own.call(ctx, c, req)
+	}
 	t := c.tool.tool
 	if t.Refusal != nil {
 		return nil, t.Refusal.Error()

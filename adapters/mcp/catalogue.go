@@ -1,9 +1,11 @@
 package mcp
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"iter"
 	"slices"
 	"sync"
 
@@ -19,8 +21,7 @@ const pageSize = 1000
 
 // catalogue is what a view holds as clients see it. It is immutable.
 type catalogue struct {
-	listed      []*sdk.Tool       // in the order of declaration
-	position    map[string]int    // of a published name in listed
+	listed      []*entry          // in the order of declaration, capd's own behind them
 	tools       map[string]*entry // by declared name and by alias
 	library     *library
 	prompts     *prompts
@@ -34,22 +35,26 @@ type fingerprints struct {
 
 // entry is a tool that can be called, or whose call is explained.
 type entry struct {
+	name     string // as published
+	at       int    // in listed; -1 when it is not
 	tool     *plan.Tool
 	exposure *plan.Exposure
+	schema   json.RawMessage // of its arguments, as published
 	inputs   aliases
 	answer   *answerShape // nil: nothing is known of it
+	own      *ownTool     // instead of tool and exposure
 }
 
-func newCatalogue(v *plan.View) *catalogue {
-	c := &catalogue{
-		position: map[string]int{}, tools: map[string]*entry{},
-		library: newLibrary(v), prompts: newPrompts(v),
-	}
+func newCatalogue(v *plan.View, own ...*ownTool) *catalogue {
+	c := &catalogue{tools: map[string]*entry{}, library: newLibrary(v), prompts: newPrompts(v)}
 	for i := range v.Members {
 		c.add(&v.Members[i])
 	}
+	for _, t := range own {
+		c.addOwn(t)
+	}
 	c.fingerprint = sync.OnceValue(func() fingerprints {
-		return fingerprints{fingerprint(c.listed), fingerprint(c.library.listings()), fingerprint(c.prompts.listed)}
+		return fingerprints{fingerprint(listings(c.listed)), fingerprint(slices.Values(c.library.listings())), fingerprint(slices.Values(c.prompts.listed))}
 	})
 	return c
 }
@@ -66,17 +71,15 @@ func (c *catalogue) add(m *plan.Member) {
 		if !chosen[t] {
 			continue
 		}
-		e := &entry{tool: t, exposure: m.Exposure}
+		e := &entry{at: -1, tool: t, exposure: m.Exposure}
 		if t.Refusal == nil {
-			var schema json.RawMessage
-			schema, e.inputs = portable(t.InputSchema)
+			e.schema, e.inputs = portable(t.InputSchema)
 			if t.Operation != nil {
 				e.answer = newAnswerShape(t.Operation)
 			}
-			name := prefixed(m.Alias, published[i])
-			c.position[name] = len(c.listed)
-			c.listed = append(c.listed, listing(t, name, schema, e.answer))
-			c.tools[name] = e
+			e.name, e.at = prefixed(m.Alias, published[i]), len(c.listed)
+			c.listed = append(c.listed, e)
+			c.tools[e.name] = e
 		}
 		c.tools[behind(m.Alias, t.Name)] = e
 	}
@@ -91,6 +94,26 @@ func served(tools []*plan.Tool) []*plan.Tool {
 		}
 	}
 	return out
+}
+
+// listings gives tools as clients see them. They are made when asked for: the plan has most of
+// what they hold.
+func listings(all []*entry) iter.Seq[*sdk.Tool] {
+	return func(yield func(*sdk.Tool) bool) {
+		for _, e := range all {
+			if !yield(e.listing()) {
+				return
+			}
+		}
+	}
+}
+
+// listing gives a tool as clients see it.
+func (e *entry) listing() *sdk.Tool {
+	if e.own != nil {
+		return e.own.listing
+	}
+	return listing(e.tool, e.name, e.schema, e.answer)
 }
 
 func listing(t *plan.Tool, name string, schema json.RawMessage, answer *answerShape) *sdk.Tool {
@@ -115,35 +138,49 @@ func listing(t *plan.Tool, name string, schema json.RawMessage, answer *answerSh
 }
 
 // fingerprint tells two rendered lists apart.
-func fingerprint[T any](list []T) [sha256.Size]byte {
+func fingerprint[T any](list iter.Seq[T]) [sha256.Size]byte {
 	h := sha256.New()
 	enc := json.NewEncoder(h)
-	for _, t := range list {
+	for t := range list {
 		_ = enc.Encode(t) // every part marshals; a hash takes every byte
 	}
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// page gives the tools that follow cursor, which is the published name of the last tool of
-// the page before: it stays good when other tools come and go, and on another replica.
-func (c *catalogue) page(cursor string) (*sdk.ListToolsResult, error) {
-	from := 0
+// page gives the tools that follow cursor and that the caller may see. The cursor is the
+// published name of the last tool of the page before: it stays good when other tools come and
+// go, and on another replica.
+func (c *catalogue) page(cursor string, seen visible) (*sdk.ListToolsResult, error) {
+	rest := c.listed
 	if cursor != "" {
 		name, err := base64.RawURLEncoding.DecodeString(cursor)
-		at, known := c.position[string(name)]
-		if err != nil || !known {
+		last := c.tools[string(name)]
+		if err != nil || last == nil || last.at < 0 || last.name != string(name) {
 			return nil, invalidCursor()
 		}
-		from = at + 1
+		rest = rest[last.at+1:]
 	}
-	to := min(from+pageSize, len(c.listed))
 	res := &sdk.ListToolsResult{Tools: []*sdk.Tool{}}
-	res.Tools = append(res.Tools, c.listed[from:to]...)
-	if to < len(c.listed) {
-		res.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(c.listed[to-1].Name))
+	for _, e := range rest {
+		if !seen.has(e) {
+			continue
+		}
+		if n := len(res.Tools); n == pageSize {
+			res.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(res.Tools[n-1].Name))
+			break
+		}
+		res.Tools = append(res.Tools, e.listing())
 	}
 	return res, nil
 }
+
+// visible says which tools of a catalogue a caller may see and call; nil: all.
+type visible func(*entry) bool
+
+func (v visible) has(e *entry) bool { return v == nil || v(e) }
+
+// visible says which tools the caller of a request may see and call.
+func (s *state) visible(context.Context, sdk.Request) visible { return nil }
 
 // pageOf gives the elements that follow cursor, which is the name of the last one of the page
 // before, and the cursor of the next page, which is empty behind the last one.

@@ -79,7 +79,7 @@ func (e *endpoint) prepare(v *plan.View, bound *plan.Bound) *state {
 	if cur := e.current.Load(); cur != nil && cur.view.Equal(v) {
 		return &state{v, bound, cur.catalogue}
 	}
-	st := &state{v, bound, sync.OnceValue(func() *catalogue { return newCatalogue(v) })}
+	st := &state{v, bound, sync.OnceValue(func() *catalogue { return newCatalogue(v, e.own(v)...) })}
 	if e.server.Load() != nil {
 		st.catalogue() // its clients will want it at once
 	}
