@@ -10,11 +10,11 @@ import (
 	"capd/engine/plan"
 )
 
-// What every client in the field takes: names of tools without dots and up to 64 long, keys
-// of properties with dots.
+// What every client in the field takes as a tool's name and as a property's key: no dots, and
+// up to 64 characters.
 var (
 	toolName     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	propertyName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+	propertyName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 )
 
 const maxName = 64
