@@ -50,6 +50,15 @@ func (op *Operation) Unit() *Unit { return op.unit }
 // needs no upstream.
 func (op *Operation) Calls() []*Call { return op.calls }
 
+// StepCount gives how many steps the operation declares; 0 for one that is a single call, or
+// none.
+func (op *Operation) StepCount() int {
+	if op.waves == nil {
+		return 0
+	}
+	return len(op.steps)
+}
+
 // Invoke renders the upstream request, sends it and shapes the answer. The error is an
 // *[Error]. The caller closes the result's body.
 func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
