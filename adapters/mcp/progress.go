@@ -87,3 +87,10 @@ func (f *follower) Sent(context.Context, *plan.Request) {}
 
 // Received is [plan.Observer]'s.
 func (f *follower) Received(context.Context, *plan.Request, *plan.Response, error) {}
+
+// Remarked is [plan.RemarkObserver]'s.
+func (f *follower) Remarked(_ context.Context, r plan.Remark) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log(sdk.LoggingLevel(r.Level), r.Text)
+}

@@ -13,14 +13,15 @@ import (
 
 // Operation is one thing a caller can do, the same for every adapter. It is immutable.
 type Operation struct {
-	name   string
-	unit   *Unit
-	inputs []input
-	steps  []step  // in the order of the document; none: constant output only
-	waves  [][]int // steps that run together, group by group; nil: a single call
-	last   int     // the step whose answer is the result; -1: output reads several
-	calls  []*Call // of the steps that call
-	output *output // nil: the last step's whole body is handed on
+	name    string
+	unit    *Unit
+	inputs  []input
+	steps   []step    // in the order of the document; none: constant output only
+	waves   [][]int   // steps that run together, group by group; nil: a single call
+	last    int       // the step whose answer is the result; -1: output reads several
+	calls   []*Call   // of the steps that call
+	remarks []*remark // of the steps; nil: none says anything
+	output  *output   // nil: the last step's whole body is handed on
 
 	reading reading // of the answer that output maps, when it is a single call's
 
@@ -123,6 +124,9 @@ func (op *Operation) constant(s *scope) (*Result, error) {
 
 // result shapes what came of the steps.
 func (op *Operation) result(r *run) (*Result, error) {
+	if op.last < 0 && op.output == nil { // steps that only say something
+		return &Result{Kind: Value, Status: 200}, nil
+	}
 	if op.last < 0 {
 		return op.constant(r.scope())
 	}
