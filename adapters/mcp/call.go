@@ -21,13 +21,8 @@ import (
 // to it; it is never listed, and a call by its own name finds no tool.
 const dispatcher = "__capd_call"
 
-// Methods that are more than passed on: the first begins a session of the older protocol, and
-// the second an answer that stays open.
-const (
-	methodInitialize = "initialize"
-	methodListen     = "subscriptions/listen"
-	methodCallTool   = "tools/call"
-)
+// methodInitialize begins a session of the older protocol.
+const methodInitialize = "initialize"
 
 // maxInstructions is how much of a server's instructions clients read, in bytes.
 const maxInstructions = 2048
@@ -43,7 +38,6 @@ func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 				Tools:     &sdk.ToolCapabilities{ListChanged: true},
 				Prompts:   &sdk.PromptCapabilities{ListChanged: true},
 				Resources: &sdk.ResourceCapabilities{ListChanged: true},
-				Logging:   &sdk.LoggingCapabilities{},
 			},
 			SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { *c = e.current.Load().caching() },
 		})
@@ -196,7 +190,7 @@ func (e *endpoint) introduce(res sdk.Result) {
 // agree; the SDK would answer them.
 func (e *endpoint) offers(method string) error {
 	what, _, _ := strings.Cut(method, "/")
-	if what == "resources" && !e.hasResources.Load() || what == "prompts" && !e.hasPrompts.Load() || what == "logging" && !e.hasSteps.Load() {
+	if what == "resources" && !e.hasResources.Load() || what == "prompts" && !e.hasPrompts.Load() {
 		return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "this server has no " + what}
 	}
 	return nil
@@ -210,9 +204,6 @@ func (e *endpoint) offer(c *sdk.ServerCapabilities) {
 	}
 	if !e.hasPrompts.Load() {
 		c.Prompts = nil
-	}
-	if !e.hasSteps.Load() {
-		c.Logging = nil
 	}
 }
 
@@ -271,7 +262,7 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, requestID(req), follow(ctx, req, c.tool.name, t.Operation))
+	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, requestID(req))
 	if err != nil {
 		return nil, err
 	}
@@ -280,21 +271,38 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	if err != nil {
 		return nil, err
 	}
+	if out.Kind == plan.Contents {
+		return c.saying(req, out, body), nil
+	}
 	res := shaped(out, body, resultURI(c.tool.exposure.Unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params))
+	res.IsError = res.IsError || out.IsError
 	if c.tool.answer != nil && !res.IsError {
 		res.StructuredContent = c.tool.answer.structured(out, body)
 	}
 	return res, nil
 }
 
+// saying shapes an answer whose content the document says.
+func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result, body []byte) *sdk.CallToolResult {
+	s := &speaker{
+		version: req.ProtocolVersion(), uri: resultURI(c.tool.exposure.Unit.ID, c.tool.tool.Name),
+		address: c.catalogue().library.addresses(c.tool.prefix),
+	}
+	res := s.saying(out)
+	if c.tool.answer != nil && !res.IsError {
+		res.StructuredContent = c.tool.answer.structured(out, body)
+	}
+	return res
+}
+
 // invoke binds what a caller gave and runs the operation. What is declared of the type of
-// its bytes wins over what the upstream says of them. watch may be nil.
-func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, id string, watch plan.Observer) (*plan.Result, error) {
+// its bytes wins over what the upstream says of them.
+func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, id string) (*plan.Result, error) {
 	args, err := op.Bind(src)
 	if err != nil {
 		return nil, err
 	}
-	out, err := op.Invoke(ctx, &plan.Invocation{Args: args, Bound: bound, Caller: &plan.Caller{RequestID: id}, Observe: watch})
+	out, err := op.Invoke(ctx, &plan.Invocation{Args: args, Bound: bound, Caller: &plan.Caller{RequestID: id}})
 	if err != nil {
 		return nil, err
 	}

@@ -42,6 +42,7 @@ type entry struct {
 	schema   json.RawMessage // of its arguments, as published
 	inputs   aliases
 	answer   *answerShape // nil: nothing is known of it
+	prefix   string       // of the URIs of its exposure's resources in the view
 	own      *ownTool     // instead of tool and exposure
 }
 
@@ -71,7 +72,7 @@ func (c *catalogue) add(m *plan.Member) {
 		if !chosen[t] {
 			continue
 		}
-		e := &entry{at: -1, tool: t, exposure: m.Exposure}
+		e := &entry{at: -1, tool: t, exposure: m.Exposure, prefix: schemePrefix(m.Alias)}
 		if t.Refusal == nil {
 			e.schema, e.inputs = portable(t.InputSchema)
 			if t.Operation != nil {
@@ -123,6 +124,7 @@ func listing(t *plan.Tool, name string, schema json.RawMessage, answer *answerSh
 		Title:       t.Title,
 		Description: t.Description,
 		InputSchema: schema,
+		Icons:       icons(t.Icons),
 		Annotations: &sdk.ToolAnnotations{
 			Title:           t.Title, // where clients of before 2025-06-18 look for it
 			ReadOnlyHint:    a.ReadOnly,

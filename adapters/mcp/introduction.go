@@ -15,7 +15,9 @@ func implementation(v *plan.View, version string) *sdk.Implementation {
 		return &sdk.Implementation{Name: cmp.Or(v.Name, "capd"), Version: version}
 	}
 	u := v.Members[0].Exposure.Unit
-	return &sdk.Implementation{Name: u.ID, Title: u.Label, Version: cmp.Or(u.Revision, version)}
+	return &sdk.Implementation{
+		Name: u.ID, Title: u.Label, Version: cmp.Or(u.Revision, version), WebsiteURL: u.WebsiteURL, Icons: icons(v.Members[0].Exposure.Icons),
+	}
 }
 
 // instructions are what a client reads first: the description of an exposure, or of several

@@ -25,24 +25,26 @@ type prompts struct {
 type promptEntry struct {
 	prompt   *plan.Prompt
 	exposure *plan.Exposure
+	prefix   string // of the URIs of its exposure's resources in the view
 }
 
 func newPrompts(v *plan.View) *prompts {
 	p := &prompts{byName: map[string]*promptEntry{}}
 	for _, m := range v.Members {
 		for _, x := range m.Prompts {
-			p.add(x, m.Exposure, behind(m.Alias, x.Name))
+			p.add(&promptEntry{x, m.Exposure, schemePrefix(m.Alias)}, behind(m.Alias, x.Name))
 		}
 	}
 	return p
 }
 
-func (p *prompts) add(x *plan.Prompt, of *plan.Exposure, name string) {
-	p.byName[name] = &promptEntry{x, of}
+func (p *prompts) add(e *promptEntry, name string) {
+	p.byName[name] = e
+	x := e.prompt
 	if x.Refusal != nil {
 		return
 	}
-	out := &sdk.Prompt{Name: name, Title: x.Title, Description: x.Description}
+	out := &sdk.Prompt{Name: name, Title: x.Title, Description: x.Description, Icons: icons(x.Icons)}
 	for _, a := range x.Arguments {
 		out.Arguments = append(out.Arguments, &sdk.PromptArgument{Name: a.Name, Title: a.Title, Description: a.Description, Required: a.Required})
 	}
@@ -62,6 +64,7 @@ func (p *prompts) page(cursor string) (*sdk.ListPromptsResult, error) {
 type pendingPrompt struct {
 	endpoint *endpoint
 	bound    *plan.Bound
+	library  *library
 	*promptEntry
 }
 
@@ -71,14 +74,15 @@ type pendingPromptKey struct{}
 // does.
 func (e *endpoint) getPrompt(ctx context.Context, method string, req *sdk.GetPromptRequest, next sdk.MethodHandler) (sdk.Result, error) {
 	st := e.current.Load()
-	p := st.catalogue().prompts.byName[req.Params.Name]
+	all := st.catalogue()
+	p := all.prompts.byName[req.Params.Name]
 	if p == nil {
 		return nil, &jsonrpc.Error{
 			Code:    jsonrpc.CodeInvalidParams,
 			Message: fmt.Sprintf("unknown prompt %q; prompts/list gives the prompts there are", truncate(req.Params.Name, 128)),
 		}
 	}
-	ctx = context.WithValue(ctx, pendingPromptKey{}, &pendingPrompt{e, st.bound, p})
+	ctx = context.WithValue(ctx, pendingPromptKey{}, &pendingPrompt{e, st.bound, all.library, p})
 	sent, params := *req, *req.Params
 	params.Name = promptDispatcher
 	sent.Params = &params
@@ -98,8 +102,10 @@ func dispatchPrompt(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPro
 		return nil, protocolError(failure, "prompt")
 	}
 	res := &sdk.GetPromptResult{Description: p.prompt.Description, Messages: []*sdk.PromptMessage{}}
-	for _, m := range messages {
-		res.Messages = append(res.Messages, &sdk.PromptMessage{Role: sdk.Role(m.Role), Content: &sdk.TextContent{Text: m.Text}})
+	s := &speaker{version: req.ProtocolVersion(), uri: resultURI(p.exposure.Unit.ID, p.prompt.Name), address: p.library.addresses(p.prefix)}
+	for i := range messages {
+		m := &messages[i]
+		res.Messages = append(res.Messages, &sdk.PromptMessage{Role: sdk.Role(m.Role), Content: s.content(&m.ContentItem)})
 	}
 	return res, nil
 }

@@ -74,6 +74,7 @@ func (l *library) add(v *volume) {
 	if len(v.Params) > 0 && v.Refusal == nil {
 		l.templates = append(l.templates, &sdk.ResourceTemplate{
 			Name: v.Name, Title: v.Title, Description: v.Description, MIMEType: v.MimeType, URITemplate: v.uri(),
+			Annotations: annotations(v.Annotations), Icons: icons(v.Icons),
 		})
 	}
 }
@@ -132,7 +133,9 @@ func (l *library) page(ctx context.Context, log *slog.Logger, cursor string) (*s
 				res.NextCursor = base64.RawURLEncoding.EncodeToString([]byte(last))
 				return res, nil
 			}
-			res.Resources = append(res.Resources, listedResource(r, name))
+			listed := listedResource(r, name)
+			listed.Size = r.Size(name)
+			res.Resources = append(res.Resources, listed)
 			last = r.uri() + "\x00" + name
 		}
 		if err := ctx.Err(); err != nil {
@@ -178,7 +181,10 @@ func filesOf(ctx context.Context, log *slog.Logger, r *volume) []string {
 // listedResource gives a resource, or a file of one, as it is listed. Files have names of
 // their own, so that people can tell them apart.
 func listedResource(r *volume, name string) *sdk.Resource {
-	out := &sdk.Resource{Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MimeType, URI: r.uri()}
+	out := &sdk.Resource{
+		Name: r.Name, Title: r.Title, Description: r.Description, MIMEType: r.MimeType, URI: r.uri(),
+		Annotations: annotations(r.Annotations), Icons: icons(r.Icons),
+	}
 	if r.Folder == nil {
 		return out
 	}
@@ -267,7 +273,7 @@ func (p *pendingRead) run(ctx context.Context, req *sdk.ReadResourceRequest) (*s
 		}
 		return fileContents(b, r.Resource, r.Folder.FileName(p.values[0])), nil
 	}
-	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), requestID(req), nil)
+	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), requestID(req))
 	if err != nil {
 		return nil, err
 	}

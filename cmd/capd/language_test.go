@@ -49,6 +49,9 @@ func languagePlaces() []struct{ place, lists, definitions string } {
 		{"exposes: operations and tools", "exposedOperationKeys exposedOperationSilent", "exposedOperation tool"},
 		{"exposes: responses", "", "response responseContent responseBinary"},
 		{"exposes: hints", "", "hints"},
+		{"content", "contentKeys", "contentItem"},
+		{"annotations", "contentAnnotationKeys", "contentAnnotations"},
+		{"icons", "iconKeys", "icon"},
 		{"exposes: MCP resources", "mcpResourceKeys mcpResourceSilent mcpResourceUnheard", "mcpResource"},
 		{"exposes: prompts", "promptKeys promptSilent", "prompt"},
 		{"exposes: prompt arguments", "promptArgumentKeys promptArgumentSilent promptArgumentUnheard", "promptArgument"},
@@ -62,7 +65,6 @@ func languagePlaces() []struct{ place, lists, definitions string } {
 		{"aggregates: flows", "flowKeys", "flow"},
 		{"aggregates: semantics", "", "semantics"},
 		{"steps", "stepKeys stepSilent stepUnheard", "step stepCall stepLookup stepScript"},
-		{"steps: log", "logKeys", "log"},
 		{"mappings", "mappingKeys mappingSilent", "mapping"},
 	}
 }

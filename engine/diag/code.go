@@ -34,6 +34,8 @@ const (
 	CodeDuplicatePrompt    Code = "duplicate-prompt"    // the same prompt name twice in one adapter
 	CodeResource           Code = "resource"            // an MCP resource that cannot be read as declared
 	CodePrompt             Code = "prompt"              // an MCP prompt that cannot be filled in as declared
+	CodeContent            Code = "content"             // an item of what a tool answers that cannot be said as declared
+	CodeIcon               Code = "icon"                // a picture that clients cannot show
 	CodeToolName           Code = "tool-name"           // a name no MCP client accepts
 	CodeSkillName          Code = "skill-name"          // a name that cannot be a part of a skill's address
 	CodeDuplicateSkill     Code = "duplicate-skill"     // the same skill twice in one adapter

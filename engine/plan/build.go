@@ -75,10 +75,13 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 	d.shape = run.Outputs
 	d.judgeModes(run)
 	var f *fault
+	silent := (run.Call == nil || run.Call.Kind == spec.Null) && run.CallForm == nil // it calls nothing
 	switch {
+	case x.text != nil:
+		f = d.buildPlain(x.text)
 	case run.HasSteps:
 		f = d.buildSteps(run)
-	case (run.Call == nil || run.Call.Kind == spec.Null) && run.CallForm == nil && isConstant(run.Outputs):
+	case silent && (isConstant(run.Outputs) || x.says() && len(run.Outputs) == 0):
 		f = d.buildConstant()
 	default:
 		f = d.buildCall(run)
@@ -155,7 +158,13 @@ func (c *compiler) truncated(at diag.Span, what string) *fault {
 }
 
 // buildConstant compiles an operation whose answer stands in the document.
-func (d *draft) buildConstant() *fault { return d.newBuilder(nil, nil).readOutputs() }
+func (d *draft) buildConstant() *fault {
+	b := d.newBuilder(nil, nil)
+	if f := b.readOutputs(); f != nil {
+		return f
+	}
+	return b.readContent()
+}
 
 // buildCall compiles an operation that is one call.
 func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
@@ -167,7 +176,7 @@ func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
 	if f := b.build(); f != nil {
 		return f
 	}
-	for _, step := range []func() *fault{b.checkInputs, b.readOutputs} {
+	for _, step := range []func() *fault{b.readContent, b.checkInputs, b.readOutputs} {
 		if f := step(); f != nil {
 			return f
 		}
@@ -175,7 +184,7 @@ func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
 	d.answering = op
 	d.out.steps = []step{&callStep{index: 0, call: b.call}}
 	d.out.passEncoding = d.out.output == nil && d.x.kind == REST
-	b.call.mapped = d.out.output != nil
+	b.call.mapped = b.call.mapped || d.out.output != nil || d.out.contents != nil
 	d.out.conditional = d.conditional(b.call)
 	return nil
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ func compile(doc *spec.Document, files Files, explain bool) (unit *Unit, list di
 		more:    map[int]int{},
 		explain: explain,
 	}
+	c.introduce()
 	c.vars.init(c)
 	c.consume()
 	c.flows()
@@ -44,6 +46,20 @@ func compile(doc *spec.Document, files Files, explain bool) (unit *Unit, list di
 		return nil, c.list
 	}
 	return c.unit, c.list
+}
+
+// introduce reads what servers show of the document beside its name.
+func (c *compiler) introduce() {
+	c.unit.Icons = c.icons(c.doc.Icons, diag.Unit{})
+	site := c.doc.WebsiteURL
+	if !site.IsSet() {
+		return
+	}
+	if u, err := url.Parse(site.Value); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		c.note(diag.Warning, diag.Unit{}, faultf(diag.CodeWrongType, "", site.Span(), "websiteUrl is %q, expected the address of a web site; it is left out", site.Value))
+		return
+	}
+	c.unit.WebsiteURL = site.Value
 }
 
 // origin gives the function in which a panic began.

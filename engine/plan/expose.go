@@ -28,6 +28,8 @@ type exposed struct {
 	declared   []declaredInput
 	unit       diag.Unit
 	flow       *flowRef // what it runs by ref
+
+	text *spec.MCPResource // of a resource that is a text or data of the document
 }
 
 // declaredInput is an input that an exposed operation declares.
@@ -337,6 +339,9 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		out.Transport = "http"
 	}
 	out.TTL, out.Public = e.TTL, c.cacheScope(e, unit)
+	if out.Icons = c.icons(e.Icons, unit); out.Icons == nil {
+		out.Icons = c.unit.Icons
+	}
 	seen := map[string]*Tool{}
 	for i := range e.Tools {
 		decl := &e.Tools[i]
@@ -359,6 +364,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		} else {
 			t.Operation, t.Refusal = c.build(x)
 		}
+		t.Icons = c.icons(decl.Icons, x.unit)
 		if t.Operation != nil {
 			c.describeTool(x, t)
 			c.judgeSemantics(x)

@@ -41,6 +41,10 @@ const (
 
 	exprResult // the value at path in what came of a step
 	exprFind   // the value at path in the one of parts
+
+	exprAnswer // the value at path in the answer of the one call, or in an element of a list
+	exprURI    // a URI of which parts are written as such
+	exprFilled // an argument of a prompt, or, without one, literal: what the document says there
 )
 
 func literalExpr(v any) expression { return expression{kind: exprLiteral, literal: v} }
@@ -50,6 +54,10 @@ type scope struct {
 	args    []any
 	vars    *boundUnit
 	results []stepResult
+	answer  []byte // JSON: what exprAnswer looks into; nil: nothing
+	body    []byte // the answer of the one call as it came
+	// mediaType of body.
+	mediaType string
 	// placeholders: what a step did not give stands as <step.member> (BindOptions.Placeholders).
 	placeholders bool
 	strict       bool     // mapped values must have their declared types
@@ -117,6 +125,15 @@ func (x *expression) eval(s *scope) any {
 			return "<" + x.names[0] + ">"
 		}
 		return v
+	case exprAnswer:
+		return s.find(s.answer, x.detail.path)
+	case exprURI:
+		return x.uriText(s)
+	case exprFilled:
+		if v := s.args[x.index]; !isAbsent(v) {
+			return v
+		}
+		return x.literal
 	case exprFind:
 		v := x.parts[0].eval(s)
 		if isAbsent(v) {

@@ -167,3 +167,19 @@ func (f *Folder) FileName(name string) string {
 func tooLargeFile(limit int64) *Error {
 	return Errorf(CodeUpstreamTooLarge, "the file is over the limit of %d bytes", limit)
 }
+
+// size gives the bytes of a file, 0 when it is not there.
+func (f *Folder) size(name string) int64 {
+	files := f.files
+	if name == "" {
+		if f.one == nil {
+			return 0
+		}
+		files, name = f.one, f.name
+	}
+	info, err := fs.Stat(files, name)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	return info.Size()
+}

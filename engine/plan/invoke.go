@@ -13,15 +13,14 @@ import (
 
 // Operation is one thing a caller can do, the same for every adapter. It is immutable.
 type Operation struct {
-	name    string
-	unit    *Unit
-	inputs  []input
-	steps   []step    // in the order of the document; none: constant output only
-	waves   [][]int   // steps that run together, group by group; nil: a single call
-	last    int       // the step whose answer is the result; -1: output reads several
-	calls   []*Call   // of the steps that call
-	remarks []*remark // of the steps; nil: none says anything
-	output  *output   // nil: the last step's whole body is handed on
+	name   string
+	unit   *Unit
+	inputs []input
+	steps  []step  // in the order of the document; none: constant output only
+	waves  [][]int // steps that run together, group by group; nil: a single call
+	last   int     // the step whose answer is the result; -1: output reads several
+	calls  []*Call // of the steps that call
+	output *output // nil: the last step's whole body is handed on
 
 	reading reading // of the answer that output maps, when it is a single call's
 
@@ -37,6 +36,9 @@ type Operation struct {
 	schema     []byte // JSON Schema of the answer; nil: it is not shaped here
 	structured bool   // callers want the answer in a form that fits its schema
 	binary     Binary
+	contents   *contents // what the tool says instead of a body; nil: nothing of its own
+	isError    bool      // what it answers is a failure
+	plain      *plain    // the answer, if it is a text that stands in the document
 
 	why *provenance // nil unless explained
 }
@@ -51,15 +53,6 @@ func (op *Operation) Unit() *Unit { return op.unit }
 // needs no upstream.
 func (op *Operation) Calls() []*Call { return op.calls }
 
-// StepCount gives how many steps the operation declares; 0 for one that is a single call, or
-// none.
-func (op *Operation) StepCount() int {
-	if op.waves == nil {
-		return 0
-	}
-	return len(op.steps)
-}
-
 // Invoke renders the upstream request, sends it and shapes the answer. The error is an
 // *[Error]. The caller closes the result's body.
 func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
@@ -69,7 +62,7 @@ func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, e
 		return nil, Errorf(CodeInternal, "internal error")
 	}
 	if len(op.steps) == 0 {
-		return op.constant(r.scope())
+		return op.result(r)
 	}
 	cancel := func() {}
 	if t := in.Bound.opts.CallTimeout; t > 0 {
@@ -117,23 +110,47 @@ func (c *onClose) Close() error {
 	return c.ReadCloser.Close()
 }
 
+// result shapes what came of the steps.
+func (op *Operation) result(r *run) (*Result, error) {
+	var res *Result
+	var err error
+	if op.contents != nil {
+		res, err = op.say(r)
+	} else {
+		res, err = op.made(r)
+	}
+	if err == nil && op.isError {
+		res.IsError = true
+	}
+	return res, err
+}
+
 func (op *Operation) constant(s *scope) (*Result, error) {
+	if op.plain != nil {
+		return op.plain.result(s)
+	}
 	res := &Result{Kind: Value, Status: 200}
 	return res, op.fill(res, nil, s)
 }
 
-// result shapes what came of the steps.
-func (op *Operation) result(r *run) (*Result, error) {
-	if op.last < 0 && op.output == nil { // steps that only say something
-		return &Result{Kind: Value, Status: 200}, nil
-	}
-	if op.last < 0 {
+// made gives what came of the steps, through the output mappings if there are any.
+func (op *Operation) made(r *run) (*Result, error) {
+	if op.last < 0 || len(op.steps) == 0 {
 		return op.constant(r.scope())
 	}
 	last := &r.results[op.last]
 	if last.response == nil || last.read {
 		return op.stepValue(r, last)
 	}
+	res, err := op.handedOn(last)
+	if err != nil || op.output == nil || res.Status < 200 || res.Status > 299 {
+		return res, err
+	}
+	return op.shape(res, r.scope(), r.in.Bound.opts.MaxUpstreamBody)
+}
+
+// handedOn gives an upstream's answer as it comes.
+func (op *Operation) handedOn(last *stepResult) (*Result, error) {
 	req, resp := last.request, last.response
 	mask := newMasker(slices.Concat(req.Secrets, resp.Secrets))
 	res := &Result{
@@ -147,9 +164,8 @@ func (op *Operation) result(r *run) (*Result, error) {
 		if err := op.asBytes(res); err != nil {
 			return nil, err
 		}
-		return res, nil
 	}
-	return op.shape(res, r.scope(), r.in.Bound.opts.MaxUpstreamBody)
+	return res, nil
 }
 
 // stepValue gives what came of the last step, through the output mappings if there are any.

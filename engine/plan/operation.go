@@ -83,6 +83,9 @@ const (
 	Passthrough ResultKind = iota + 1
 	// Value: a JSON value that capd made by mapping, in Body.Bytes.
 	Value
+	// Contents: what a tool says, in Content. Body holds what it is made of, for those who want
+	// its structure; often nothing.
+	Contents
 )
 
 // Result is the outcome of a call. Its Body must be closed.
@@ -98,6 +101,10 @@ type Result struct {
 	// Structured is the value of Body in a form that fits [Operation.OutputSchema], of an
 	// operation of MCP; nil when Body itself fits.
 	Structured []byte
+	// Content is what a tool says, item by item, when Kind is Contents.
+	Content []ContentItem
+	// IsError: the document says that this answer is a failure.
+	IsError bool
 	// Method is the upstream request's method: an answer to HEAD has no body.
 	Method string
 }

@@ -87,7 +87,7 @@ func (b *builder) readOutputs() *fault {
 	}
 	var f *fault
 	b.out.reading.decoder, f = b.c.judgeFormat(b.op)
-	b.out.reading.heads = b.out.output.heads()
+	b.out.reading.heads = append(b.out.reading.heads, b.out.output.heads()...)
 	return f
 }
 

@@ -398,13 +398,14 @@ func (op *Operation) expressions(visit func(*expression)) {
 	if op.output != nil {
 		op.output.expressions(visit)
 	}
+	if op.contents != nil {
+		op.contents.expressions(visit)
+	}
+	if op.plain != nil && op.plain.text != nil {
+		op.plain.text.walk(visit)
+	}
 	for _, s := range op.steps {
 		s.expressions(visit)
-	}
-	for _, r := range op.remarks {
-		if r != nil {
-			r.text.walk(visit)
-		}
 	}
 }
 

@@ -40,6 +40,8 @@ type Unit struct {
 	Description string
 	Revision    string // version of what the document describes, as it says; may be empty
 	Tags        []string
+	WebsiteURL  string // of what the document describes; may be empty
+	Icons       []Icon
 	Exposures   []*Exposure
 	Variables   []*Variable // what the document's served operations need, by name
 	Bases       []*BaseURI  // the base URIs its served operations call
@@ -70,6 +72,7 @@ type Exposure struct {
 	MaxBinary   int64       // bytes of an answer that is not text; 0 when not declared
 	TTL         int         // of MCP: how long lists may be kept, in milliseconds
 	Public      bool        // of MCP: a list that is kept may be shared between callers
+	Icons       []Icon      // of MCP: those of the server
 	Span        diag.Span
 }
 
@@ -112,6 +115,7 @@ type Tool struct {
 	Tags        []string
 	InputSchema []byte // a JSON Schema object, compact JSON
 	Annotations Annotations
+	Icons       []Icon
 	Operation   *Operation
 	Refusal     *Refusal
 	Span        diag.Span

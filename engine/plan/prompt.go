@@ -18,10 +18,12 @@ type Prompt struct {
 	Description string
 	Arguments   []PromptArgument
 	Location    string // of the file it is, as declared
+	Icons       []Icon
 	Refusal     *Refusal
 	Span        diag.Span
 
-	messages []promptMessage
+	messages     []promptMessage
+	placeholders []string // names of arguments that the messages use
 }
 
 // PromptArgument is a value that a user fills in.
@@ -35,18 +37,13 @@ type PromptArgument struct {
 // PromptMessage is a message of a filled-in prompt.
 type PromptMessage struct {
 	Role string // user or assistant
-	Text string
+	ContentItem
 }
 
+// promptMessage is a compiled message. Its placeholders count in Prompt.placeholders.
 type promptMessage struct {
-	role  string
-	parts []promptPart
-}
-
-// promptPart is literal text, or a placeholder: literal is then what is left of it when
-// nothing fills it.
-type promptPart struct {
-	literal, argument string
+	role string
+	item contentItem
 }
 
 // Render fills the prompt in. A placeholder without a value stays as it is written. Values
@@ -62,19 +59,22 @@ func (p *Prompt) Render(given map[string]string) ([]PromptMessage, error) {
 	if len(missing) > 0 {
 		return nil, Errorf(CodeInvalidInput, "missing argument %s", strings.Join(missing, ", "))
 	}
-	out := make([]PromptMessage, len(p.messages))
-	for i, m := range p.messages {
-		var b strings.Builder
-		for _, part := range m.parts {
-			text := part.literal
-			if part.argument != "" {
-				if v, ok := argument(given, names, part.argument); ok {
-					text = v
-				}
-			}
-			b.WriteString(text)
+	scope := &scope{args: make([]any, len(p.placeholders))}
+	for i, name := range p.placeholders {
+		scope.args[i] = absent{}
+		if v, ok := argument(given, names, name); ok {
+			scope.args[i] = v
 		}
-		out[i] = PromptMessage{Role: m.role, Text: b.String()}
+	}
+	out := []PromptMessage{}
+	for i := range p.messages {
+		items, err := p.messages[i].item.say(nil, scope)
+		if err != nil {
+			return nil, err
+		}
+		for _, item := range items {
+			out = append(out, PromptMessage{p.messages[i].role, item})
+		}
 	}
 	return out, nil
 }
@@ -99,7 +99,7 @@ func (c *compiler) exposePrompts(e *spec.Exposed, out *Exposure, unit diag.Unit)
 		decl := &e.Prompts[i]
 		unit.Name = decl.Name.Value
 		what := "prompt " + decl.Name.Value
-		p := &Prompt{Name: decl.Name.Value, Title: decl.Label.Value, Description: strings.TrimSpace(decl.Description.Value), Location: decl.Location.Value, Span: decl.Span}
+		p := &Prompt{Name: decl.Name.Value, Title: decl.Label.Value, Description: strings.TrimSpace(decl.Description.Value), Location: decl.Location.Value, Span: decl.Span, Icons: c.icons(decl.Icons, unit)}
 		if first := seen[p.Name]; first != nil {
 			f := faultf(diag.CodeDuplicatePrompt, "M", decl.Span, "prompt %s is declared twice in this adapter", p.Name).hintf("give one of them another name")
 			f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}
@@ -109,7 +109,7 @@ func (c *compiler) exposePrompts(e *spec.Exposed, out *Exposure, unit diag.Unit)
 		seen[p.Name] = p
 		f := c.truncated(decl.Span, what)
 		if f == nil {
-			f = c.prompt(decl, p, out.Namespace, unit)
+			f = c.prompt(decl, p, out, unit)
 		}
 		if f != nil {
 			p.Refusal = c.refuse(unit, decl.Span, what, f)
@@ -119,7 +119,7 @@ func (c *compiler) exposePrompts(e *spec.Exposed, out *Exposure, unit diag.Unit)
 }
 
 // prompt compiles the arguments and the messages of a prompt.
-func (c *compiler) prompt(decl *spec.Prompt, p *Prompt, own string, unit diag.Unit) *fault {
+func (c *compiler) prompt(decl *spec.Prompt, p *Prompt, out *Exposure, unit diag.Unit) *fault {
 	if p.Name == "" {
 		return faultf(diag.CodePrompt, "M", decl.Span, "the prompt has no name").hintf("write name: and what clients show it as")
 	}
@@ -134,12 +134,18 @@ func (c *compiler) prompt(decl *spec.Prompt, p *Prompt, own string, unit diag.Un
 	case decl.Location.IsSet() && decl.HasMessages:
 		return faultf(diag.CodePrompt, "M", decl.Location.Span(), "prompt %s has both a template and a location", p.Name).hintf("keep one of them")
 	case decl.Location.IsSet():
-		return c.promptFile(decl, p, own)
+		return c.promptFile(decl, p, out.Namespace)
 	case len(decl.Messages) == 0:
 		return faultf(diag.CodePrompt, "M", decl.Span, "prompt %s has no messages", p.Name).
 			hintf("write template: [{role: user, content: text}], or location: and a file")
 	}
 	declared := len(p.Arguments) > 0
+	d := &contentDraft{
+		c: c, unit: unit, code: diag.CodePrompt, what: "prompt " + p.Name, out: out,
+		parts: func(t spec.Text, tpl expr.Template) ([]expression, *fault) {
+			return c.promptParts(t, tpl, p, out.Namespace, unit, declared), nil
+		},
+	}
 	for _, m := range decl.Messages {
 		role := strings.ToLower(strings.TrimSpace(m.Role.Value))
 		switch role {
@@ -149,27 +155,32 @@ func (c *compiler) prompt(decl *spec.Prompt, p *Prompt, own string, unit diag.Un
 		default:
 			return faultf(diag.CodePrompt, "M", m.Role.Span(), "%q is no role of a message", m.Role.Value).hintf("expected user or assistant")
 		}
-		parts := c.promptParts(m.Content, p, own, unit, declared)
-		p.messages = append(p.messages, promptMessage{role, parts})
+		for i := range m.Items {
+			item, f := d.item(&m.Items[i])
+			if f != nil {
+				return f
+			}
+			p.messages = append(p.messages, promptMessage{role, item})
+		}
 	}
 	return nil
 }
 
-// promptParts compiles the content of a message. Where a prompt declares no arguments, its
+// promptParts compiles a text of a message. Where a prompt declares no arguments, its
 // placeholders are arguments that may be left out.
-func (c *compiler) promptParts(content spec.Text, p *Prompt, own string, unit diag.Unit, declared bool) []promptPart {
-	var parts []promptPart
-	for _, part := range expr.ParseTemplate(content.Value).Parts {
+func (c *compiler) promptParts(content spec.Text, tpl expr.Template, p *Prompt, own string, unit diag.Unit, declared bool) []expression {
+	var parts []expression
+	for _, part := range tpl.Parts {
 		name, ok := promptName(part.Ref, p, own)
 		switch {
 		case !ok:
-			parts = append(parts, promptPart{literal: part.Literal})
+			parts = append(parts, literalExpr(part.Literal))
 			continue
 		case p.hasArgument(name):
 		case c.vars.isVariable(name) && !expr.IsScreaming(name):
 			c.note(diag.Warning, unit, faultf(diag.CodePrompt, "M", content.Sub(part.Ref.Start, part.Ref.End), "variable %s is not put into prompts; it stays as it is written", name).
 				hintf("write its value"))
-			parts = append(parts, promptPart{literal: part.Literal})
+			parts = append(parts, literalExpr(part.Literal))
 			continue
 		case declared:
 			f := faultf(diag.CodePrompt, "M", content.Sub(part.Ref.Start, part.Ref.End), "%s is no declared argument of prompt %s; it stays as it is written unless a client gives it", part.Literal, p.Name)
@@ -182,9 +193,19 @@ func (c *compiler) promptParts(content spec.Text, p *Prompt, own string, unit di
 		default:
 			p.Arguments = append(p.Arguments, PromptArgument{Name: name})
 		}
-		parts = append(parts, promptPart{part.Literal, name})
+		parts = append(parts, p.placeholder(part.Literal, name))
 	}
 	return parts
+}
+
+// placeholder gives the argument of that name, or literal where nobody gives it.
+func (p *Prompt) placeholder(literal, name string) expression {
+	at := slices.Index(p.placeholders, name)
+	if at < 0 {
+		at = len(p.placeholders)
+		p.placeholders = append(p.placeholders, name)
+	}
+	return expression{kind: exprFilled, index: at, literal: literal}
 }
 
 // promptName gives the argument that a reference names, if it is a placeholder.
@@ -229,14 +250,15 @@ func (c *compiler) promptFile(decl *spec.Prompt, p *Prompt, own string) *fault {
 	case !utf8.Valid(text):
 		return faultf(diag.CodePrompt, "M", at, "the file of prompt %s is not UTF-8 text", p.Name)
 	}
-	var parts []promptPart
+	var parts []expression
 	for _, part := range expr.ParseTemplate(strings.TrimPrefix(string(text), "\ufeff")).Parts {
-		name, ok := promptName(part.Ref, p, own)
-		if !ok || !p.hasArgument(name) {
-			name = ""
+		if name, ok := promptName(part.Ref, p, own); ok && p.hasArgument(name) {
+			parts = append(parts, p.placeholder(part.Literal, name))
+			continue
 		}
-		parts = append(parts, promptPart{part.Literal, name})
+		parts = append(parts, literalExpr(part.Literal))
 	}
-	p.messages = []promptMessage{{"user", parts}}
+	whole := mergeLiterals(expression{kind: exprText, parts: parts})
+	p.messages = []promptMessage{{"user", contentItem{kind: TextContent, text: &whole}}}
 	return nil
 }

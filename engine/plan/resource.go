@@ -30,6 +30,8 @@ type Resource struct {
 	Folder      *Folder
 	Refusal     *Refusal
 	Span        diag.Span
+	Annotations *ContentAnnotations
+	Icons       []Icon
 
 	static  bool           // files; also when they are refused
 	pattern *regexp.Regexp // of a template: of URIs as normalURI gives them
@@ -169,13 +171,36 @@ func (c *compiler) exposeResources(e *spec.Exposed, out *Exposure, unit diag.Uni
 		seen[key] = r
 		if f := c.truncated(op.Span, x.title()); f != nil {
 			r.Refusal = c.refuse(x.unit, op.Span, x.title(), f)
+		} else if f := c.judgeResource(decl, r); f != nil {
+			r.Refusal = c.refuse(x.unit, op.Span, x.title(), f)
 		} else if decl.Location.IsSet() {
 			c.staticResource(x, decl, r)
 		} else {
 			c.dynamicResource(x, decl, r)
 		}
+		r.Annotations, r.Icons = c.contentAnnotations(decl.Annotations, x.unit), c.icons(decl.Icons, x.unit)
 		out.Resources = append(out.Resources, r)
 	}
+}
+
+// judgeResource refuses a resource that says in several ways what it is.
+func (c *compiler) judgeResource(decl *spec.MCPResource, r *Resource) *fault {
+	type way struct {
+		at    diag.Span
+		given bool
+		what  string
+	}
+	ways := []way{
+		{decl.Location.Span(), decl.Location.IsSet(), "a location"},
+		{decl.Text.Span(), decl.Text.IsSet(), "a text"},
+		{decl.Data.Span(), decl.Data.IsSet(), "data"},
+		{decl.Operation.Span, decl.Operation.Call != nil || decl.Operation.HasSteps, "a call"},
+	}
+	ways = slices.DeleteFunc(ways, func(w way) bool { return !w.given })
+	if len(ways) < 2 {
+		return nil
+	}
+	return faultf(diag.CodeResource, "M", ways[0].at, "resource %s has both %s and %s", r.Name, ways[0].what, ways[1].what).hintf("keep one of them")
 }
 
 // resourceURI compiles the URI of a resource.
@@ -237,9 +262,6 @@ func (c *compiler) staticResource(x *exposed, decl *spec.MCPResource, r *Resourc
 	r.static = true
 	refuse := func(f *fault) { r.Refusal = c.refuse(x.unit, decl.Operation.Span, x.title(), f) }
 	switch {
-	case decl.Operation.Call != nil || decl.Operation.HasSteps:
-		refuse(faultf(diag.CodeResource, "M", at, "resource %s has both a location and a call", r.Name).hintf("keep one of them"))
-		return
 	case len(r.Params) > 0:
 		refuse(faultf(diag.CodeResource, "M", at, "resource %s is a folder, so its URI cannot have {%s}", r.Name, r.Params[0]).
 			hintf("the files of the folder are listed and read below the URI without it"))
@@ -264,6 +286,10 @@ func (c *compiler) dynamicResource(x *exposed, decl *spec.MCPResource, r *Resour
 		own.Steps[i].With = braced(own.Steps[i].With, r.Params)
 	}
 	x.decl = &own
+	if decl.Text.IsSet() || decl.Data.IsSet() {
+		x.text = decl
+		r.Binary = r.Binary || decl.Data.IsSet()
+	}
 	op, refusal := c.build(x)
 	if op == nil {
 		r.Refusal = refusal
@@ -335,4 +361,16 @@ func requiredArguments(schema []byte) []string {
 		return nil // a schema of our own making is JSON
 	}
 	return s.Required
+}
+
+// Size gives the bytes of a resource that stands in the document or is a file, whose path is as
+// [Folder.Files] gives it; 0 when that is not known.
+func (r *Resource) Size(name string) int64 {
+	switch {
+	case r.Folder != nil:
+		return r.Folder.size(name)
+	case r.Operation != nil && r.Operation.plain != nil:
+		return r.Operation.plain.size()
+	}
+	return 0
 }

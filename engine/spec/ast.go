@@ -35,6 +35,8 @@ type Document struct {
 	Description Text
 	Revision    Text // info.version: of what the document describes
 	Tags        []Text
+	WebsiteURL  Text
+	Icons       []Icon
 	Binds       []Bind
 	Consumes    []Consumed // capability.consumes, then root consumes
 	Exposes     []Exposed
@@ -155,6 +157,9 @@ type Exposed struct {
 	TTL          int           // ttlMs
 	CacheScope   Text
 
+	Icons            []Icon
+	OutputValidation Text
+
 	Others []Text // keys of sections that hold something else, such as management
 }
 
@@ -194,6 +199,14 @@ type ExposedOperation struct {
 	MediaType   Text   // outputMediaType of a flow
 	Responses   *Value
 	Binary      *Value // responseBinary
+
+	Content          []ContentItem // of a tool
+	HasContent       bool
+	IsError          Tristate
+	InputSchema      *Value // of a tool: the JSON Schema of its arguments, as written
+	OutputSchema     *Value // of a tool: the JSON Schema of its structured content, as written
+	OutputValidation Text
+	Icons            []Icon
 }
 
 // Step is one step of an orchestration: a call, a lookup or a script.
@@ -213,8 +226,6 @@ type Step struct {
 
 	Language, Location, File Text   // script
 	Dependencies             []Text // script: files evaluated before
-
-	Log *Value // what any step says when it begins; a step of its own when it has nothing else
 }
 
 // StepMapping puts a value of the steps at a place of the answer.

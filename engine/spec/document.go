@@ -193,6 +193,7 @@ func (p *parser) info(d *Document, root *Value) {
 	d.Description = p.text(info, "description")
 	d.Revision = p.text(info, "version")
 	d.Tags = p.texts(info, "tags")
+	d.WebsiteURL, d.Icons = p.text(info, "websiteUrl"), p.icons(info)
 }
 
 func (p *parser) truncation(d *Document, root *Value) {

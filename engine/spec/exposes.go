@@ -40,6 +40,7 @@ func (p *parser) exposed(e entry) Exposed {
 	if x.Type.Value == "mcp" {
 		absent = p.required()
 		x.MCPResources, x.Prompts = p.mcpResources(e.value), p.prompts(e.value)
+		x.Icons, x.OutputValidation = p.icons(e.value), p.text(e.value, "outputValidation")
 		x.TTL, x.CacheScope = p.integer(e.value, "ttlMs", 0, maxTTL), p.text(e.value, "cacheScope")
 	} else {
 		others = append(others, "prompts")
@@ -104,7 +105,12 @@ func (p *parser) exposedResource(e entry) ExposedResource {
 
 func (p *parser) exposedOperation(e entry, absent Tristate) ExposedOperation {
 	p.keys(e.value, exposedOperationKeys, exposedOperationSilent)
-	return p.operation(e, absent)
+	o := p.operation(e, absent)
+	o.Content, o.HasContent = p.content(e.value, "content"), some(e.value, "content") != nil
+	o.IsError, o.Icons = p.tristate(e.value, "isError", Unset), p.icons(e.value)
+	o.InputSchema, o.OutputSchema = some(e.value, "inputSchema"), some(e.value, "outputSchema")
+	o.OutputValidation = p.text(e.value, "outputValidation")
+	return o
 }
 
 // operation reads what exposed operations, tools and flows have in common.

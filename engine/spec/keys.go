@@ -13,7 +13,7 @@ const (
 	rootKeys   = "naftiko ikanos info capability binds consumes exposes aggregates externalRefs"
 	rootSilent = "import imports $schema"
 
-	infoKeys = "label display title name description tags created modified version stakeholders"
+	infoKeys = "label display title name description tags created modified version stakeholders icons websiteUrl"
 
 	capabilityKeys   = "binds consumes exposes aggregates"
 	capabilitySilent = "import imports"
@@ -40,7 +40,7 @@ const (
 		"label display title tags mapping schema style explode deprecated"
 
 	exposedKeys = "type namespace address port transport description authentication inputParameters resources tools " +
-		"prompts skills management observability maxBinarySize ttlMs cacheScope"
+		"prompts skills management observability maxBinarySize ttlMs cacheScope icons"
 	exposedSilent = "auth import location from as label display title name tags"
 
 	exposedResourceKeys   = "name path description inputParameters operations forward label display tags"
@@ -49,15 +49,13 @@ const (
 	forwardKeys = "targetNamespace trustedHeaders"
 
 	exposedOperationKeys = "name method path description inputParameters call with outputParameters steps mappings ref " +
-		"responses responseBinary hints label display tags"
+		"responses responseBinary hints label display tags content isError icons"
 	exposedOperationSilent = "id title summary calls operation"
 
 	flowKeys = "name description inputParameters call with outputParameters steps mappings semantics outputMediaType label display tags"
 
-	stepKeys   = "name type call with index match lookupValue outputParameters language location file dependencies log"
+	stepKeys   = "name type call with index match lookupValue outputParameters language location file dependencies"
 	stepSilent = "description label display title inputParameters"
-
-	logKeys = "message level"
 
 	mappingKeys   = "target targetName value"
 	mappingSilent = "description"

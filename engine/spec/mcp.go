@@ -10,6 +10,11 @@ type MCPResource struct {
 	MimeType  Text
 	Binary    Tristate
 	Location  Text // static: a folder or a file
+
+	Text        Text // instead of a call: what it is, a template
+	Data        Text // instead of a call: what it is, as base64
+	Annotations *ContentAnnotations
+	Icons       []Icon
 }
 
 // Prompt is a prompt that an MCP client offers to its users: messages, or a file that is
@@ -24,6 +29,7 @@ type Prompt struct {
 	Messages    []PromptMessage // the key "template"
 	HasMessages bool
 	Location    Text
+	Icons       []Icon
 }
 
 // PromptArgument is a value that a user fills into a prompt. It is required unless it says
@@ -37,18 +43,18 @@ type PromptArgument struct {
 	Required    bool
 }
 
-// PromptMessage is one message of a prompt. Content is a template.
+// PromptMessage is one message of a prompt, or as many as it has items.
 type PromptMessage struct {
-	Span    diag.Span
-	Role    Text
-	Content Text
+	Span  diag.Span
+	Role  Text
+	Items []ContentItem
 }
 
 const (
-	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location label display"
+	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location text data annotations icons label display"
 	mcpResourceSilent = "title summary tags hints inputParameters calls operation"
 
-	promptKeys           = "name description arguments template location label display"
+	promptKeys           = "name description arguments template location icons label display"
 	promptSilent         = "title summary tags"
 	promptArgumentKeys   = "name description required label display"
 	promptArgumentSilent = "title summary type default example examples"
@@ -64,6 +70,7 @@ func (p *parser) mcpResources(v *Value) []MCPResource {
 		out = append(out, MCPResource{
 			Operation: p.operation(e, p.required()), URI: p.text(e.value, "uri"), MimeType: p.text(e.value, "mimeType"),
 			Binary: p.tristate(e.value, "binary", Unset), Location: p.text(e.value, "location"),
+			Text: p.text(e.value, "text"), Data: p.text(e.value, "data"), Annotations: p.contentAnnotations(e.value), Icons: p.icons(e.value),
 		})
 	}
 	return out
@@ -78,6 +85,7 @@ func (p *parser) prompts(v *Value) []Prompt {
 			Span: e.span, Node: e.value, Name: e.name, Label: p.first(e.value, "label", "display", "title"),
 			Description: p.first(e.value, "description", "summary"), Arguments: p.promptArguments(e.value),
 			Messages: p.promptMessages(e.value), HasMessages: some(e.value, "template") != nil, Location: p.text(e.value, "location"),
+			Icons: p.icons(e.value),
 		})
 	}
 	return out
@@ -106,7 +114,7 @@ func (p *parser) promptMessages(v *Value) []PromptMessage {
 	case list.Kind == Map:
 		return []PromptMessage{p.promptMessage(list)}
 	case list.Kind != List:
-		return []PromptMessage{{Span: list.Span(), Content: p.text(v, "template")}}
+		return []PromptMessage{{Span: list.Span(), Items: textItem(p.text(v, "template"))}}
 	}
 	out := make([]PromptMessage, 0, len(list.Items))
 	for _, item := range list.Items {
@@ -114,7 +122,7 @@ func (p *parser) promptMessages(v *Value) []PromptMessage {
 		case Map:
 			out = append(out, p.promptMessage(item))
 		case String:
-			out = append(out, PromptMessage{Span: item.Span(), Content: item.AsText()})
+			out = append(out, PromptMessage{Span: item.Span(), Items: textItem(item.AsText())})
 		default:
 			p.dropped(item, "message", diag.Error)
 		}
@@ -124,5 +132,16 @@ func (p *parser) promptMessages(v *Value) []PromptMessage {
 
 func (p *parser) promptMessage(v *Value) PromptMessage {
 	p.keys(v, promptMessageKeys, "")
-	return PromptMessage{Span: v.Span(), Role: p.text(v, "role"), Content: p.text(v, "content")}
+	m := PromptMessage{Span: v.Span(), Role: p.text(v, "role")}
+	if c := some(v, "content"); c != nil && (c.Kind == List || c.Kind == Map && bracedText(c) == nil) {
+		m.Items = p.content(v, "content")
+	} else {
+		m.Items = textItem(p.text(v, "content"))
+	}
+	return m
+}
+
+// textItem gives a text as the only item of a message, which may be empty.
+func textItem(t Text) []ContentItem {
+	return []ContentItem{{Span: t.Span(), Node: t.node, Text: t}}
 }

@@ -89,7 +89,7 @@ func outlineMCP(x *spec.Exposed) string {
 			fmt.Fprintf(&b, "  argument %s %q %q required %v\n", a.Name.Value, a.Label.Value, a.Description.Value, a.Required)
 		}
 		for _, m := range p.Messages {
-			fmt.Fprintf(&b, "  %s: %s\n", m.Role.Value, m.Content.Value)
+			fmt.Fprintf(&b, "  %s: %s\n", m.Role.Value, m.Items[0].Text.Value)
 		}
 	}
 	return b.String()
@@ -131,7 +131,7 @@ func TestForgivingPrompts(t *testing.T) {
 		}
 		got := ""
 		for _, m := range doc.Exposes[0].Prompts[0].Messages {
-			got += m.Role.Value + ": " + m.Content.Value
+			got += m.Role.Value + ": " + m.Items[0].Text.Value
 		}
 		if got != tt.want {
 			t.Errorf("%s: messages %q, want %q", name, got, tt.want)

@@ -32,6 +32,15 @@ func (p *parser) bareTemplate(n *yaml.Node, v *Value) bool {
 // bareBraces recognises {name} without quotes where text is expected, which YAML reads as a
 // mapping, and gives the text that was meant; or nil.
 func (p *parser) bareBraces(v *Value) *Value {
+	meant := bracedText(v)
+	if meant != nil {
+		p.unquoted(meant)
+	}
+	return meant
+}
+
+// bracedText does so too, and reports nothing.
+func bracedText(v *Value) *Value {
 	if v.Kind != Map || len(v.Members) != 1 || v.Members[0].Value.Kind != Null {
 		return nil
 	}
@@ -42,7 +51,6 @@ func (p *parser) bareBraces(v *Value) *Value {
 	}
 	meant := *v
 	meant.Kind, meant.Members, meant.Text = String, nil, text[:end+1]
-	p.unquoted(&meant)
 	return &meant
 }
 
