@@ -234,6 +234,8 @@ func situations() map[diag.Code]func(*testing.T) diag.List {
 		diag.CodeSpelling:   otherWords,
 
 		diag.CodeBindProvider: unknownProvider,
+		diag.CodeTokenCost:    manyTools,
+		diag.CodeSchemaSize:   longInput,
 	}
 }
 
@@ -265,6 +267,32 @@ func unknownProvider(t *testing.T) diag.List {
 		t.Fatal(err)
 	}
 	return below(dir, got.Diagnostics)
+}
+
+// manyTools has more tools than a model can choose among.
+func manyTools(t *testing.T) diag.List {
+	var tools strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&tools, "    - { name: list-rooms-%d, description: %s, call: rooms.list-rooms }\n", i, strings.Repeat("A room of the building ", 20))
+	}
+	return toolsOf(t, tools.String())
+}
+
+func longInput(t *testing.T) diag.List {
+	return toolsOf(t, "    - name: list-rooms\n      description: List the rooms\n      call: rooms.list-rooms\n      inputParameters:\n"+
+		"      - { name: floor, type: string, description: "+strings.Repeat("x", 17000)+" }\n")
+}
+
+// toolsOf loads a document with these tools, and keeps what is said of their cost.
+func toolsOf(t *testing.T, tools string) diag.List {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "rooms.yaml")
+	place(t, file, "naftiko: 1.0.0-alpha2\ncapability:\n  consumes:\n  - type: http\n    namespace: rooms\n    baseUri: https://rooms.example.com\n"+
+		"    resources:\n    - path: /rooms\n      operations:\n      - { name: list-rooms, method: GET, inputParameters: [{ name: floor, in: query }] }\n"+
+		"  exposes:\n  - type: mcp\n    namespace: rooms-mcp\n    port: 9091\n    tools:\n"+tools)
+	list := loaded(t, dir, LoadOptions{Paths: []string{file}}, true)
+	worst := slices.MinFunc(list, func(a, b diag.Diagnostic) int { return int(a.Severity) - int(b.Severity) })
+	return slices.DeleteFunc(list, func(d diag.Diagnostic) bool { return d.Code != worst.Code })
 }
 
 func latin1(t *testing.T) diag.List {

@@ -74,9 +74,9 @@ func (c *catalogue) add(m *plan.Member) {
 		}
 		e := &entry{at: -1, tool: t, exposure: m.Exposure, prefix: schemePrefix(m.Alias)}
 		if t.Refusal == nil {
-			e.schema, e.inputs = portable(t.InputSchema)
+			e.schema, e.inputs = publishedSchema(t)
 			if t.Operation != nil {
-				e.answer = newAnswerShape(t.Operation)
+				e.answer = newAnswerShape(t.Operation, t.AsDeclared)
 			}
 			e.name, e.at = prefixed(m.Alias, published[i]), len(c.listed)
 			c.listed = append(c.listed, e)
@@ -135,6 +135,9 @@ func listing(t *plan.Tool, name string, schema json.RawMessage, answer *answerSh
 	}
 	if answer != nil {
 		out.OutputSchema = answer.schema
+	}
+	if t.MaxResult > clientResult {
+		out.Meta = sdk.Meta{metaMaxResult: t.MaxResult}
 	}
 	return out
 }

@@ -229,10 +229,11 @@ func documents(t *testing.T, folders ...string) map[string]string {
 
 // TestEveryClientTakesEveryTool publishes every tool of the shipped capabilities, and of the
 // published specs where these lie beside the checkout, and finds nothing that a client
-// refuses.
+// refuses. What a plan says that each costs is near to what is published.
 func TestEveryClientTakesEveryTool(t *testing.T) {
 	t.Parallel()
 	docs := documents(t, "../../capabilities", "../../capabilities/*", "../../../shared/corpus/specs")
+	docs["rooms"] = rooms
 	h := open(t, docs, mcp.Options{})
 	tools, bytes := 0, 0
 	for _, m := range h.bound.Plan().Listener(addr).Mounts {
@@ -251,6 +252,7 @@ func TestEveryClientTakesEveryTool(t *testing.T) {
 	if tools < 5 {
 		t.Fatalf("only %d tools were looked at", tools)
 	}
+	checkTokens(t, h.bound.Plan())
 	t.Logf("%d documents, %d tools, %d bytes of input schemas", len(docs), tools, bytes)
 }
 
@@ -268,4 +270,52 @@ func (h *house) tools(path string) []published {
 		h.t.Fatalf("%s: %d %s", path, a.status, a.body)
 	}
 	return result.Tools
+}
+
+// checkTokens: what a plan estimates of a tool is near to what its published form costs.
+func checkTokens(t *testing.T, p *plan.Plan) {
+	t.Helper()
+	declared, published := 0, 0
+	for _, u := range p.Units {
+		for _, x := range u.Exposures {
+			v := &plan.View{Members: []plan.Member{{Exposure: x, Tools: x.Tools}}}
+			costs := mcp.Tokens(v)
+			for _, tool := range x.Tools {
+				switch got, ok := costs[tool]; {
+				case ok != (tool.Refusal == nil):
+					t.Errorf("%s, %s: it is refused or not, and costs %d", u.ID, tool.Name, got)
+				case ok && (got > 2*tool.Tokens() || tool.Tokens() > 2*got):
+					t.Errorf("%s, %s: estimated %d, published %d", u.ID, tool.Name, tool.Tokens(), got)
+				}
+				published += costs[tool]
+			}
+			declared += v.Tokens()
+		}
+	}
+	if declared == 0 || published < declared*9/10 || published > declared*11/10 {
+		t.Errorf("estimated %d, published %d", declared, published)
+	}
+	t.Logf("estimated %d, published %d", declared, published)
+}
+
+// TestPortableOff: what is declared is published byte for byte where the author wants it so.
+func TestPortableOff(t *testing.T) {
+	t.Parallel()
+	doc := strings.Replace(rooms, "      call: api.list\n", "      call: api.list\n      portable: false\n      outputParameters: [{ type: array, mapping: $.a, items: { type: string, mapping: $. } }]\n", 1)
+	for text, want := range map[string]string{
+		doc:   `{"type":"object","properties":{"$filter":{"type":"string"}}} {"type":["array","null"],"items":{"type":["string","null"]}}`,
+		rooms: `{"type":"object","properties":{"filter":{"type":"string"}}} `,
+	} {
+		h := open(t, map[string]string{"rooms": text}, mcp.Options{})
+		list := h.tools("/mcp/rooms")
+		if got := string(list[1].InputSchema) + " " + string(list[1].OutputSchema); got != want {
+			t.Errorf("published\n%s\nwant\n%s", got, want)
+		}
+	}
+	h := open(t, map[string]string{"rooms": doc}, mcp.Options{})
+	h.upstream.answer(200, "application/json", `{"a":["x"]}`)
+	s := h.connect("/mcp/rooms", "2026-07-28", nil)
+	if got := marshal(t, call(t, s, "list.rooms", map[string]any{"$filter": "x"}).StructuredContent); got != `["x"]` {
+		t.Errorf("structured content %s", got)
+	}
 }

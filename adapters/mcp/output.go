@@ -15,15 +15,19 @@ type answerShape struct {
 }
 
 // newAnswerShape gives the shape of what an operation answers; nil when it has none. Clients
-// take schemas of objects only, so that anything else stands under "result".
-func newAnswerShape(op *plan.Operation) *answerShape {
+// take schemas of objects only, so that anything else stands under "result". A schema that is
+// published as declared is all the author's.
+func newAnswerShape(op *plan.Operation, asDeclared bool) *answerShape {
 	raw := op.OutputSchema()
 	if raw == nil {
 		return nil
 	}
 	schema, nothing, ok := portableOutput(raw)
-	if !ok {
+	switch {
+	case !ok:
 		return nil
+	case asDeclared:
+		return &answerShape{schema: raw, nothing: nothing}
 	}
 	root, err := parseObject(schema)
 	if err != nil {

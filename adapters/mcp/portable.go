@@ -11,6 +11,27 @@ import (
 // anyObject is the schema of a tool whose own cannot be published.
 const anyObject = `{"type":"object","properties":{}}`
 
+// publishedSchema gives the input schema of a tool as clients get it, and what is renamed in
+// it. One that is published as declared is not looked at.
+func publishedSchema(t *plan.Tool) (json.RawMessage, aliases) {
+	if t.AsDeclared && len(t.InputSchema) > 0 {
+		return t.InputSchema, aliases{}
+	}
+	return portable(t.InputSchema)
+}
+
+// Tokens estimates what each tool of a view that is not refused costs a model, as clients get
+// it: its name, its description and the schema of its inputs.
+func Tokens(v *plan.View) map[*plan.Tool]int {
+	out := map[*plan.Tool]int{}
+	for _, e := range newCatalogue(v).listed {
+		if e.tool != nil {
+			out[e.tool] = plan.EstimateTokens(e.name) + plan.EstimateTokens(e.tool.Description) + plan.EstimateTokens(string(e.schema))
+		}
+	}
+	return out
+}
+
 // portable gives a tool's input schema as every client takes it, and the names of members
 // that are published under another one. The schema may be stricter than the declared one in
 // nothing that an author can mean, and looser in much: what is given is checked against the

@@ -166,6 +166,9 @@ func (o *inspectedOperation) text(p *page) {
 	if len(o.InputSchema) > 0 {
 		p.line("    schema %s", o.InputSchema)
 	}
+	if o.Tokens > 0 {
+		p.line("    costs a model about %s", plural(o.Tokens, "token"))
+	}
 }
 
 // textSkill writes a skill: its folder, and what its tools stand for.

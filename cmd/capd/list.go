@@ -39,6 +39,7 @@ type listFlags struct {
 	documents documentFlags
 	addresses addressFlags
 	format    string
+	tools     bool
 }
 
 func (c *command) listCommand() *cobra.Command {
@@ -48,8 +49,11 @@ func (c *command) listCommand() *cobra.Command {
 		Short: "List the routes, tools, resources, prompts and skills of specs",
 		Long: `List every route, tool, resource, prompt and skill of the specs in the given files and folders:
 where serve would serve it, and what it calls. What is refused is listed with its code; validate says
-more.`,
-		Example: "  capd list capabilities/\n  capd list capabilities/ --format json",
+more.
+
+With --tools only the tools of MCP adapters are listed, with an estimate of what each costs a model
+that is shown it, in tokens: its name, its description and the schema of its inputs.`,
+		Example: "  capd list capabilities/\n  capd list capabilities/ --format json\n  capd list capabilities/ --tools",
 		Args:    pathArguments,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			return c.list(cmd.Context(), paths, &f)
@@ -59,6 +63,7 @@ more.`,
 	f.documents.register(flags)
 	f.addresses.register(flags)
 	flags.Var(choiceFlag(&f.format, formatText, formatJSON), "format", "output `format`: text or json")
+	flags.BoolVar(&f.tools, "tools", false, "list only the tools of MCP adapters, with what each costs a model")
 	return cmd
 }
 
@@ -73,6 +78,9 @@ func (c *command) list(ctx context.Context, paths []string, f *listFlags) error 
 		return failure("no .yaml or .yml file found in %s", strings.Join(paths, ", "))
 	}
 	list := newListing(loaded)
+	if f.tools {
+		list.onlyTools()
+	}
 	if f.format == formatJSON {
 		err = writeJSON(c.stdout, list)
 	} else {
@@ -109,6 +117,8 @@ type listedDocument struct {
 	Refused []listedRefusal `json:"refused,omitempty"`
 	// Needs are the variables.
 	Needs []listedVariable `json:"needs,omitempty"`
+
+	costs bool // the text shows what tools cost
 }
 
 // listedVariable is a variable that a document needs. One of the environment has no location.
@@ -151,6 +161,7 @@ type listedEntry struct {
 	Addresses []string       `json:"addresses"`           // the main one first; a tool has its server's
 	Calls     string         `json:"calls,omitempty"`     // consumed operation
 	Tools     []string       `json:"tools,omitempty"`     // of a skill
+	Tokens    int            `json:"tokens,omitempty"`    // of a tool that is served: an estimate of what it costs a model
 	Refused   *listedRefusal `json:"refused,omitempty"`
 }
 
@@ -189,10 +200,11 @@ func listExposure(x *plan.Exposure, where *addressBook) []listedEntry {
 			Addresses: where.route(x, r), Calls: callName(r.Operation), Refused: listRefusal(r.Refusal),
 		})
 	}
+	tokens := toolTokens(x)
 	for _, t := range x.Tools {
 		out = append(out, listedEntry{
 			Kind: x.Kind, Namespace: x.Namespace, Name: t.Name,
-			Addresses: where.exposure(x), Calls: callName(t.Operation), Refused: listRefusal(t.Refusal),
+			Addresses: where.exposure(x), Calls: callName(t.Operation), Tokens: tokens[t], Refused: listRefusal(t.Refusal),
 		})
 	}
 	out = append(out, listResources(x, where)...)
@@ -317,7 +329,11 @@ func (d *listedDocument) text(b *strings.Builder) error {
 		case e.Calls == "":
 			does = "constant"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", e.Kind, diag.Printable(e.title()), diag.Printable(does), diag.Printable(shortAddresses(e.Addresses)))
+		cost := ""
+		if d.costs {
+			cost = e.cost() + "\t"
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s%s\n", e.Kind, diag.Printable(e.title()), diag.Printable(does), cost, diag.Printable(shortAddresses(e.Addresses)))
 	}
 	for _, r := range d.Refused {
 		fmt.Fprintf(w, "  refused\t%s\t%s\t%s\n", diag.Printable(r.Name), r.Code, diag.Printable(r.Reason))
@@ -325,8 +341,14 @@ func (d *listedDocument) text(b *strings.Builder) error {
 	if len(d.Entries)+len(d.Refused) == 0 {
 		fmt.Fprintln(w, "  nothing")
 	}
-	if err := w.Flush(); err != nil || len(d.Needs) == 0 {
+	if err := w.Flush(); err != nil {
 		return err
+	}
+	if d.costs {
+		b.WriteString(d.total())
+	}
+	if len(d.Needs) == 0 {
+		return nil
 	}
 	needs := make([]string, len(d.Needs))
 	for i, v := range d.Needs {

@@ -41,6 +41,8 @@ const (
 	CodeDuplicateSkill     Code = "duplicate-skill"     // the same skill twice in one adapter
 	CodeSkillTool          Code = "skill-tool"          // a tool of a skill that stands for nothing
 	CodeSkillLocation      Code = "skill-location"      // files of a skill that the document may not use
+	CodeTokenCost          Code = "token-cost"          // tools whose descriptions cost a model much
+	CodeSchemaSize         Code = "schema-size"         // a schema larger than clients take
 	CodeHints              Code = "hints"               // hints that are no booleans, or contradict the method
 	CodeResponses          Code = "responses"           // declared answers that contradict each other or have no effect
 	CodeGuardedInput       Code = "guarded-input"       // an input that the guard takes for itself

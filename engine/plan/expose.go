@@ -367,6 +367,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		t.Icons = c.icons(decl.Icons, x.unit)
 		if t.Operation != nil {
 			c.describeTool(x, t)
+			c.publishTool(e, x, t)
 			c.judgeSemantics(x)
 		}
 		c.setBinary(t.Operation, x, nil)
@@ -374,6 +375,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 	}
 	c.exposeResources(e, out, unit)
 	c.exposePrompts(e, out, unit)
+	c.judgeTokens(out, unit)
 }
 
 // cacheScope reports whether lists may be shared between callers.

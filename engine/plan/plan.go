@@ -116,6 +116,8 @@ type Tool struct {
 	InputSchema []byte // a JSON Schema object, compact JSON
 	Annotations Annotations
 	Icons       []Icon
+	AsDeclared  bool  // schemas are published byte for byte, whatever clients make of them
+	MaxResult   int64 // bytes of text in a result; 0 when not declared
 	Operation   *Operation
 	Refusal     *Refusal
 	Span        diag.Span

@@ -156,6 +156,8 @@ type Exposed struct {
 	Prompts      []Prompt      // mcp
 	TTL          int           // ttlMs
 	CacheScope   Text
+	Portable     Tristate // of mcp
+	MaxResult    Text     // maxResultSize, of mcp
 
 	Icons            []Icon
 	OutputValidation Text
@@ -207,6 +209,8 @@ type ExposedOperation struct {
 	OutputSchema     *Value // of a tool: the JSON Schema of its structured content, as written
 	OutputValidation Text
 	Icons            []Icon
+	Portable         Tristate // of a tool
+	MaxResult        Text     // maxResultSize, of a tool
 }
 
 // Step is one step of an orchestration: a call, a lookup or a script.

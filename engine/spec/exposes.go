@@ -42,6 +42,7 @@ func (p *parser) exposed(e entry) Exposed {
 		x.MCPResources, x.Prompts = p.mcpResources(e.value), p.prompts(e.value)
 		x.Icons, x.OutputValidation = p.icons(e.value), p.text(e.value, "outputValidation")
 		x.TTL, x.CacheScope = p.integer(e.value, "ttlMs", 0, maxTTL), p.text(e.value, "cacheScope")
+		x.Portable, x.MaxResult = p.tristate(e.value, "portable", Unset), p.text(e.value, "maxResultSize")
 	} else {
 		others = append(others, "prompts")
 		for _, r := range p.entries(e.value, "resources", "resource", diag.Error) {
@@ -125,5 +126,6 @@ func (p *parser) operation(e entry, absent Tristate) ExposedOperation {
 		Hints: some(e.value, "hints"), Tags: p.texts(e.value, "tags"), Ref: p.text(e.value, "ref"),
 		Steps: p.steps(e.value), HasSteps: some(e.value, "steps") != nil, Mappings: p.mappings(e.value),
 		Responses: some(e.value, "responses"), Binary: some(e.value, "responseBinary"),
+		Portable: p.tristate(e.value, "portable", Unset), MaxResult: p.text(e.value, "maxResultSize"),
 	}
 }
