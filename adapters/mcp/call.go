@@ -21,8 +21,13 @@ import (
 // to it; it is never listed, and a call by its own name finds no tool.
 const dispatcher = "__capd_call"
 
-// methodInitialize begins a session of the older protocol.
-const methodInitialize = "initialize"
+// Methods that are more than passed on: the first begins a session of the older protocol, and
+// the second an answer that stays open.
+const (
+	methodInitialize = "initialize"
+	methodListen     = "subscriptions/listen"
+	methodCallTool   = "tools/call"
+)
 
 // maxInstructions is how much of a server's instructions clients read, in bytes.
 const maxInstructions = 2048
@@ -38,6 +43,7 @@ func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 				Tools:     &sdk.ToolCapabilities{ListChanged: true},
 				Prompts:   &sdk.PromptCapabilities{ListChanged: true},
 				Resources: &sdk.ResourceCapabilities{ListChanged: true},
+				Logging:   &sdk.LoggingCapabilities{},
 			},
 			SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { *c = e.current.Load().caching() },
 		})
@@ -190,7 +196,7 @@ func (e *endpoint) introduce(res sdk.Result) {
 // agree; the SDK would answer them.
 func (e *endpoint) offers(method string) error {
 	what, _, _ := strings.Cut(method, "/")
-	if what == "resources" && !e.hasResources.Load() || what == "prompts" && !e.hasPrompts.Load() {
+	if what == "resources" && !e.hasResources.Load() || what == "prompts" && !e.hasPrompts.Load() || what == "logging" && !e.hasSteps.Load() {
 		return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "this server has no " + what}
 	}
 	return nil
@@ -204,6 +210,9 @@ func (e *endpoint) offer(c *sdk.ServerCapabilities) {
 	}
 	if !e.hasPrompts.Load() {
 		c.Prompts = nil
+	}
+	if !e.hasSteps.Load() {
+		c.Logging = nil
 	}
 }
 
@@ -262,7 +271,7 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, requestID(req))
+	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, requestID(req), follow(ctx, req, c.tool.name, t.Operation))
 	if err != nil {
 		return nil, err
 	}
@@ -296,13 +305,13 @@ func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result, body []
 }
 
 // invoke binds what a caller gave and runs the operation. What is declared of the type of
-// its bytes wins over what the upstream says of them.
-func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, id string) (*plan.Result, error) {
+// its bytes wins over what the upstream says of them. watch may be nil.
+func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, id string, watch plan.Observer) (*plan.Result, error) {
 	args, err := op.Bind(src)
 	if err != nil {
 		return nil, err
 	}
-	out, err := op.Invoke(ctx, &plan.Invocation{Args: args, Bound: bound, Caller: &plan.Caller{RequestID: id}})
+	out, err := op.Invoke(ctx, &plan.Invocation{Args: args, Bound: bound, Caller: &plan.Caller{RequestID: id}, Observe: watch})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -58,12 +59,13 @@ type endpoint struct {
 	older   *sessions // of the older protocol
 	visits  tally     // requests under way
 
-	hasResources, hasPrompts atomic.Bool // now, or at any time since it began
+	hasResources, hasPrompts, hasSteps atomic.Bool // now, or at any time since it began
 
 	// The protocol engine is made when the first client comes.
-	once           sync.Once
-	server         atomic.Pointer[sdk.Server]
-	modern, legacy http.Handler
+	once   sync.Once
+	server atomic.Pointer[sdk.Server]
+	// The modern protocol, answered with an event stream or with plain JSON; and the older one.
+	modern, plain, legacy http.Handler
 }
 
 func newEndpoint(o *Options, v *plan.View) *endpoint {
@@ -94,6 +96,9 @@ func (e *endpoint) swap(st *state) {
 		}
 		if len(m.Prompts) > 0 {
 			e.hasPrompts.Store(true)
+		}
+		if slices.ContainsFunc(m.Tools, func(t *plan.Tool) bool { return t.Operation != nil && t.Operation.StepCount() > 0 }) {
+			e.hasSteps.Store(true)
 		}
 	}
 	old := e.current.Swap(st)
@@ -147,10 +152,39 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.once.Do(e.begin)
 	r = forSDK(r)
 	if r.Header.Get(headerVersion) >= firstModern {
-		e.modern.ServeHTTP(w, r)
+		e.serveModern(w, r)
 		return
 	}
 	e.serveOlder(w, r)
+}
+
+// serveModern serves the protocol without sessions. An answer that nothing can come before is
+// plain JSON, which takes less time; a client that takes no event streams gets no other.
+func (e *endpoint) serveModern(w http.ResponseWriter, r *http.Request) {
+	json, stream := accepts(r.Header)
+	if json && !stream && r.Header.Get(headerMethod) != methodListen {
+		r.Header.Set("Accept", "application/json, text/event-stream") // the SDK wants both from everybody
+		e.plain.ServeHTTP(w, r)
+		return
+	}
+	if e.mayTell(r.Header) {
+		e.modern.ServeHTTP(w, r)
+		return
+	}
+	e.plain.ServeHTTP(w, r)
+}
+
+// mayTell reports whether something may be told before the answer to a request, whose method
+// and name the SDK compares with its body.
+func (e *endpoint) mayTell(h http.Header) bool {
+	switch h.Get(headerMethod) {
+	case methodListen:
+		return true
+	case methodCallTool:
+		t := e.current.Load().catalogue().tools[h.Get(headerName)]
+		return t != nil && (t.own != nil || t.tool.Operation != nil && t.tool.Operation.StepCount() > 0)
+	}
+	return false
 }
 
 // retryAfter is when a client may ask again for a session, in seconds (RFC 9110 section
@@ -201,13 +235,17 @@ func (e *endpoint) begin() {
 	log := quiet(e.opts.Logger)
 	s := newServer(e, log)
 	get := func(*http.Request) *sdk.Server { return s }
-	e.modern = sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{
+	modern := sdk.StreamableHTTPOptions{
 		Stateless:                    true,
 		PropagateRequestCancellation: true, // a client that goes away cancels its call
 		MaxRequestBodyBytes:          e.opts.MaxBody,
 		DisableLocalhostProtection:   true, // hosts and origins are checked in front of all adapters
 		Logger:                       log,
-	})
+	}
+	e.modern = sdk.NewStreamableHTTPHandler(get, &modern)
+	plain := modern
+	plain.JSONResponse = true
+	e.plain = sdk.NewStreamableHTTPHandler(get, &plain)
 	e.legacy = sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{
 		SessionTimeout:             e.opts.SessionTimeout,
 		MaxRequestBodyBytes:        e.opts.MaxBody,

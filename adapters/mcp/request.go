@@ -14,6 +14,7 @@ import (
 // their own HTTP request.
 const (
 	headerVersion   = "Mcp-Protocol-Version"
+	headerMethod    = "Mcp-Method"
 	headerName      = "Mcp-Name"
 	headerSession   = "Mcp-Session-Id"
 	headerRequestID = "X-Request-Id"
@@ -29,6 +30,22 @@ func forSDK(r *http.Request) *http.Request {
 	out := r.WithContext(r.Context())
 	out.Header = header
 	return out
+}
+
+// accepts reports whether a client takes JSON, and whether it takes event streams.
+func accepts(h http.Header) (json, stream bool) {
+	for field := range strings.SplitSeq(strings.Join(h.Values("Accept"), ","), ",") {
+		media, _, _ := strings.Cut(field, ";")
+		switch strings.ToLower(strings.TrimSpace(media)) {
+		case "application/json", "application/*":
+			json = true
+		case "text/event-stream", "text/*":
+			stream = true
+		case "*/*":
+			json, stream = true, true
+		}
+	}
+	return json, stream
 }
 
 // decodeHeaderValue decodes "=?base64?…?=", in which clients send names that a header

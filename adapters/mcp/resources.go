@@ -273,7 +273,7 @@ func (p *pendingRead) run(ctx context.Context, req *sdk.ReadResourceRequest) (*s
 		}
 		return fileContents(b, r.Resource, r.Folder.FileName(p.values[0])), nil
 	}
-	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), requestID(req))
+	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), requestID(req), nil)
 	if err != nil {
 		return nil, err
 	}

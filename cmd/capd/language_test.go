@@ -65,6 +65,7 @@ func languagePlaces() []struct{ place, lists, definitions string } {
 		{"aggregates: flows", "flowKeys", "flow"},
 		{"aggregates: semantics", "", "semantics"},
 		{"steps", "stepKeys stepSilent stepUnheard", "step stepCall stepLookup stepScript"},
+		{"steps: log", "logKeys", "log"},
 		{"mappings", "mappingKeys mappingSilent", "mapping"},
 	}
 }

@@ -264,8 +264,8 @@ func appendURIPart(dst []byte, s string) []byte {
 	return dst
 }
 
-// say gives the result of a tool that says what it answers.
-func (op *Operation) say(r *run) (*Result, error) {
+// speak gives the result of a tool that says what it answers.
+func (op *Operation) speak(r *run) (*Result, error) {
 	res := &Result{Kind: Contents, Status: 200}
 	s := r.scope()
 	if len(op.steps) > 0 {

@@ -13,14 +13,15 @@ import (
 
 // Operation is one thing a caller can do, the same for every adapter. It is immutable.
 type Operation struct {
-	name   string
-	unit   *Unit
-	inputs []input
-	steps  []step  // in the order of the document; none: constant output only
-	waves  [][]int // steps that run together, group by group; nil: a single call
-	last   int     // the step whose answer is the result; -1: output reads several
-	calls  []*Call // of the steps that call
-	output *output // nil: the last step's whole body is handed on
+	name    string
+	unit    *Unit
+	inputs  []input
+	steps   []step    // in the order of the document; none: constant output only
+	waves   [][]int   // steps that run together, group by group; nil: a single call
+	last    int       // the step whose answer is the result; -1: output reads several
+	calls   []*Call   // of the steps that call
+	remarks []*remark // of the steps; nil: none says anything
+	output  *output   // nil: the last step's whole body is handed on
 
 	reading reading // of the answer that output maps, when it is a single call's
 
@@ -52,6 +53,15 @@ func (op *Operation) Unit() *Unit { return op.unit }
 // Calls gives the upstream calls in the order of the document; none for an operation that
 // needs no upstream.
 func (op *Operation) Calls() []*Call { return op.calls }
+
+// StepCount gives how many steps the operation declares; 0 for one that is a single call, or
+// none.
+func (op *Operation) StepCount() int {
+	if op.waves == nil {
+		return 0
+	}
+	return len(op.steps)
+}
 
 // Invoke renders the upstream request, sends it and shapes the answer. The error is an
 // *[Error]. The caller closes the result's body.
@@ -115,7 +125,7 @@ func (op *Operation) result(r *run) (*Result, error) {
 	var res *Result
 	var err error
 	if op.contents != nil {
-		res, err = op.say(r)
+		res, err = op.speak(r)
 	} else {
 		res, err = op.made(r)
 	}
@@ -135,6 +145,9 @@ func (op *Operation) constant(s *scope) (*Result, error) {
 
 // made gives what came of the steps, through the output mappings if there are any.
 func (op *Operation) made(r *run) (*Result, error) {
+	if op.last < 0 && op.output == nil { // steps that only say something
+		return &Result{Kind: Value, Status: 200}, nil
+	}
 	if op.last < 0 || len(op.steps) == 0 {
 		return op.constant(r.scope())
 	}

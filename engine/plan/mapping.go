@@ -12,12 +12,15 @@ import (
 // answer through outputParameters, or that answer as it is.
 func (d *draft) stepOutputs(run *spec.ExposedOperation) *fault {
 	d.out.last = len(run.Steps) - 1
+	for d.out.last >= 0 && saysOnly(d.out.steps[d.out.last]) {
+		d.out.last--
+	}
 	if len(run.Mappings) == 0 {
 		if !shapes(run.Outputs) {
 			return nil
 		}
 		b := d.newBuilder(nil, nil)
-		b.answers = true
+		b.answers = d.out.last >= 0
 		d.steps.read[d.out.last] = true
 		return b.readOutputs()
 	}
@@ -31,6 +34,12 @@ func (d *draft) stepOutputs(run *spec.ExposedOperation) *fault {
 	}
 	d.out.output, d.out.last = root, -1
 	return nil
+}
+
+// saysOnly reports whether nothing comes of a step.
+func saysOnly(s step) bool {
+	_, only := s.(*remarkStep)
+	return only
 }
 
 // mapping compiles one mapping and puts it at its target.

@@ -407,6 +407,11 @@ func (op *Operation) expressions(visit func(*expression)) {
 	for _, s := range op.steps {
 		s.expressions(visit)
 	}
+	for _, r := range op.remarks {
+		if r != nil {
+			r.text.walk(visit)
+		}
+	}
 }
 
 // expressions visits every expression of a call.

@@ -113,6 +113,7 @@ func (op *Operation) runStep(ctx context.Context, r *run, i int) error {
 	done := func(error) {}
 	if r.in.Observe != nil {
 		ctx, done = r.in.Observe.Step(ctx, Step{Index: i, Name: s.name()})
+		op.say(ctx, r, i)
 	}
 	err := s.run(ctx, r, r.scope())
 	done(err)

@@ -35,6 +35,16 @@ func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
 		if f != nil {
 			return f
 		}
+		said, f := d.remark(&run.Steps[i])
+		if f != nil {
+			return f
+		}
+		if said != nil && d.out.remarks == nil {
+			d.out.remarks = make([]*remark, len(run.Steps))
+		}
+		if said != nil {
+			d.out.remarks[i] = said
+		}
 		d.out.steps = append(d.out.steps, s)
 		waves.add(i, d.steps.deps, s.hasEffects())
 	}
@@ -68,11 +78,16 @@ func (d *draft) step(decl *spec.Step) (step, *fault) {
 		return d.lookupStep(decl)
 	case "script":
 		return d.scriptStep(decl)
+	case "log":
+		if decl.Log == nil {
+			return nil, faultf(diag.CodeStep, "", decl.Span, "step %s says nothing", decl.Name.Value).hintf("write log: a text")
+		}
+		return &remarkStep{decl.Name.Value}, nil
 	case "":
 		return nil, faultf(diag.CodeStep, "", decl.Span, "step %s has no type", decl.Name.Value).hintf("write type: call, lookup or script")
 	}
 	f := faultf(diag.CodeStep, "", decl.Type.Span(), "step type %q is not defined", decl.Type.Value)
-	if near, ok := diag.Nearest(kind, []string{"call", "lookup", "script"}); ok {
+	if near, ok := diag.Nearest(kind, []string{"call", "lookup", "script", "log"}); ok {
 		return nil, f.hintf("did you mean %s?", near)
 	}
 	return nil, f.hintf("expected call, lookup or script")
@@ -92,7 +107,7 @@ func (d *draft) judgeStepWords(decl *spec.Step, kind string) {
 			d.c.misplaced(decl.Node, d.x.unit, "steps of type "+other.kind, other.words...)
 		}
 	}
-	if kind == "lookup" {
+	if kind == "lookup" || kind == "log" {
 		d.c.misplaced(decl.Node, d.x.unit, "steps of type call or script", "with")
 	}
 }
@@ -118,6 +133,8 @@ func stepKind(decl *spec.Step) string {
 		return "lookup"
 	case decl.File.IsSet():
 		return "script"
+	case decl.Log != nil:
+		return "log"
 	}
 	return ""
 }

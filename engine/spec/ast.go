@@ -230,6 +230,8 @@ type Step struct {
 
 	Language, Location, File Text   // script
 	Dependencies             []Text // script: files evaluated before
+
+	Log *Value // what any step says when it begins; a step of its own when it has nothing else
 }
 
 // StepMapping puts a value of the steps at a place of the answer.

@@ -54,8 +54,10 @@ const (
 
 	flowKeys = "name description inputParameters call with outputParameters steps mappings semantics outputMediaType label display tags"
 
-	stepKeys   = "name type call with index match lookupValue outputParameters language location file dependencies"
+	stepKeys   = "name type call with index match lookupValue outputParameters language location file dependencies log"
 	stepSilent = "description label display title inputParameters"
+
+	logKeys = "message level"
 
 	mappingKeys   = "target targetName value"
 	mappingSilent = "description"

@@ -14,10 +14,19 @@ func (p *parser) steps(v *Value) []Step {
 			Index: p.text(e.value, "index"), Match: p.text(e.value, "match"), LookupValue: some(e.value, "lookupValue"),
 			Fields:   p.texts(e.value, "outputParameters"),
 			Language: p.text(e.value, "language"), Location: p.text(e.value, "location"), File: p.text(e.value, "file"),
-			Dependencies: p.texts(e.value, "dependencies"),
+			Dependencies: p.texts(e.value, "dependencies"), Log: p.log(e.value),
 		})
 	}
 	return out
+}
+
+// log reads what a step says.
+func (p *parser) log(step *Value) *Value {
+	v := some(step, "log")
+	if v != nil && v.Kind == Map {
+		p.keys(v, logKeys, "")
+	}
+	return v
 }
 
 // mappings reads the mappings of an orchestration. "targetName" became "target" in
