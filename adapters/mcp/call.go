@@ -315,6 +315,9 @@ func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Opera
 	if err != nil {
 		return nil, err
 	}
+	if out.Kind == plan.Asks {
+		return nil, plan.Errorf(plan.CodeCannotAsk, "question %q has to be answered first", out.Ask.Questions[0].Name)
+	}
 	if b := op.Binary(); b.Declared && b.MediaType != "" && !isFailure(out.Status) {
 		out.MediaType = b.MediaType
 	}

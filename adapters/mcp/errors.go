@@ -44,6 +44,10 @@ func outcomeOf(c plan.Code, what string) outcome {
 		return outcome{lead: "The upstream API's answer does not have the declared shape"}
 	case plan.CodeStepFailed:
 		return outcome{lead: "A step of this tool failed"}
+	case plan.CodeDeclined:
+		return outcome{lead: "The user said no. Do not call this " + what + " again unless the user asks for it"}
+	case plan.CodeCannotAsk:
+		return outcome{lead: "This " + what + " asks the user first, which this client does not let it do; trying again will not help"}
 	case plan.CodeCanceled:
 		return outcome{lead: "The call was cancelled"}
 	case plan.CodeNotFound, plan.CodeMethodNotAllowed:

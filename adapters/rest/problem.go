@@ -48,6 +48,10 @@ func answerOf(code plan.Code) answer {
 		return answer{http.StatusBadGateway, "http_protocol_error"}
 	case plan.CodeStepFailed:
 		return answer{http.StatusBadGateway, "destination_unavailable"}
+	case plan.CodeDeclined:
+		return answer{http.StatusForbidden, "http_request_denied"}
+	case plan.CodeCannotAsk:
+		return answer{http.StatusNotImplemented, "proxy_configuration_error"}
 	case plan.CodeCanceled:
 		return answer{statusClientClosed, "http_request_error"}
 	}

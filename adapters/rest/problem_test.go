@@ -28,6 +28,8 @@ func TestEveryCodeHasAnAnswer(t *testing.T) {
 		plan.CodeUpstreamTooLarge: "502 http_response_body_size",
 		plan.CodeBadOutput:        "502 http_protocol_error",
 		plan.CodeStepFailed:       "502 destination_unavailable",
+		plan.CodeDeclined:         "403 http_request_denied",
+		plan.CodeCannotAsk:        "501 proxy_configuration_error",
 		plan.CodeCanceled:         "499 http_request_error",
 		plan.CodeInternal:         "500 proxy_internal_error",
 	}

@@ -64,6 +64,10 @@ func languagePlaces() []struct{ place, lists, definitions string } {
 		{"aggregates", "aggregateKeys aggregateSilent", "aggregate"},
 		{"aggregates: flows", "flowKeys", "flow"},
 		{"aggregates: semantics", "", "semantics"},
+		{"Questions", "askKeys askSilent", "question"},
+		{"Questions: sample", "sampleKeys", "question.sample"},
+		{"Questions: fields", "askFieldKeys askFieldSilent askItemsKeys", "questionField questionField.items"},
+		{"requires", "requiresKeys", "requires"},
 		{"steps", "stepKeys stepSilent stepUnheard", "step stepCall stepLookup stepScript"},
 		{"steps: log", "logKeys", "log"},
 		{"mappings", "mappingKeys mappingSilent", "mapping"},
@@ -379,7 +383,17 @@ capability:
     namespace: mcp
     port: 9091
     tools:
-      flow: { ref: house.list }
+      flow:
+        ref: house.list
+        ask:
+          sure:
+            message: Sure
+            optional: true
+            # @Questions
+            fields:
+              why:
+                type: string
+                # @Questions: fields
     resources:
       rooms:
         uri: house://rooms

@@ -44,6 +44,7 @@ const (
 	CodeTokenCost          Code = "token-cost"          // tools whose descriptions cost a model much
 	CodeSchemaSize         Code = "schema-size"         // a schema larger than clients take
 	CodeHints              Code = "hints"               // hints that are no booleans, or contradict the method
+	CodeAsk                Code = "ask"                 // a question to the user that cannot be asked as declared
 	CodeResponses          Code = "responses"           // declared answers that contradict each other or have no effect
 	CodeGuardedInput       Code = "guarded-input"       // an input that the guard takes for itself
 

@@ -26,6 +26,7 @@ type draft struct {
 	steps     *stepDraft        // nil: a single call, or no call
 	shape     []spec.Output     // outputParameters that shape the answer
 	answering *consumed         // what gives the answer; nil: no call
+	asks      *askDraft         // nil: nothing is asked
 
 	outputDecls map[*output]*spec.Output // what declares the parts of the answer
 
@@ -66,9 +67,15 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 	}
 	d := c.newDraft(x)
 	run := x.decl
+	if f := d.declareAsks(&x.decl.Asking); f != nil {
+		return nil, f
+	}
 	if x.decl.Ref.IsSet() {
 		var f *fault
 		if run, f = d.enterFlow(); f != nil {
+			return nil, f
+		}
+		if f = d.declareAsks(&x.flow.flow.Asking); f != nil {
 			return nil, f
 		}
 	}
@@ -85,6 +92,9 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 		f = d.buildConstant()
 	default:
 		f = d.buildCall(run)
+	}
+	if f == nil {
+		f = d.buildAsks(&x.decl.Asking)
 	}
 	if f != nil {
 		return nil, f

@@ -39,6 +39,10 @@ const (
 	// CodeStepFailed: a step of an orchestration failed: its upstream answered with an error,
 	// which UpstreamStatus says, or its script did not end well.
 	CodeStepFailed
+	// CodeDeclined: the user said no to a question that the operation asks first.
+	CodeDeclined
+	// CodeCannotAsk: the operation asks something first, and this caller cannot be asked.
+	CodeCannotAsk
 	// CodeCanceled: the caller went away.
 	CodeCanceled
 	// CodeInternal: a fault of capd.
@@ -77,6 +81,10 @@ func (c Code) String() string {
 		return "bad-output"
 	case CodeStepFailed:
 		return "step-failed"
+	case CodeDeclined:
+		return "declined"
+	case CodeCannotAsk:
+		return "cannot-ask"
 	case CodeCanceled:
 		return "canceled"
 	case CodeInternal:

@@ -53,6 +53,7 @@ const (
 	SourceVariable SourceKind = "variable"
 	SourceRequest  SourceKind = "request" // a part of the caller's request as it is, where it is forwarded
 	SourceStep     SourceKind = "step"    // what came of an earlier step
+	SourceAnswer   SourceKind = "answer"  // what the user, or his client, answered to a question
 )
 
 // OriginSource is one source of a value.

@@ -11,18 +11,18 @@ import (
 type expression struct {
 	kind     exprKind
 	literal  any          // exprLiteral: a value
-	index    int          // exprInput: of Operation.inputs; exprResult: of Operation.steps
+	index    int          // exprInput: of Operation.inputs; exprResult: of Operation.steps; exprReply: of asking
 	variable *Variable    // exprVariable
 	typ      string       // exprInput: declared type to convert text to, or empty
 	parts    []expression // exprText: concatenated; exprList: elements
-	names    []string     // exprObject: names of the members in parts; exprResult: how the document says it
+	names    []string     // exprObject: names of the members in parts; exprResult, exprReply: how the document says it
 	detail   *detail      // of the kinds that need more; nil for the others
 }
 
 // detail is what only some kinds of expression have.
 type detail struct {
 	quoted  []bool         // exprJSON: whether each of parts stands inside a JSON string
-	path    *expr.JSONPath // exprResult, exprFind: what is taken of the value
+	path    *expr.JSONPath // exprResult, exprFind, exprAnswer, exprReply: what is taken of the value
 	dialect dialect        // exprEmbedded
 	within  []within       // exprEmbedded: what each of parts stands in
 }
@@ -45,6 +45,7 @@ const (
 	exprAnswer // the value at path in the answer of the one call, or in an element of a list
 	exprURI    // a URI of which parts are written as such
 	exprFilled // an argument of a prompt, or, without one, literal: what the document says there
+	exprReply  // the value at path in the answer to a question
 )
 
 func literalExpr(v any) expression { return expression{kind: exprLiteral, literal: v} }
@@ -58,6 +59,7 @@ type scope struct {
 	body    []byte // the answer of the one call as it came
 	// mediaType of body.
 	mediaType string
+	replies   [][]byte // of the operation's questions; nil for one that was not answered
 	// placeholders: what a step did not give stands as <step.member> (BindOptions.Placeholders).
 	placeholders bool
 	strict       bool     // mapped values must have their declared types
@@ -134,6 +136,15 @@ func (x *expression) eval(s *scope) any {
 			return v
 		}
 		return x.literal
+	case exprReply:
+		v := any(absent{})
+		if x.index < len(s.replies) {
+			v = s.find(s.replies[x.index], x.detail.path)
+		}
+		if isAbsent(v) && s.placeholders {
+			return "<" + x.names[0] + ">"
+		}
+		return v
 	case exprFind:
 		v := x.parts[0].eval(s)
 		if isAbsent(v) {
@@ -269,6 +280,16 @@ func (x *expression) walk(visit func(*expression)) {
 func (x *expression) step() (name string, ok bool) {
 	x.walk(func(e *expression) {
 		if e.kind == exprResult && !ok {
+			name, ok = e.names[0], true
+		}
+	})
+	return name, ok
+}
+
+// reply gives how the document names the first answer of the user that it uses.
+func (x *expression) reply() (name string, ok bool) {
+	x.walk(func(e *expression) {
+		if e.kind == exprReply && !ok {
 			name, ok = e.names[0], true
 		}
 	})

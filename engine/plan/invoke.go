@@ -41,6 +41,8 @@ type Operation struct {
 	isError    bool      // what it answers is a failure
 	plain      *plain    // the answer, if it is a text that stands in the document
 
+	asking *asking // before it runs; nil: nothing
+
 	why *provenance // nil unless explained
 }
 
@@ -70,6 +72,14 @@ func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, e
 	r := &run{in: in, vars: in.Bound.units[op.unit], results: make([]stepResult, len(op.steps))}
 	if r.vars == nil {
 		return nil, Errorf(CodeInternal, "internal error")
+	}
+	if op.asking != nil {
+		s := r.scope()
+		ask, err := op.asking.ask(s, in.Answers)
+		if ask != nil || err != nil {
+			return &Result{Kind: Asks, Status: 200, Ask: ask}, err
+		}
+		r.replies = s.replies
 	}
 	if len(op.steps) == 0 {
 		return op.result(r)

@@ -54,6 +54,7 @@ type Invocation struct {
 	Args    Args
 	Bound   *Bound
 	Caller  *Caller
+	Answers *Answers // to the operation's questions; nil: nothing was asked yet
 	Observe Observer // nil: nobody looks
 }
 
@@ -86,6 +87,8 @@ const (
 	// Contents: what a tool says, in Content. Body holds what it is made of, for those who want
 	// its structure; often nothing.
 	Contents
+	// Asks: nothing was called, since the questions of Ask must be answered first.
+	Asks
 )
 
 // Result is the outcome of a call. Its Body must be closed.
@@ -107,4 +110,6 @@ type Result struct {
 	IsError bool
 	// Method is the upstream request's method: an answer to HEAD has no body.
 	Method string
+	// Ask is what must be answered first, of kind Asks.
+	Ask *Ask
 }

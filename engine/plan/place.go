@@ -119,6 +119,10 @@ func (b *builder) require(s *slot, x expression) {
 	}
 	inputs := x.inputs()
 	if len(inputs) == 0 {
+		if name, ok := x.reply(); ok {
+			b.call.required = append(b.call.required, requirement{value: x, input: name})
+			return
+		}
 		if step, ok := x.step(); ok {
 			b.call.required = append(b.call.required, requirement{value: x, step: step, input: s.name})
 		}
@@ -140,6 +144,8 @@ func (b *builder) requireParts(s *slot, text *expression) {
 			}
 		case exprResult:
 			b.call.required = append(b.call.required, requirement{value: *x, step: x.names[0], input: s.name})
+		case exprReply:
+			b.call.required = append(b.call.required, requirement{value: *x, input: x.names[0]})
 		}
 	})
 }
@@ -201,7 +207,7 @@ func (b *builder) headerOf(s *slot, x expression) headerPart {
 	h := headerPart{name: s.name, value: x, secret: usesVariable(&x)}
 	if len(x.inputs()) > 0 {
 		h.input = b.inputName(s, &x)
-	} else {
+	} else if h.input, _ = x.reply(); h.input == "" {
 		h.step, _ = x.step()
 	}
 	return h
@@ -330,7 +336,7 @@ func (b *builder) checkInputs() *fault {
 	}
 	for i := range b.x.declared {
 		d := &b.x.declared[i]
-		if b.isReached(d.name) {
+		if b.isReached(d.name) || b.isShown(d.name) {
 			continue
 		}
 		if b.excused[expr.Fold(d.name)] {

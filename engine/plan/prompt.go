@@ -23,7 +23,8 @@ type Prompt struct {
 	Span        diag.Span
 
 	messages     []promptMessage
-	placeholders []string // names of arguments that the messages use
+	placeholders []string    // names of arguments that the messages use
+	asks         *promptAsks // nil: nothing is asked
 }
 
 // PromptArgument is a value that a user fills in.
@@ -109,7 +110,13 @@ func (c *compiler) exposePrompts(e *spec.Exposed, out *Exposure, unit diag.Unit)
 		seen[p.Name] = p
 		f := c.truncated(decl.Span, what)
 		if f == nil {
+			f = c.promptAsks(decl, p, out, unit)
+		}
+		if f == nil {
 			f = c.prompt(decl, p, out, unit)
+		}
+		if f == nil {
+			f = p.asks.build(decl, p)
 		}
 		if f != nil {
 			p.Refusal = c.refuse(unit, decl.Span, what, f)
@@ -210,7 +217,13 @@ func (p *Prompt) placeholder(literal, name string) expression {
 
 // promptName gives the argument that a reference names, if it is a placeholder.
 func promptName(r *expr.Ref, p *Prompt, own string) (string, bool) {
-	if r == nil || r.Form != expr.Mustache || !placeholderName.MatchString(r.Name) {
+	if r == nil || r.Form != expr.Mustache {
+		return "", false
+	}
+	if p.asks.refersTo(r) {
+		return r.Name, true
+	}
+	if !placeholderName.MatchString(r.Name) {
 		return "", false
 	}
 	if p.hasArgument(r.Name) {
@@ -231,6 +244,9 @@ func (p *Prompt) argumentNames() []string {
 }
 
 func (p *Prompt) hasArgument(name string) bool {
+	if p.asks.has(name) {
+		return true
+	}
 	_, ok := matchName(name, p.argumentNames())
 	return ok
 }

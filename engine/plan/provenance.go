@@ -286,6 +286,8 @@ func (p *provenance) sources(x *expression, why cause, hide bool) (out []OriginS
 			}
 		case exprResult:
 			s.Kind, s.Name = SourceStep, p.b.steps.names[e.index]
+		case exprReply:
+			s.Kind, s.Name = SourceAnswer, strings.TrimPrefix(e.names[0], answersName+".")
 		default:
 			return
 		}

@@ -262,6 +262,10 @@ func (c *compiler) staticResource(x *exposed, decl *spec.MCPResource, r *Resourc
 	r.static = true
 	refuse := func(f *fault) { r.Refusal = c.refuse(x.unit, decl.Operation.Span, x.title(), f) }
 	switch {
+	case decl.Operation.Asking.IsSet():
+		refuse(faultf(diag.CodeAsk, "", decl.Operation.Span, "resource %s is files, before which nothing can be asked", r.Name).
+			hintf("leave out ask, confirm and requires, or serve the answer of an operation"))
+		return
 	case len(r.Params) > 0:
 		refuse(faultf(diag.CodeResource, "M", at, "resource %s is a folder, so its URI cannot have {%s}", r.Name, r.Params[0]).
 			hintf("the files of the folder are listed and read below the URI without it"))

@@ -27,6 +27,7 @@ type run struct {
 	in      *Invocation
 	vars    *boundUnit
 	results []stepResult // by the index of the step
+	replies [][]byte     // by the index of the question
 	// stop ends what steps still do. Without a failure it is not called before the answer is
 	// read: that may be the stream of a step.
 	stop context.CancelCauseFunc
@@ -34,7 +35,7 @@ type run struct {
 
 // scope gives what the expressions of one step are evaluated in.
 func (r *run) scope() *scope {
-	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results, placeholders: r.in.Bound.opts.Placeholders}
+	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results, replies: r.replies, placeholders: r.in.Bound.opts.Placeholders}
 }
 
 // stepResult is what came of one step: a JSON value, or an answer that nobody has read.

@@ -54,6 +54,9 @@ func (d *draft) scriptContext(s *scriptStep, decl *spec.Step) *fault {
 		d.bindings[i].used = true
 		set(d.bindings[i].name, d.bindings[i].value)
 	}
+	if d.asks != nil {
+		set(answersName, d.allAnswers())
+	}
 	for i := range d.steps.current {
 		x, f := d.stepResult(d.steps.names[i], decl.Span)
 		if f != nil {

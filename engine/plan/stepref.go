@@ -147,6 +147,9 @@ func (b *builder) stepPath(t spec.Text) (x expression, ok bool, f *fault) {
 
 // stepJSONPath compiles a JSONPath over an object with a member for each step.
 func (d *draft) stepJSONPath(text string, at diag.Span) (expression, *fault) {
+	if name, ok := strings.CutPrefix(text, "$."); ok && d.isAnswer(name) {
+		return d.answer(name, at)
+	}
 	path, err := expr.ParseJSONPath(text)
 	if err != nil {
 		return expression{}, faultf(diag.CodeStep, "", at, "%s", err.Error()).hintf("write a path such as $.step.items[0].id")

@@ -219,7 +219,7 @@ func (d *draft) checkStepInputs() *fault {
 	}
 	for i := range d.x.declared {
 		in := &d.x.declared[i]
-		if d.isReached(in.name) || d.excused[expr.Fold(in.name)] {
+		if d.isReached(in.name) || d.isShown(in.name) || d.excused[expr.Fold(in.name)] {
 			continue
 		}
 		f := faultf(diag.CodeUnboundInput, "I5", in.param.Span, "input %q of %s is read by no step", in.name, d.x.title())

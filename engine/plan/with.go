@@ -17,7 +17,7 @@ func (b *builder) collectVars() *fault {
 		walkStrings(v, func(t spec.Text) {
 			for _, r := range expr.ParseTemplate(t.Value).Refs() {
 				name, ok := b.templateName(r)
-				if ok && !b.isVar(name) {
+				if ok && !b.isVar(name) && !b.isAnswer(r.Name) {
 					b.vars = append(b.vars, templateVar{name, t.Sub(r.Start, r.End)})
 				}
 			}
@@ -341,6 +341,9 @@ func scalar(v *spec.Value) any {
 }
 
 func (b *builder) withString(t spec.Text, member bool) (expression, *fault) {
+	if name := strings.TrimPrefix(strings.TrimSpace(t.Value), "$."); b.isAnswer(name) && name != answersName && !strings.ContainsAny(name, " \n{}<>") {
+		return b.answer(name, t.Span())
+	}
 	if x, ok, f := b.stepPath(t); ok || f != nil {
 		return x, f
 	}
@@ -398,6 +401,14 @@ func (b *builder) templateParts(t spec.Text, tpl expr.Template, word func(name s
 			parts = append(parts, literalExpr(p.Literal))
 			continue
 		}
+		if p.Ref.Form == expr.Mustache && b.isAnswer(p.Ref.Name) {
+			x, f := b.answer(p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End))
+			if f != nil {
+				return nil, f
+			}
+			parts = append(parts, x)
+			continue
+		}
 		if name, ok := b.templateName(p.Ref); ok {
 			x, f := word(name, name != p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End))
 			if f != nil {
@@ -446,7 +457,7 @@ func (b *builder) namesIn(v *spec.Value) []string {
 			return
 		}
 		for _, r := range expr.ParseTemplate(t.Value).Refs() {
-			if name, ok := b.templateName(r); ok {
+			if name, ok := b.templateName(r); ok && !b.isAnswer(r.Name) {
 				out = append(out, name)
 			}
 		}

@@ -211,6 +211,7 @@ type ExposedOperation struct {
 	Icons            []Icon
 	Portable         Tristate // of a tool
 	MaxResult        Text     // maxResultSize, of a tool
+	Asking           Asking
 }
 
 // Step is one step of an orchestration: a call, a lookup or a script.

@@ -127,5 +127,6 @@ func (p *parser) operation(e entry, absent Tristate) ExposedOperation {
 		Steps: p.steps(e.value), HasSteps: some(e.value, "steps") != nil, Mappings: p.mappings(e.value),
 		Responses: some(e.value, "responses"), Binary: some(e.value, "responseBinary"),
 		Portable: p.tristate(e.value, "portable", Unset), MaxResult: p.text(e.value, "maxResultSize"),
+		Asking: p.asking(e.value),
 	}
 }

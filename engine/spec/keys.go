@@ -49,10 +49,10 @@ const (
 	forwardKeys = "targetNamespace trustedHeaders"
 
 	exposedOperationKeys = "name method path description inputParameters call with outputParameters steps mappings ref " +
-		"responses responseBinary hints label display tags content isError icons portable maxResultSize"
+		"responses responseBinary hints confirm ask requires label display tags content isError icons portable maxResultSize"
 	exposedOperationSilent = "id title summary calls operation"
 
-	flowKeys = "name description inputParameters call with outputParameters steps mappings semantics outputMediaType label display tags"
+	flowKeys = "name description inputParameters call with outputParameters steps mappings semantics outputMediaType confirm ask label display tags"
 
 	stepKeys   = "name type call with index match lookupValue outputParameters language location file dependencies log"
 	stepSilent = "description label display title inputParameters"

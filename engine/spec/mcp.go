@@ -30,6 +30,7 @@ type Prompt struct {
 	HasMessages bool
 	Location    Text
 	Icons       []Icon
+	Asking      Asking
 }
 
 // PromptArgument is a value that a user fills into a prompt. It is required unless it says
@@ -51,10 +52,10 @@ type PromptMessage struct {
 }
 
 const (
-	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location text data annotations icons label display"
+	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location text data annotations icons confirm ask requires label display"
 	mcpResourceSilent = "title summary tags hints inputParameters calls operation"
 
-	promptKeys           = "name description arguments template location icons label display"
+	promptKeys           = "name description arguments template location icons confirm ask requires label display"
 	promptSilent         = "title summary tags"
 	promptArgumentKeys   = "name description required label display"
 	promptArgumentSilent = "title summary type default example examples"
@@ -85,7 +86,8 @@ func (p *parser) prompts(v *Value) []Prompt {
 			Span: e.span, Node: e.value, Name: e.name, Label: p.first(e.value, "label", "display", "title"),
 			Description: p.first(e.value, "description", "summary"), Arguments: p.promptArguments(e.value),
 			Messages: p.promptMessages(e.value), HasMessages: some(e.value, "template") != nil, Location: p.text(e.value, "location"),
-			Icons: p.icons(e.value),
+			Icons:  p.icons(e.value),
+			Asking: p.asking(e.value),
 		})
 	}
 	return out
