@@ -24,6 +24,9 @@ const (
 	DefaultMaxResult      = 32 << 20
 	DefaultSessionTimeout = 10 * time.Minute
 	DefaultMaxSessions    = 1000
+	DefaultMaxStreams     = 1000
+	DefaultKeepAlive      = 25 * time.Second
+	DefaultStallTimeout   = 30 * time.Second
 )
 
 // Options configures the adapter. The zero value is ready to use.
@@ -44,6 +47,22 @@ type Options struct {
 	// [DefaultMaxSessions]. One more ends the longest idle one, and is refused while all are
 	// in use.
 	MaxSessions int
+	// WithoutSessions serves the older protocol without sessions too, so that any replica can
+	// answer any request. What a server begins by itself then does not reach such a client:
+	// notifications outside of a call, and questions to its user.
+	WithoutSessions bool
+	// MaxStreams bounds the streams at each endpoint that stay open until somebody ends them;
+	// 0 means [DefaultMaxStreams]. One more is refused.
+	MaxStreams int
+	// KeepAlive is after what silence an event stream gets a comment, so that nothing on the
+	// way takes it for dead; 0 means [DefaultKeepAlive].
+	KeepAlive time.Duration
+	// StallTimeout is how long a client may take nothing of what is sent to it; 0 means
+	// [DefaultStallTimeout].
+	StallTimeout time.Duration
+	// After calls f once after d, unless stop is called before; nil means [time.AfterFunc].
+	// Tests have no other time than this.
+	After func(d time.Duration, f func()) (stop func())
 }
 
 func (o Options) withDefaults() Options {
@@ -64,6 +83,21 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxSessions <= 0 {
 		o.MaxSessions = DefaultMaxSessions
+	}
+	if o.MaxStreams <= 0 {
+		o.MaxStreams = DefaultMaxStreams
+	}
+	if o.KeepAlive <= 0 {
+		o.KeepAlive = DefaultKeepAlive
+	}
+	if o.StallTimeout <= 0 {
+		o.StallTimeout = DefaultStallTimeout
+	}
+	if o.After == nil {
+		o.After = func(d time.Duration, f func()) func() {
+			t := time.AfterFunc(d, f)
+			return func() { t.Stop() }
+		}
 	}
 	return o
 }

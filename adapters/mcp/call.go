@@ -86,6 +86,8 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return nil, err
 		}
 		defer leave()
+		ctx, done := waited(ctx)
+		defer done()
 		switch req := req.(type) {
 		case *sdk.ListToolsRequest, *sdk.ListResourcesRequest, *sdk.ListResourceTemplatesRequest, *sdk.ListPromptsRequest:
 			return e.list(ctx, req)
@@ -96,12 +98,15 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		case *sdk.GetPromptRequest:
 			return e.getPrompt(ctx, method, req, next)
 		case *sdk.SubscriptionsListenRequest:
+			if !isModern(req.Params) {
+				return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "this protocol version has no " + method}
+			}
 			listening, leave, _ := e.streams.join(ctx)
 			defer leave()
 			return next(listening, method, req)
 		}
-		if res, err = next(ctx, method, req); err == nil {
-			e.introduce(res)
+		if res, err = next(ctx, method, downgraded(req)); err == nil {
+			e.introduce(res, sessionOf(req))
 			if s, ok := req.GetSession().(*sdk.ServerSession); ok && method == methodInitialize && s.ID() != "" {
 				e.older.open(opening(ctx), s)
 			}
@@ -180,12 +185,15 @@ func (e *endpoint) occupy(ctx context.Context, method string, req sdk.Request) (
 
 // introduce puts the exposure's present description into what a client reads first, and
 // takes out the capabilities for what it has not.
-func (e *endpoint) introduce(res sdk.Result) {
+func (e *endpoint) introduce(res sdk.Result, session string) {
 	text := truncate(instructions(e.current.Load().view), maxInstructions)
 	switch res := res.(type) {
 	case *sdk.InitializeResult:
 		res.Instructions = text
 		e.offer(res.Capabilities)
+		if session == "" {
+			offerAlone(res.Capabilities)
+		}
 	case *sdk.DiscoverResult:
 		res.Instructions = text
 		e.offer(res.Capabilities)
@@ -214,6 +222,40 @@ func (e *endpoint) offer(c *sdk.ServerCapabilities) {
 	if !e.hasSteps.Load() {
 		c.Logging = nil
 	}
+}
+
+// offerAlone takes out what needs a session: clients of the older protocol are told of changes
+// only there.
+func offerAlone(c *sdk.ServerCapabilities) {
+	c.Tools.ListChanged = false
+	if c.Prompts != nil {
+		c.Prompts.ListChanged = false
+	}
+	if c.Resources != nil {
+		c.Resources.ListChanged, c.Resources.Subscribe = false, false
+	}
+}
+
+// sessionOf gives the ID of the session of a request; empty when it is a single request.
+func sessionOf(req sdk.Request) string {
+	if s, ok := req.GetSession().(*sdk.ServerSession); ok && s != nil {
+		return s.ID()
+	}
+	return ""
+}
+
+// downgraded asks for a session in the newest version that has sessions, where a client asked
+// for a newer one. The SDK answers the same either way, but would remember what was asked for, and
+// then send no notification that the version asked for does not have.
+func downgraded(req sdk.Request) sdk.Request {
+	r, ok := req.(*sdk.ServerRequest[*sdk.InitializeParams])
+	if !ok || r.Params == nil || r.Params.ProtocolVersion < firstModern {
+		return req
+	}
+	asked, params := *r, *r.Params
+	params.ProtocolVersion = lastOlder
+	asked.Params = &params
+	return &asked
 }
 
 // pendingCall is a tools/call on its way through the SDK to the dispatcher.

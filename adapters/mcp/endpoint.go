@@ -17,6 +17,9 @@ import (
 // Versions are dates and compare as text.
 const firstModern = "2026-07-28"
 
+// lastOlder is the last one with a handshake.
+const lastOlder = "2025-11-25"
+
 // endpointKey tells endpoints apart across reloads: what a client calls the same server.
 type endpointKey struct {
 	doc, namespace string
@@ -73,7 +76,7 @@ func newEndpoint(o *Options, v *plan.View) *endpoint {
 	if v.Kind == plan.ViewDocument {
 		name = slog.String("document", v.Name)
 	}
-	return &endpoint{opts: o, name: name, streams: newStreams(), older: newSessions(o.MaxSessions)}
+	return &endpoint{opts: o, name: name, streams: newStreams(o.MaxStreams), older: newSessions(o.MaxSessions)}
 }
 
 // prepare makes the next state. A view that did not change keeps its catalogue.
@@ -150,12 +153,55 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.once.Do(e.begin)
-	r = forSDK(r)
-	if r.Header.Get(headerVersion) >= firstModern {
-		e.serveModern(w, r)
-		return
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	out := newOutlet(w, e.opts, cancel)
+	defer out.close()
+	r = forSDK(r.WithContext(ctx))
+	if opensStream(r) {
+		leave, ok := e.streams.reserve()
+		defer leave()
+		if !ok {
+			w.Header().Set("Retry-After", retryAfter)
+			writeProblem(out, r, http.StatusServiceUnavailable, "", "this endpoint has as many streams as are allowed; try again later")
+			return
+		}
 	}
-	e.serveOlder(w, r)
+	e.serve(out, r)
+}
+
+// opensStream reports whether the answer to a request stays open by itself.
+func opensStream(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Header.Get(headerMethod) == methodListen
+}
+
+// serve tells the eras apart.
+func (e *endpoint) serve(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.Header.Get(headerVersion) >= firstModern:
+		e.serveModern(w, r)
+	case e.opts.WithoutSessions:
+		// A client without a session can cancel its call only by going away.
+		e.modern.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, r.Context())))
+	default:
+		e.serveOlder(w, r)
+	}
+}
+
+// callerKey is the key of the context that ends with the request of a client that has no other
+// way to say that it does not wait any more.
+type callerKey struct{}
+
+// waited gives a context that ends when its client does not wait any more, where only that can
+// say so.
+func waited(ctx context.Context) (context.Context, func()) {
+	caller, ok := ctx.Value(callerKey{}).(context.Context)
+	if !ok {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(caller, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 // serveModern serves the protocol without sessions. An answer that nothing can come before is

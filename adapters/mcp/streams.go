@@ -7,15 +7,34 @@ import (
 
 // streams are an endpoint's responses that stay open until somebody ends them.
 type streams struct {
+	max int
+
 	mu     sync.Mutex
+	taken  int // places
 	open   map[int]context.CancelFunc
 	next   int
 	ending bool
 	ended  chan struct{} // closed when ending and none is open
 }
 
-func newStreams() *streams {
-	return &streams{open: map[int]context.CancelFunc{}, ended: make(chan struct{})}
+func newStreams(limit int) *streams {
+	return &streams{max: limit, open: map[int]context.CancelFunc{}, ended: make(chan struct{})}
+}
+
+// reserve takes one of the places for streams, which leave gives back. ok is false when all
+// are taken.
+func (s *streams) reserve() (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken >= s.max {
+		return func() {}, false
+	}
+	s.taken++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.taken--
+	}, true
 }
 
 // join registers a stream. Its context ends with ctx or with [streams.end]; leave must be

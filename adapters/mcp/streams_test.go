@@ -7,7 +7,7 @@ import (
 
 func TestStreamsEnd(t *testing.T) {
 	t.Parallel()
-	s := newStreams()
+	s := newStreams(10)
 	one, leaveOne, ok1 := s.join(context.Background())
 	two, leaveTwo, ok2 := s.join(context.Background())
 	if !ok1 || !ok2 {
@@ -38,5 +38,5 @@ func TestStreamsEnd(t *testing.T) {
 
 func TestStreamsEndWithNoneOpen(t *testing.T) {
 	t.Parallel()
-	<-newStreams().end()
+	<-newStreams(10).end()
 }
