@@ -89,39 +89,36 @@ function sample(schema = {}) {
   }
 }
 
-// exercise lists the tools of an endpoint and calls each. A client checks answers against the schemas that it was
-// given, so a call that comes back is one whose answer fits.
-async function exercise(connecting) {
+// exercise lists the tools of an endpoint and calls each, and tells count of each answer. A client checks answers
+// against the schemas that it was given, so a call that comes back is one whose answer fits.
+async function exercise(connecting, count) {
   const { client } = await connecting;
   try {
-    const all = await tools(client);
-    for (const tool of all) {
+    for (const tool of await tools(client)) {
       try {
-        await client.callTool({ name: tool.name, arguments: sample(tool.inputSchema) });
+        count(await client.callTool({ name: tool.name, arguments: sample(tool.inputSchema) }));
       } catch (error) {
         throw new Error(`${tool.name}: ${error.message}`);
       }
     }
-    return all.length;
   } finally {
     await client.close();
   }
 }
 
-// exerciseAll does so at every endpoint, and gives how many tools were called.
+// exerciseAll does so at every endpoint. Most calls must succeed, or their answers would show nothing.
 async function exerciseAll(urls, client) {
   let calls = 0;
+  let failed = 0;
   const faults = [];
-  await each(urls, async (url) => {
-    try {
-      const called = await exercise(client.http(url));
-      calls += called;
-    } catch (error) {
-      faults.push(`${url}: ${error.message}`);
-    }
-  });
+  const count = (answer) => {
+    calls++;
+    if (answer.isError) failed++;
+  };
+  await each(urls, (url) => exercise(client.http(url), count).catch((error) => faults.push(`${url}: ${error.message}`)));
   if (faults.length > 0) throw new Error(`${faults.length} of ${urls.length} endpoints\n${faults.slice(0, 10).join('\n')}`);
-  return `${calls} tools at ${urls.length} endpoints`;
+  if (failed * 10 > calls) throw new Error(`${failed} of ${calls} calls failed`);
+  return `${calls} tools at ${urls.length} endpoints, ${failed} calls failed`;
 }
 
 async function inspectAll(urls, era) {
