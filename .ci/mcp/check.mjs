@@ -1,11 +1,11 @@
 // Tries a capd with the MCP conformance suite and with the clients that people have. It prints a line for each thing
 // that it tries, and ends with status 1 if one of them failed. Usage: node check.mjs CAPD REPOSITORY
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { clients, script, tools } from './clients.mjs';
-import { each, run, serve } from './process.mjs';
+import { each, listen, run, serve } from './process.mjs';
 
 const [capd, repository] = process.argv.slice(2);
 const fixture = join(repository, 'testdata/mcp/conformance.yaml');
@@ -138,6 +138,12 @@ function spread(all, n) {
   return all.length <= n ? all : Array.from({ length: n }, (_, i) => all[Math.floor((i * all.length) / n)]);
 }
 
+// change counts up the version of the tools or of the prompts in the fixture, so that their list is another one.
+function change(file, what) {
+  const text = readFileSync(file, 'utf8');
+  writeFileSync(file, text.replace(new RegExp(`version (\\d+) of the ${what}`), (_, n) => `version ${Number(n) + 1} of the ${what}`));
+}
+
 async function withServer(args, work) {
   const server = await serve(capd, args);
   try {
@@ -154,8 +160,18 @@ await attempt('capd validates the fixture', async () => {
   if (code !== 0) throw new Error(`status ${code}\n${out}`);
 });
 
-await withServer([fixture], async ({ url }) => {
-  const endpoint = url('conformance');
+// Two tools of the fixture have its lists changed: their upstream changes the file, and has capd read it again.
+const served = join(home, 'conformance.yaml');
+copyFileSync(fixture, served);
+let reload;
+const changer = await listen((path) => {
+  change(served, path.slice(1));
+  return reload();
+});
+
+await withServer([served, '--upstream', changer.url], async (server) => {
+  reload = server.reload;
+  const endpoint = server.url('conformance');
   for (const revision of ['2025-11-25', '2026-07-28']) {
     await attempt(`conformance suite, ${revision}`, () => conformance(endpoint, revision));
   }
@@ -165,6 +181,7 @@ await withServer([fixture], async ({ url }) => {
   }
   if (!stdio) console.log('not run: clients over stdio, since there is no capd mcp');
 });
+changer.close();
 
 await withServer([shipped, '--stub'], async ({ documents }) => {
   const urls = endpoints(documents);

@@ -1,32 +1,44 @@
 // Processes: capd as a server, and commands that end.
 import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 
 const patience = 120_000; // ms that a command may take
 
-// serve starts `capd serve` with args on a free port. It gives { documents, url, stop }: what the log says of each
-// document, and url(id, kind), where an adapter of a document is.
+// serve starts `capd serve` with args on a free port. It gives { documents, url, reload, stop }: what the log says of each
+// document; url(id, kind), where an adapter of a document is; and functions that come back when it has read its
+// documents again, and when it has ended.
 export async function serve(capd, args, env = {}) {
   const child = spawn(capd, ['serve', '--listen', '127.0.0.1:0', '--log-format', 'json', ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, ...env },
   });
   const ended = new Promise((resolve) => child.once('close', resolve));
-  const documents = await new Promise((resolve, reject) => {
-    child.once('error', reject);
-    ended.then((code) => reject(new Error(`capd serve ended with status ${code} before it served`)));
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      const record = JSON.parse(line);
-      if (record.msg === 'serving') resolve(record.documents);
-    });
+  const waiting = new Map(); // by what the log says when it has happened
+  const log = createInterface({ input: child.stderr });
+  log.on('line', (line) => {
+    const record = JSON.parse(line);
+    waiting.get(record.msg)?.(record);
   });
+  const said = (message) =>
+    new Promise((resolve, reject) => {
+      child.once('error', reject);
+      ended.then((code) => reject(new Error(`capd serve ended with status ${code} before it was ${message}`)));
+      waiting.set(message, resolve);
+    });
+  const { documents } = await said('serving');
   const url = (id, kind = 'mcp') => documents.find((d) => d.id === id)?.adapters?.find((a) => a.kind === kind)?.url;
+  const reload = async () => {
+    const reloaded = said('reloaded');
+    child.kill('SIGHUP');
+    await reloaded;
+  };
   const stop = async () => {
     child.kill('SIGTERM');
     const code = await ended;
     if (code !== 0) throw new Error(`capd serve ended with status ${code}`);
   };
-  return { documents, url, stop };
+  return { documents, url, reload, stop };
 }
 
 // run runs a command until it ends, and gives { code, out }: its status and all that it printed.
@@ -43,6 +55,18 @@ export function run(command, args, env = {}) {
     child.once('error', reject);
     child.once('close', (code, signal) => resolve({ code: code ?? signal, out }));
   });
+}
+
+// listen answers HTTP requests on a free port, and gives { url, close }.
+export async function listen(answer) {
+  const server = createServer((request, response) => {
+    Promise.resolve(answer(request.url)).then(
+      () => response.end('{}'),
+      (error) => response.writeHead(500).end(error.message),
+    );
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() };
 }
 
 // each runs work for every item, two at a time.
