@@ -104,7 +104,7 @@ func (o *Options) loadOptions() LoadOptions {
 		Paths:      o.Paths,
 		AllowPaths: o.AllowPaths,
 		Limits:     o.Limits,
-		Link:       plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
+		Link:       o.Linking(),
 		Bind: &plan.BindOptions{
 			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders, Gate: o.Gate,
 			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody, Scripts: o.Scripts,

@@ -59,6 +59,10 @@ type Options struct {
 	Address string
 	// AllowSpecAddress honours addresses that documents declare.
 	AllowSpecAddress bool
+	// CombinedMCP serves the MCP adapters of each address together at /mcp, and Views are more
+	// views of several of them.
+	CombinedMCP bool
+	Views       []plan.NamedView
 	// AllowedHosts are more names that the Host and the Origin header may carry: "name" for
 	// any port, "name:port", "*.name" for names below it, or "*" for all.
 	AllowedHosts []string
@@ -98,6 +102,14 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// Linking gives the part of the options that decides on addresses.
+func (o *Options) Linking() plan.LinkOptions {
+	return plan.LinkOptions{
+		Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress,
+		CombinedMCP: o.CombinedMCP, Views: o.Views,
+	}
+}
+
 // withDefaults gives a checked copy that shares nothing with o that a caller could change.
 func (o Options) withDefaults() (Options, error) {
 	o.Paths = slices.Clone(o.Paths)
@@ -105,6 +117,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.AllowedHosts = slices.Clone(o.AllowedHosts)
 	o.AllowedOrigins = slices.Clone(o.AllowedOrigins)
 	o.Adapters = maps.Clone(o.Adapters)
+	o.Views = slices.Clone(o.Views)
 	if err := o.validate(); err != nil {
 		return Options{}, err
 	}

@@ -232,11 +232,29 @@ func situations() map[diag.Code]func(*testing.T) diag.List {
 		diag.CodeListen:     portInUse,
 		diag.CodeStale:      brokenAfterwards,
 		diag.CodeSpelling:   otherWords,
+		diag.CodeView:       viewsOfOthers,
 
 		diag.CodeBindProvider: unknownProvider,
 		diag.CodeTokenCost:    manyTools,
 		diag.CodeSchemaSize:   longInput,
 	}
+}
+
+// viewsOfOthers asks for a view of a folder that is spelled differently, and for one of everything
+// where one document wants a token.
+func viewsOfOthers(t *testing.T) diag.List {
+	dir := t.TempDir()
+	place(t, filepath.Join(dir, "east", "halls.yaml"), plainDocument("127.0.0.1", "9091"))
+	place(t, filepath.Join(dir, "east", "rooms.yaml"), plainDocument("127.0.0.1", "9091"))
+	place(t, filepath.Join(dir, "vault.yaml"), strings.Replace(plainDocument("127.0.0.1", "9091"),
+		"namespace: rooms-mcp,", "namespace: rooms-mcp, authentication: { type: bearer, token: '{{VAULT_TOKEN}}' },", 1))
+	got, err := Load(t.Context(), LoadOptions{Paths: []string{dir}, Link: plan.LinkOptions{
+		CombinedMCP: true, Views: []plan.NamedView{{Name: "houses", Selectors: []string{"eats/**"}}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return below(dir, got.Diagnostics)
 }
 
 // otherWords is what fix asks a document for; no check reports it.

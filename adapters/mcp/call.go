@@ -309,7 +309,8 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	if t.Refusal != nil {
 		return nil, t.Refusal.Error()
 	}
-	raw, err := c.tool.inputs.arguments(req.Params.Arguments)
+	surface := c.tool.surface()
+	raw, err := surface.inputs.arguments(req.Params.Arguments)
 	if err != nil {
 		return nil, err
 	}
@@ -327,8 +328,8 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	}
 	res := shaped(out, body, resultURI(c.tool.exposure.Unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params))
 	res.IsError = res.IsError || out.IsError
-	if c.tool.answer != nil && !res.IsError {
-		res.StructuredContent = c.tool.answer.structured(out, body)
+	if surface.answer != nil && !res.IsError {
+		res.StructuredContent = surface.answer.structured(out, body)
 	}
 	return res, nil
 }
@@ -340,8 +341,8 @@ func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result, body []
 		address: c.catalogue().library.addresses(c.tool.prefix),
 	}
 	res := s.saying(out)
-	if c.tool.answer != nil && !res.IsError {
-		res.StructuredContent = c.tool.answer.structured(out, body)
+	if answer := c.tool.surface().answer; answer != nil && !res.IsError {
+		res.StructuredContent = answer.structured(out, body)
 	}
 	return res
 }

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"capd/engine/plan"
 
@@ -39,11 +40,32 @@ type entry struct {
 	at       int    // in listed; -1 when it is not
 	tool     *plan.Tool
 	exposure *plan.Exposure
-	schema   json.RawMessage // of its arguments, as published
-	inputs   aliases
-	answer   *answerShape // nil: nothing is known of it
-	prefix   string       // of the URIs of its exposure's resources in the view
-	own      *ownTool     // instead of tool and exposure
+	prefix   string                  // of the URIs of its exposure's resources in the view
+	own      *ownTool                // instead of tool and exposure
+	made     atomic.Pointer[surface] // nil until it is wanted
+}
+
+// surface is what goes into a tool and comes out of it, as clients see it.
+type surface struct {
+	schema json.RawMessage // of its arguments, as published
+	inputs aliases
+	answer *answerShape // nil: nothing is known of it
+}
+
+// surface is made when it is first wanted: of thousands of tools that a client searches, most
+// are never looked at.
+func (e *entry) surface() *surface {
+	s := e.made.Load()
+	if s != nil {
+		return s
+	}
+	s = &surface{}
+	s.schema, s.inputs = publishedSchema(e.tool)
+	if e.tool.Operation != nil {
+		s.answer = newAnswerShape(e.tool.Operation, e.tool.AsDeclared)
+	}
+	e.made.Store(s)
+	return s
 }
 
 func newCatalogue(v *plan.View, own ...*ownTool) *catalogue {
@@ -63,22 +85,21 @@ func newCatalogue(v *plan.View, own ...*ownTool) *catalogue {
 // add takes in the tools of a member. A tool can be called by its declared name too, as
 // people know it.
 func (c *catalogue) add(m *plan.Member) {
-	published := publish(m.Exposure.Tools)
-	chosen := map[*plan.Tool]bool{}
-	for _, t := range m.Tools {
-		chosen[t] = true
+	published, prefix := publishBehind(m.Alias, m.Exposure.Tools), schemePrefix(m.Alias)
+	var chosen map[*plan.Tool]bool // nil: all
+	if len(m.Tools) < len(m.Exposure.Tools) {
+		chosen = map[*plan.Tool]bool{}
+		for _, t := range m.Tools {
+			chosen[t] = true
+		}
 	}
 	for i, t := range m.Exposure.Tools {
-		if !chosen[t] {
+		if chosen != nil && !chosen[t] {
 			continue
 		}
-		e := &entry{at: -1, tool: t, exposure: m.Exposure, prefix: schemePrefix(m.Alias)}
+		e := &entry{at: -1, tool: t, exposure: m.Exposure, prefix: prefix}
 		if t.Refusal == nil {
-			e.schema, e.inputs = publishedSchema(t)
-			if t.Operation != nil {
-				e.answer = newAnswerShape(t.Operation, t.AsDeclared)
-			}
-			e.name, e.at = prefixed(m.Alias, published[i]), len(c.listed)
+			e.name, e.at = published[i], len(c.listed)
 			c.listed = append(c.listed, e)
 			c.tools[e.name] = e
 		}
@@ -114,7 +135,8 @@ func (e *entry) listing() *sdk.Tool {
 	if e.own != nil {
 		return e.own.listing
 	}
-	return listing(e.tool, e.name, e.schema, e.answer)
+	s := e.surface()
+	return listing(e.tool, e.name, s.schema, s.answer)
 }
 
 func listing(t *plan.Tool, name string, schema json.RawMessage, answer *answerShape) *sdk.Tool {

@@ -105,6 +105,7 @@ func (e *endpoint) swap(st *state) {
 		}
 	}
 	old := e.current.Swap(st)
+	e.tellLeft(old, st)
 	s := e.server.Load()
 	if s == nil || old == nil || old.view.Equal(st.view) {
 		return
@@ -124,6 +125,26 @@ func (e *endpoint) swap(st *state) {
 		changed("prompts", announcePrompts)
 	}
 }
+
+// tellLeft logs what a view that nobody asked for by name cannot have; of the others, the
+// diagnostics tell.
+func (e *endpoint) tellLeft(old, st *state) {
+	v := st.view
+	if v.Kind == plan.ViewNamed || v.Kind == plan.ViewAll || old != nil && slices.EqualFunc(old.view.Left, v.Left, sameLeft) {
+		return
+	}
+	for _, left := range v.Left[:min(len(v.Left), maxLeftTold)] {
+		e.opts.Logger.Info("MCP view leaves out a document", e.name, "document", left.Exposure.Unit.ID, "why", left.Why)
+	}
+	if more := len(v.Left) - maxLeftTold; more > 0 {
+		e.opts.Logger.Info("MCP view leaves out more documents", e.name, "documents", more)
+	}
+}
+
+func sameLeft(a, b plan.Left) bool { return a.Exposure.Unit.ID == b.Exposure.Unit.ID && a.Why == b.Why }
+
+// maxLeftTold is how many documents that a view leaves out are told one by one.
+const maxLeftTold = 10
 
 // close takes the endpoint out of service: its streams end, and its sessions when their
 // calls are answered. (The SDK's Close waits for calls in flight, and drops their answers.)

@@ -105,6 +105,7 @@ type house struct {
 	handler  atomic.Pointer[http.Handler]
 	bound    *plan.Bound
 	files    plan.Files // what documents refer to
+	link     plan.LinkOptions
 }
 
 const addr = "127.0.0.1:9090"
@@ -118,7 +119,14 @@ func open(t testing.TB, docs map[string]string, o mcp.Options) *house {
 // openWith serves documents that refer to files.
 func openWith(t testing.TB, docs map[string]string, files plan.Files, o mcp.Options) *house {
 	t.Helper()
-	h := &house{t: t, upstream: &upstream{}, log: &records{}, files: files}
+	return openLinked(t, docs, files, plan.LinkOptions{}, o)
+}
+
+// openLinked serves documents with more views.
+func openLinked(t testing.TB, docs map[string]string, files plan.Files, link plan.LinkOptions, o mcp.Options) *house {
+	t.Helper()
+	link.Listen = addr
+	h := &house{t: t, upstream: &upstream{}, log: &records{}, files: files, link: link}
 	h.upstream.set(echo)
 	o.Logger = slog.New(h.log)
 	h.adapter = mcp.New(o)
@@ -138,7 +146,7 @@ func openWith(t testing.TB, docs map[string]string, files plan.Files, o mcp.Opti
 // load replaces what is served, as a reload does.
 func (h *house) load(docs map[string]string, up plan.Upstream) {
 	h.t.Helper()
-	next := bind(h.t, docs, h.files, up)
+	next := bind(h.t, docs, h.files, h.link, up)
 	swap, err := h.adapter.Prepare(context.Background(), h.bound, next)
 	if err != nil {
 		h.t.Fatal(err)
@@ -150,7 +158,7 @@ func (h *house) load(docs map[string]string, up plan.Upstream) {
 	retire()
 }
 
-func bind(t testing.TB, docs map[string]string, files plan.Files, up plan.Upstream) *plan.Bound {
+func bind(t testing.TB, docs map[string]string, files plan.Files, link plan.LinkOptions, up plan.Upstream) *plan.Bound {
 	t.Helper()
 	var units []*plan.Unit
 	for id, text := range docs {
@@ -165,7 +173,7 @@ func bind(t testing.TB, docs map[string]string, files plan.Files, up plan.Upstre
 		}
 		units = append(units, u)
 	}
-	p, _ := plan.Link(nil, units, plan.LinkOptions{Listen: addr})
+	p, _ := plan.Link(nil, units, link)
 	b, _ := plan.Bind(p, plan.BindOptions{Upstream: up})
 	return b
 }

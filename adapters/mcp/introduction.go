@@ -23,8 +23,8 @@ func implementation(v *plan.View, version string) *sdk.Implementation {
 // instructions are what a client reads first: the description of an exposure, or of several
 // a line each.
 func instructions(v *plan.View) string {
-	if v.Kind == plan.ViewDocument {
-		return describing(v.Members[0].Exposure)
+	if v.OfOne() {
+		return cmp.Or(v.Description, describing(v.Members[0].Exposure))
 	}
 	var b strings.Builder
 	b.WriteString("Tools of several services. The name of each begins with the service:")

@@ -274,7 +274,7 @@ func TestClientGoesAway(t *testing.T) {
 func TestPrepareAloneChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{})
-	next := bind(t, map[string]string{"other": rooms}, nil, h.upstream)
+	next := bind(t, map[string]string{"other": rooms}, nil, h.link, h.upstream)
 	if _, err := h.adapter.Prepare(context.Background(), h.bound, next); err != nil {
 		t.Fatal(err)
 	}

@@ -53,27 +53,39 @@ func behind(alias, name string) string {
 	return alias + separator + name
 }
 
-// prefixed gives a published name in a view of several. One that becomes too long ends in its
-// hash, so that it stays what it is whatever stands beside it.
-func prefixed(alias, name string) string {
-	full := behind(alias, name)
-	if len(full) <= maxName {
-		return full
+// publishBehind gives the names under which the tools of a member of a view are listed. One
+// that becomes too long ends in its hash, so that it stays what it is whatever stands beside it.
+func publishBehind(alias string, tools []*plan.Tool) []string {
+	names := publish(tools)
+	if alias == "" {
+		return names
 	}
-	sum := sha256.Sum256([]byte(full))
-	suffix := "_" + hex.EncodeToString(sum[:4])
-	return full[:maxName-len(suffix)] + suffix
+	taken := map[string]bool{}
+	for i, name := range names {
+		names[i] = behind(alias, name)
+		taken[strings.ToLower(names[i])] = true
+	}
+	for i, full := range names {
+		if len(full) > maxName {
+			sum := sha256.Sum256([]byte(full))
+			suffix := "_" + hex.EncodeToString(sum[:4])
+			names[i] = unique(full[:maxName-len(suffix)]+suffix, func(s string) bool { return taken[strings.ToLower(s)] })
+			taken[strings.ToLower(names[i])] = true
+		}
+	}
+	return names
 }
 
 // schemePrefix gives what stands before the URIs of a member in a view of several: the alias
-// as the first part of a scheme (RFC 3986 section 3.1, which knows no "_").
+// as the first part of a scheme (RFC 3986 section 3.1, which knows no "_"). No two aliases have
+// the same one: an alias has neither "." nor "+".
 func schemePrefix(alias string) string {
 	if alias == "" {
 		return ""
 	}
 	scheme := strings.ReplaceAll(alias, "_", ".")
 	if c := scheme[0]; c < 'a' || c > 'z' {
-		scheme = "x" + scheme
+		scheme = "x+" + scheme
 	}
 	return scheme + "+"
 }

@@ -26,7 +26,7 @@ func Tokens(v *plan.View) map[*plan.Tool]int {
 	out := map[*plan.Tool]int{}
 	for _, e := range newCatalogue(v).listed {
 		if e.tool != nil {
-			out[e.tool] = plan.EstimateTokens(e.name) + plan.EstimateTokens(e.tool.Description) + plan.EstimateTokens(string(e.schema))
+			out[e.tool] = plan.EstimateTokens(e.name) + plan.EstimateTokens(e.tool.Description) + plan.EstimateTokens(string(e.surface().schema))
 		}
 	}
 	return out

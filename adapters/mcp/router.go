@@ -16,6 +16,7 @@ type router struct {
 	byPath map[string]*guarded // by decoded segments, joined with NUL
 	sole   *guarded            // at /mcp itself; nil when there are none or several
 	mounts []*plan.Mount       // that the index lists
+	views  func() []indexView  // all of them
 	index  func() []byte       // of all mounts
 
 	listener *plan.Listener
@@ -65,7 +66,8 @@ func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint, bound *
 			r.mounts = append(r.mounts, m)
 		}
 	}
-	r.index = sync.OnceValue(func() []byte { return renderIndex(r.mounts) })
+	r.views = sync.OnceValue(func() []indexView { return viewsOf(l, bound) })
+	r.index = sync.OnceValue(func() []byte { return renderIndex(r.mounts, r.views()) })
 	return r
 }
 
@@ -105,9 +107,10 @@ func (rt *router) find(segs []string) *guarded {
 // serveIndex answers with the endpoints that the caller may call. An index of which nothing
 // may be seen is refused as its first endpoint refuses.
 func (rt *router) serveIndex(w http.ResponseWriter, r *http.Request) {
+	admits := func(g plan.Gate) bool { return g == nil || g.Admit(r) != nil }
 	var seen []*plan.Mount
 	for _, m := range rt.mounts {
-		if g := rt.bound.Gate(m.Exposure); g == nil || g.Admit(r) != nil {
+		if admits(rt.bound.Gate(m.Exposure)) {
 			seen = append(seen, m)
 		}
 	}
@@ -117,7 +120,13 @@ func (rt *router) serveIndex(w http.ResponseWriter, r *http.Request) {
 	}
 	index := rt.index
 	if len(seen) < len(rt.mounts) {
-		index = func() []byte { return renderIndex(seen) }
+		var views []indexView
+		for _, v := range rt.views() {
+			if admits(v.gate) {
+				views = append(views, v)
+			}
+		}
+		index = func() []byte { return renderIndex(seen, views) }
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "private, no-cache") // a reload changes it, and so does who asks
@@ -162,7 +171,14 @@ func split(s string) []string {
 	return strings.Split(s, "\x00")
 }
 
-// indexEntry is one endpoint in the answer to GET /mcp.
+// index is the answer to GET /mcp.
+type index struct {
+	Endpoints []indexEntry `json:"endpoints"`
+	Views     []indexView  `json:"views,omitempty"`
+	Tags      *indexTags   `json:"tags,omitempty"`
+}
+
+// indexEntry is one endpoint.
 type indexEntry struct {
 	Path        string `json:"path"`
 	Document    string `json:"document"`
@@ -174,19 +190,58 @@ type indexEntry struct {
 	Prompts     int    `json:"prompts,omitempty"`
 }
 
-func renderIndex(mounts []*plan.Mount) []byte {
-	index := struct {
-		Endpoints []indexEntry `json:"endpoints"`
-	}{[]indexEntry{}}
-	for _, m := range mounts {
-		index.Endpoints = append(index.Endpoints, indexEntry{
-			Path: m.Path, Document: m.Exposure.Unit.ID, Namespace: m.Exposure.Namespace,
-			Label: m.Exposure.Unit.Label, Description: m.Exposure.Description, Tools: len(served(m.Exposure.Tools)),
-			Resources: count(m.Exposure.Resources, func(r *plan.Resource) bool { return r.Refusal == nil }),
-			Prompts:   count(m.Exposure.Prompts, func(p *plan.Prompt) bool { return p.Refusal == nil }),
-		})
+// indexView is one view.
+type indexView struct {
+	Path        string        `json:"path"`
+	Kind        plan.ViewKind `json:"kind"`
+	Description string        `json:"description,omitempty"`
+	Documents   int           `json:"documents"`
+	Tools       int           `json:"tools"`
+
+	gate plan.Gate
+}
+
+// indexTags says where the views of tags are. There may be as many tags as tools, so that they
+// are not all told.
+type indexTags struct {
+	Path  string `json:"path"` // RFC 6570
+	Count int    `json:"count"`
+}
+
+// viewsOf gives the views of a listener as the index has them.
+func viewsOf(l *plan.Listener, bound *plan.Bound) []indexView {
+	var out []indexView
+	for _, v := range l.Views() {
+		documents := 0
+		for i := range v.Members {
+			if i == 0 || v.Members[i].Exposure.Unit != v.Members[i-1].Exposure.Unit {
+				documents++
+			}
+		}
+		out = append(out, indexView{v.Path, v.Kind, v.Description, documents, v.Tools(), bound.Gate(v.Members[0].Exposure)})
 	}
-	b, err := json.Marshal(index)
+	return out
+}
+
+func renderIndex(mounts []*plan.Mount, views []indexView) []byte {
+	out := index{Endpoints: []indexEntry{}, Views: views}
+	tags := map[string]bool{}
+	for _, m := range mounts {
+		x := m.Exposure
+		out.Endpoints = append(out.Endpoints, indexEntry{
+			Path: m.Path, Document: x.Unit.ID, Namespace: x.Namespace,
+			Label: x.Unit.Label, Description: x.Description, Tools: len(served(x.Tools)),
+			Resources: count(x.Resources, func(r *plan.Resource) bool { return r.Refusal == nil }),
+			Prompts:   count(x.Prompts, func(p *plan.Prompt) bool { return p.Refusal == nil }),
+		})
+		for tag := range x.Tags() {
+			tags[tag] = true
+		}
+	}
+	if len(tags) > 0 {
+		out.Tags = &indexTags{"/" + plan.MCP.Prefix() + "/tags/{tag}", len(tags)}
+	}
+	b, err := json.Marshal(out)
 	if err != nil { // strings and numbers always marshal
 		return []byte("{}\n")
 	}

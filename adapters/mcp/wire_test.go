@@ -171,7 +171,8 @@ func TestIndex(t *testing.T) {
 	h := open(t, map[string]string{"rooms": rooms, "team/halls": strings.ReplaceAll(rooms, "label: Rooms", "label: Halls")}, mcp.Options{})
 	want := `{"endpoints":[` +
 		`{"path":"/mcp/rooms","document":"rooms","namespace":"rooms-mcp","label":"Rooms","description":"Find and book rooms.","tools":3},` +
-		`{"path":"/mcp/team/halls","document":"team/halls","namespace":"rooms-mcp","label":"Halls","description":"Find and book rooms.","tools":3}]}` + "\n"
+		`{"path":"/mcp/team/halls","document":"team/halls","namespace":"rooms-mcp","label":"Halls","description":"Find and book rooms.","tools":3}],` +
+		`"views":[{"path":"/mcp/team","kind":"folder","documents":1,"tools":3}]}` + "\n"
 	for _, accept := range []string{"", "*/*", "application/json", "text/html, */*"} {
 		a := h.do(http.MethodGet, "/mcp", map[string]string{"Accept": accept}, "")
 		if a.status != http.StatusOK || a.body != want || a.header.Get("Content-Type") != "application/json" {

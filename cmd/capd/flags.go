@@ -75,6 +75,7 @@ type serveFlags struct {
 	variables variableFlags
 	scripts   scriptFlags
 	log       logFlags
+	views     viewFlags
 
 	listen           string
 	address          string
@@ -99,6 +100,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	s.variables.register(f)
 	s.scripts.register(f)
 	s.log.register(f)
+	s.views.register(f)
 
 	f.StringVar(&s.listen, "listen", "", "serve everything on `HOST:PORT` instead of the declared ports")
 	f.StringVar(&s.address, "address", "", "`HOST` to listen on for declared ports, whatever specs say (default 127.0.0.1)")

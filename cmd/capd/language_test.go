@@ -56,6 +56,7 @@ func languagePlaces() []struct{ place, lists, definitions string } {
 		{"exposes: prompts", "promptKeys promptSilent", "prompt"},
 		{"exposes: prompt arguments", "promptArgumentKeys promptArgumentSilent promptArgumentUnheard", "promptArgument"},
 		{"exposes: prompt messages", "promptMessageKeys", "promptMessage"},
+		{"exposes: toolsets", "toolsetKeys", "toolset"},
 		{"exposes: skills", "skillKeys skillSilent skillCalls", "skill"},
 		{"exposes: skill tools", "skillToolKeys skillToolSilent", "skillTool"},
 		{"exposes: from of skill tools", "skillSourceKeys", "skillSource"},

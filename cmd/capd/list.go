@@ -22,16 +22,20 @@ type addressFlags struct {
 	listen           string
 	address          string
 	allowSpecAddress bool
+	views            viewFlags
 }
 
 func (a *addressFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&a.listen, "listen", "", "addresses as with everything on `HOST:PORT`")
 	flags.StringVar(&a.address, "address", "", "addresses as with this `HOST` for declared ports (default 127.0.0.1)")
 	flags.BoolVar(&a.allowSpecAddress, "allow-spec-address", false, "addresses as with those that specs declare")
+	a.views.register(flags)
 }
 
 func (a *addressFlags) link() plan.LinkOptions {
-	return plan.LinkOptions{Listen: a.listen, Address: a.address, AllowSpecAddress: a.allowSpecAddress}
+	o := plan.LinkOptions{Listen: a.listen, Address: a.address, AllowSpecAddress: a.allowSpecAddress}
+	a.views.apply(&o)
+	return o
 }
 
 // listFlags are the settings of list.
@@ -104,6 +108,8 @@ func writeJSON(w io.Writer, v any) error {
 type listing struct {
 	Version   int              `json:"version"` // of this format; fields may be added within one
 	Documents []listedDocument `json:"documents"`
+	// Views are what MCP clients find below /mcp beside the documents.
+	Views []listedView `json:"views,omitempty"`
 }
 
 type listedDocument struct {
@@ -189,6 +195,7 @@ func newListing(loaded *engine.Loaded) *listing {
 		doc.Refused = otherRefusals(&d)
 		list.Documents = append(list.Documents, doc)
 	}
+	list.Views = listViews(loaded.Plan)
 	return list
 }
 
@@ -303,6 +310,12 @@ func (l *listing) text(out io.Writer) error {
 		if err := l.Documents[i].text(&b); err != nil {
 			return err
 		}
+	}
+	if len(l.Views) > 0 {
+		b.WriteByte('\n')
+	}
+	if err := textViews(&b, l.Views); err != nil {
+		return err
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

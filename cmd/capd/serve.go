@@ -149,7 +149,7 @@ func (c *command) check(ctx context.Context, o engine.Options, f *serveFlags, lo
 		Paths:      o.Paths,
 		AllowPaths: o.AllowPaths,
 		Limits:     o.Limits,
-		Link:       plan.LinkOptions{Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress},
+		Link:       o.Linking(),
 		Bind: &plan.BindOptions{
 			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders,
 			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody, Scripts: o.Scripts,

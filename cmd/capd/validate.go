@@ -18,6 +18,7 @@ import (
 type validateFlags struct {
 	documents documentFlags
 	variables variableFlags
+	views     viewFlags
 	log       logFlags
 	targets   targetsFlag
 	stdinName string
@@ -62,6 +63,7 @@ A comment in a spec hides findings of its line, or of the next one when it stand
 	flags := cmd.Flags()
 	f.documents.register(flags)
 	f.variables.register(flags)
+	f.views.register(flags)
 	f.log.register(flags)
 	f.findings.register(flags)
 	flags.Var(&f.targets, "format", "output `FORMAT`: text, json, sarif, github or junit; sarif=FILE writes a file; repeatable")
@@ -91,6 +93,7 @@ func (c *command) validate(ctx context.Context, paths []string, f *validateFlags
 		StdinName:  f.stdinName,
 		AllowPaths: f.documents.allowPaths,
 		Limits:     f.documents.limits(),
+		Link:       f.views.linking(),
 		// Nothing is called: the stub only stands where serve has a transport.
 		Bind:        &plan.BindOptions{Look: env.Look, Upstream: stub.New()},
 		Jobs:        int(f.jobs),

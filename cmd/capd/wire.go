@@ -48,6 +48,8 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Listen:           f.listen,
 		Address:          f.address,
 		AllowSpecAddress: f.allowSpecAddress,
+		CombinedMCP:      f.views.combined,
+		Views:            f.views.named,
 		AllowedHosts:     f.allowedHosts,
 		AllowedOrigins:   f.allowedOrigins,
 		OnInvalid:        onInvalid,

@@ -33,6 +33,7 @@ const (
 	CodeDuplicateResource  Code = "duplicate-resource"  // the same URI twice in one adapter
 	CodeDuplicatePrompt    Code = "duplicate-prompt"    // the same prompt name twice in one adapter
 	CodeResource           Code = "resource"            // an MCP resource that cannot be read as declared
+	CodeToolset            Code = "toolset"             // a toolset that names no tool, or that cannot be addressed
 	CodePrompt             Code = "prompt"              // an MCP prompt that cannot be filled in as declared
 	CodeContent            Code = "content"             // an item of what a tool answers that cannot be said as declared
 	CodeIcon               Code = "icon"                // a picture that clients cannot show
@@ -115,6 +116,7 @@ const (
 	CodeRouteConflict   Code = "route-conflict"   // several documents claim one bare path
 	CodeSpecAddress     Code = "spec-address"     // an address the document asks for is not honoured
 	CodeMissingPort     Code = "missing-port"     // an adapter without a port
+	CodeView            Code = "view"             // a view of several documents is not what was asked for
 	CodeListen          Code = "cannot-listen"    // an address that is in use or not to be had
 	CodeStale           Code = "stale"            // the last good state is served instead of the file's
 	CodeInternal        Code = "internal"         // a fault of capd while compiling the unit

@@ -144,7 +144,7 @@ func (c *Ignore) finding(code Code, s Severity, message, hint string) Diagnostic
 // the files beside, so that an ignore of it may be right although it hides nothing now.
 func dependsOnSurroundings(c Code) bool {
 	switch c {
-	case CodeMissingVariable, CodeDuplicateID, CodeShadowedAddress, CodeRouteConflict, CodeListen, CodeStale, CodeSpecAddress:
+	case CodeMissingVariable, CodeDuplicateID, CodeShadowedAddress, CodeRouteConflict, CodeListen, CodeStale, CodeSpecAddress, CodeView:
 		return true
 	}
 	return false

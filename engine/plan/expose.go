@@ -375,6 +375,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 	}
 	c.exposeResources(e, out, unit)
 	c.exposePrompts(e, out, unit)
+	c.exposeToolsets(e, out, unit)
 	c.judgeTokens(out, unit)
 }
 

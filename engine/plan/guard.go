@@ -3,6 +3,7 @@ package plan
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"capd/engine/diag"
@@ -184,6 +185,50 @@ func (g *Guard) expressions(visit func(*expression)) {
 	for _, x := range []*expression{&g.name, &g.username, &g.secret} {
 		x.walk(visit)
 	}
+}
+
+// likeness is equal for guards that let the same callers in, as far as that can be seen: what is
+// written alike and reads the same variables of the environment. It can be compared with ==.
+func (g *Guard) likeness() any {
+	if g == nil {
+		return nil
+	}
+	switch g.Scheme {
+	case SchemeBasic, SchemeBearer, SchemeAPIKey:
+	default:
+		return g // what else it wants cannot be seen here
+	}
+	parts := []string{string(g.Scheme), g.In}
+	for _, x := range []*expression{&g.name, &g.username, &g.secret} {
+		n, ok := x.likeness()
+		if !ok {
+			return g
+		}
+		parts = append(append(parts, strconv.Itoa(len(n))), n...)
+	}
+	return keyOf(parts...)
+}
+
+// likeness gives what is equal for expressions that have the same value in every document.
+func (x *expression) likeness() ([]string, bool) {
+	if text, ok := x.constant(); ok {
+		return []string{"text", text}, true
+	}
+	switch {
+	case x.kind == exprVariable && x.variable.Location == nil:
+		return []string{"variable", x.variable.Source}, true
+	case x.kind == exprText:
+		var all []string
+		for i := range x.parts {
+			part, ok := x.parts[i].likeness()
+			if !ok {
+				return nil, false
+			}
+			all = append(all, part...)
+		}
+		return all, true
+	}
+	return nil, false // a file beside the document is another one elsewhere
 }
 
 // Variables gives the names of the environment variables that the guard's values come from.

@@ -43,6 +43,7 @@ func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 	}
 	for _, addr := range sortedKeys(l.listeners) {
 		x := l.listeners[addr]
+		x.keepViews()
 		l.shadowed(x)
 		l.bareRoutes(x)
 		l.bareSkills(x)
@@ -51,6 +52,7 @@ func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 		}
 		p.Listeners = append(p.Listeners, x)
 	}
+	l.judgeViews(p)
 	l.list.Sort()
 	return p, l.list
 }

@@ -14,7 +14,7 @@ import (
 func (c *compiler) noteMisplaced(e *spec.Exposed, kind Kind, unit diag.Unit) {
 	switch {
 	case kind == REST:
-		c.misplaced(e.Node, unit, "adapters of type mcp", "transport", "ttlMs", "cacheScope", "icons", "portable", "maxResultSize")
+		c.misplaced(e.Node, unit, "adapters of type mcp", "transport", "ttlMs", "cacheScope", "icons", "portable", "maxResultSize", "toolsets")
 		if len(e.Tools) == 0 {
 			break
 		}

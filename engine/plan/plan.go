@@ -5,7 +5,11 @@
 // The package has no sockets, no files and no globals.
 package plan
 
-import "capd/engine/diag"
+import (
+	"sync"
+
+	"capd/engine/diag"
+)
 
 // Kind is a kind of exposure.
 type Kind string
@@ -176,6 +180,8 @@ type Listener struct {
 	Combined bool
 
 	named []NamedView
+	once  sync.Once
+	known *views // of this listener; see views
 }
 
 // Mount is an exposure under one of its fixed addresses: /apis/<id>, /mcp/<id>, /skills/<id>,

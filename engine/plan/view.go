@@ -1,10 +1,8 @@
 package plan
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"cmp"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -15,10 +13,12 @@ type View struct {
 	Kind ViewKind
 	// Name tells the views of a kind apart: the ID of a document, a folder, a tag. Empty for
 	// everything.
-	Name     string
-	Path     string   // escaped, as a client writes it
-	Segments []string // decoded, without "mcp"
-	Members  []Member // by ID of the document
+	Name        string
+	Description string   // of a toolset; may be empty
+	Path        string   // escaped, as a client writes it
+	Segments    []string // decoded, without "mcp"
+	Members     []Member // by ID of the document
+	Left        []Left   // what would belong to it, by ID of the document
 }
 
 // ViewKind says how a view was chosen.
@@ -29,7 +29,7 @@ const (
 	ViewDocument ViewKind = "document" // one exposure
 	ViewFolder   ViewKind = "folder"   // the documents below a folder
 	ViewTag      ViewKind = "tag"      // documents and tools with a tag
-	ViewToolset  ViewKind = "toolset"  // tools of toolsets of one name
+	ViewToolset  ViewKind = "toolset"  // tools of toolsets of one name, or of one toolset of a document
 	ViewNamed    ViewKind = "named"    // what the operator chose
 	ViewAll      ViewKind = "all"      // all documents
 )
@@ -45,6 +45,12 @@ type Member struct {
 	Prompts   []*Prompt
 }
 
+// Left is an exposure that a view cannot have.
+type Left struct {
+	Exposure *Exposure
+	Why      string // fit for a log
+}
+
 // Single gives the view of one exposure by itself, at an address of its own.
 func Single(m *Mount) *View {
 	return &View{
@@ -57,94 +63,146 @@ func whole(x *Exposure, alias string) Member {
 	return Member{Exposure: x, Alias: alias, Tools: x.Tools, Resources: x.Resources, Prompts: x.Prompts}
 }
 
+// OfOne reports whether the view is of one exposure, whose names stand there as they are.
+func (v *View) OfOne() bool { return len(v.Members) == 1 && v.Members[0].Alias == "" }
+
+// Tools counts the tools of the view that are served.
+func (v *View) Tools() int {
+	n := 0
+	for i := range v.Members {
+		for _, t := range v.Members[i].Tools {
+			if t.Refusal == nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Equal reports whether both views hold the very same things.
 func (v *View) Equal(o *View) bool {
-	return v.Path == o.Path && slices.EqualFunc(v.Members, o.Members, func(a, b Member) bool {
+	return v.Path == o.Path && v.Description == o.Description && slices.EqualFunc(v.Members, o.Members, func(a, b Member) bool {
 		return a.Exposure == b.Exposure && a.Alias == b.Alias && slices.Equal(a.Tools, b.Tools) &&
 			slices.Equal(a.Resources, b.Resources) && slices.Equal(a.Prompts, b.Prompts)
 	})
 }
 
-// The first segments of views that are no folders. A document or a folder of that name has
-// its address still: what is declared comes before what is derived.
+// The first segments of views that are no folders, and the one before a document's toolset. A
+// document or a folder of that name has its address still: what is declared comes before what
+// is derived.
 const (
 	segmentTags     = "tags"
 	segmentToolsets = "toolsets"
 	segmentViews    = "views"
 )
 
-// View gives the view of several exposures at an address below /mcp, or nil. It is made when
-// asked for, so that views nobody uses cost nothing. The address of a document is not one.
+// selection is a view before its members are known.
+type selection struct {
+	kind        ViewKind
+	name        string
+	description string
+	of          []*Exposure // by ID of the document
+	member      func(*Exposure) Member
+}
+
+// View gives the view at an address below /mcp, or nil. It is made when asked for, so that
+// views nobody uses cost nothing, and finding that there is none costs little. The addresses
+// of exposures are not among them.
 func (l *Listener) View(segments []string) *View {
-	v := &View{Segments: segments}
-	var member func(*Exposure) Member
-	if v.Kind, member = ViewAll, inAll; len(segments) > 0 {
-		v.Kind, v.Name = ViewFolder, strings.Join(segments, "/")
-		member = inFolder(v.Name)
-	}
-	if v.collect(l, member); len(v.Members) == 0 && len(segments) >= 2 {
-		v.Name = strings.Join(segments[1:], "/")
-		switch segments[0] {
-		case segmentTags:
-			v.Kind, member = ViewTag, inTag(v.Name)
-		case segmentToolsets:
-			v.Kind, member = ViewToolset, inToolset(v.Name)
-		case segmentViews:
-			v.Kind, member = ViewNamed, l.inNamed(v.Name)
+	for _, s := range l.selections(segments) {
+		v := &View{Kind: s.kind, Name: s.name, Description: s.description, Segments: segments}
+		if v.collect(s.of, s.member); len(v.Members) == 0 {
+			continue
 		}
-		v.collect(l, member)
+		v.Path = "/" + MCP.Prefix()
+		for _, s := range segments {
+			v.Path += "/" + url.PathEscape(s)
+		}
+		return v
 	}
-	if len(v.Members) == 0 {
-		return nil
+	return nil
+}
+
+// selections gives what an address may stand for, the first one first.
+func (l *Listener) selections(segments []string) []selection {
+	known := l.views()
+	if len(segments) == 0 {
+		return []selection{{kind: ViewAll, of: known.mains, member: inAll}}
 	}
-	v.Path = "/" + MCP.Prefix()
-	for _, s := range segments {
-		v.Path += "/" + url.PathEscape(s)
+	var out []selection
+	if !slices.ContainsFunc(segments, func(s string) bool { return strings.Contains(s, "/") }) { // one address each
+		folder := strings.Join(segments, "/")
+		out = append(out, selection{kind: ViewFolder, name: folder, of: known.below(folder), member: inAll})
 	}
-	return v
+	n := len(segments)
+	name := segments[n-1]
+	if n > 2 && segments[n-2] == segmentToolsets {
+		if x := known.byAddress[strings.Join(segments[:n-2], "\x00")]; x != nil {
+			out = append(out, ofToolset(x, name))
+		}
+	}
+	if n != 2 {
+		return out
+	}
+	switch segments[0] {
+	case segmentTags:
+		out = append(out, selection{kind: ViewTag, name: name, of: known.tags[name], member: inTag(name)})
+	case segmentToolsets:
+		out = append(out, selection{kind: ViewToolset, name: name, of: known.toolsets[name], member: inToolset(name)})
+	case segmentViews:
+		if i := slices.IndexFunc(l.named, func(v NamedView) bool { return v.Name == name }); i >= 0 {
+			out = append(out, selection{kind: ViewNamed, name: name, of: known.mains, member: l.named[i].member})
+		}
+	}
+	return out
 }
 
 // collect puts what member gives into the view. A view never mixes exposures with different
-// authentication: it has those without, or where there are none, those that want the same as
-// the first one.
-func (v *View) collect(l *Listener, member func(*Exposure) Member) {
-	v.Members = nil
-	open := slices.ContainsFunc(l.Mounts, func(m *Mount) bool {
-		return m.Main && m.Exposure.Kind == MCP && m.Exposure.Guard == nil && !member(m.Exposure).isEmpty()
-	})
-	var first *Guard
-	for _, m := range l.Mounts {
-		if !m.Main || m.Exposure.Kind != MCP || open && m.Exposure.Guard != nil {
-			continue
-		}
-		got := member(m.Exposure)
-		switch {
-		case got.isEmpty():
-			continue
-		case m.Exposure.Guard == nil:
-		case first == nil:
-			first = m.Exposure.Guard
-		case !first.same(m.Exposure.Guard):
-			continue
-		}
-		v.Members = append(v.Members, got)
+// authentication: it has those of the way that most of them want, and of ways that are as
+// frequent the one that comes first. So one file more changes least.
+func (v *View) collect(of []*Exposure, member func(*Exposure) Member) {
+	type group struct {
+		members []Member
+		first   int
 	}
-}
-
-func (m Member) isEmpty() bool {
-	return m.Exposure == nil || len(m.Tools)+len(m.Resources)+len(m.Prompts) == 0
+	groups := map[any]*group{}
+	var all []Member
+	for _, x := range of {
+		m := member(x)
+		if m.isEmpty() {
+			continue
+		}
+		all = append(all, m)
+		key := x.Guard.likeness()
+		if groups[key] == nil {
+			groups[key] = &group{first: len(all)}
+		}
+		groups[key].members = append(groups[key].members, m)
+	}
+	var chosen *group
+	for _, g := range groups {
+		if chosen == nil || cmp.Or(cmp.Compare(len(g.members), len(chosen.members)), cmp.Compare(chosen.first, g.first)) > 0 {
+			chosen = g
+		}
+	}
+	if chosen == nil {
+		return
+	}
+	key, taken := chosen.members[0].Exposure.Guard.likeness(), map[string]bool{}
+	for _, m := range all {
+		switch {
+		case m.Exposure.Guard.likeness() != key:
+			v.Left = append(v.Left, Left{m.Exposure, "it wants other authentication than most there"})
+		case taken[m.Alias]: // hashes that are equal
+			v.Left = append(v.Left, Left{m.Exposure, "its names would be those of another document"})
+		default:
+			taken[m.Alias] = true
+			v.Members = append(v.Members, m)
+		}
+	}
 }
 
 func inAll(x *Exposure) Member { return whole(x, x.alias()) }
-
-func inFolder(folder string) func(*Exposure) Member {
-	return func(x *Exposure) Member {
-		if !strings.HasPrefix(x.Unit.ID, folder+"/") {
-			return Member{}
-		}
-		return inAll(x)
-	}
-}
 
 // inTag takes whole documents that have the tag, and the tools that have it of others.
 func inTag(tag string) func(*Exposure) Member {
@@ -167,128 +225,22 @@ func inToolset(name string) func(*Exposure) Member {
 		m := Member{Exposure: x, Alias: x.alias()}
 		for _, s := range x.Toolsets {
 			if s.Name == name {
-				m.Tools = append(m.Tools, s.Tools...)
+				m.Tools = s.Tools
 			}
 		}
 		return m
 	}
 }
 
-// Toolset is a named choice of an exposure's tools.
-type Toolset struct {
-	Name        string
-	Description string
-	Tools       []*Tool
-}
-
-// NamedView is a view that the operator chose, served at /mcp/views/<name>. Each selector is
-// the ID of a document, "folder/**", "tag:<tag>" or "toolset:<name>".
-type NamedView struct {
-	Name      string
-	Selectors []string
-}
-
-// inNamed takes what any of a named view's selectors takes.
-func (l *Listener) inNamed(name string) func(*Exposure) Member {
-	i := slices.IndexFunc(l.named, func(n NamedView) bool { return n.Name == name })
+// ofToolset is a toolset of one exposure, whose tools need no prefix.
+func ofToolset(x *Exposure, name string) selection {
+	i := slices.IndexFunc(x.Toolsets, func(s Toolset) bool { return s.Name == name })
 	if i < 0 {
-		return func(*Exposure) Member { return Member{} }
+		return selection{}
 	}
-	return func(x *Exposure) Member {
-		m := Member{Exposure: x, Alias: x.alias()}
-		for _, s := range l.named[i].Selectors {
-			got := selected(s, x)
-			m.Tools = union(m.Tools, got.Tools, x.Tools)
-			m.Resources = union(m.Resources, got.Resources, x.Resources)
-			m.Prompts = union(m.Prompts, got.Prompts, x.Prompts)
-		}
-		return m
+	set := x.Toolsets[i]
+	return selection{
+		kind: ViewToolset, name: x.Unit.ID + "/" + segmentToolsets + "/" + name, description: set.Description, of: []*Exposure{x},
+		member: func(x *Exposure) Member { return Member{Exposure: x, Tools: set.Tools} },
 	}
-}
-
-func selected(selector string, x *Exposure) Member {
-	if tag, ok := strings.CutPrefix(selector, "tag:"); ok {
-		return inTag(tag)(x)
-	}
-	if name, ok := strings.CutPrefix(selector, "toolset:"); ok {
-		return inToolset(name)(x)
-	}
-	if folder, ok := strings.CutSuffix(selector, "/**"); ok {
-		return inFolder(folder)(x)
-	}
-	if selector == "**" || selector == x.Unit.ID {
-		return inAll(x)
-	}
-	return Member{}
-}
-
-// union gives the elements of all that are in a or in b.
-func union[T comparable](a, b, all []T) []T {
-	switch {
-	case len(b) == 0 || len(a) == len(all):
-		return a
-	case len(a) == 0:
-		return b
-	}
-	var out []T
-	for _, x := range all {
-		if slices.Contains(a, x) || slices.Contains(b, x) {
-			out = append(out, x)
-		}
-	}
-	return out
-}
-
-var plainAlias = regexp.MustCompile(`^[a-z0-9_]+(-{1,2}[a-z0-9_]+)*$`)
-
-// maxAlias leaves room for names of tools: clients take 64 characters for both.
-const maxAlias = 28
-
-// alias is what stands before the names of an exposure in a view of several. Two documents
-// never have the same one: where the ID cannot be told from another one's after it was
-// written in the letters that clients take, some of its hash is behind it.
-func (x *Exposure) alias() string {
-	id := x.Unit.ID
-	for _, o := range x.Unit.Exposures {
-		if o != x && o.Kind == MCP && x.Namespace != "" {
-			id += "/" + x.Namespace
-			break
-		}
-	}
-	name := strings.ReplaceAll(id, "/", "--")
-	if plainAlias.MatchString(name) && !strings.Contains(id, "--") && !strings.Contains(name, "__") && len(name) <= maxAlias {
-		return name
-	}
-	sum := sha256.Sum256([]byte(id))
-	name = strings.Trim(notAlias.ReplaceAllString(strings.ToLower(name), "-"), "-_")
-	const hashed = 7
-	return strings.Trim(name[:min(len(name), maxAlias-hashed)], "-_") + "-" + hex.EncodeToString(sum[:3])
-}
-
-var notAlias = regexp.MustCompile(`[^a-z0-9-]+`)
-
-// same reports whether both guards let the same callers in. Only what is written alike and
-// reads the same variables counts.
-func (g *Guard) same(o *Guard) bool {
-	if g == o {
-		return true
-	}
-	if g.Scheme != o.Scheme || g.In != o.In {
-		return false
-	}
-	return g.name.same(&o.name) && g.username.same(&o.username) && g.secret.same(&o.secret)
-}
-
-// same reports whether both are the same text, or the same variable of the surroundings.
-func (x *expression) same(o *expression) bool {
-	a, fixed := x.constant()
-	b, alsoFixed := o.constant()
-	if fixed || alsoFixed {
-		return fixed && alsoFixed && a == b
-	}
-	if x.kind != exprVariable || o.kind != exprVariable {
-		return false
-	}
-	v, w := x.variable, o.variable
-	return v.Source == w.Source && v.Location == nil && w.Location == nil
 }

@@ -154,6 +154,7 @@ type Exposed struct {
 
 	MCPResources []MCPResource // mcp
 	Prompts      []Prompt      // mcp
+	Toolsets     []Toolset     // mcp
 	TTL          int           // ttlMs
 	CacheScope   Text
 	Portable     Tristate // of mcp

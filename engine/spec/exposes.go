@@ -41,6 +41,7 @@ func (p *parser) exposed(e entry) Exposed {
 		absent = p.required()
 		x.MCPResources, x.Prompts = p.mcpResources(e.value), p.prompts(e.value)
 		x.Icons, x.OutputValidation = p.icons(e.value), p.text(e.value, "outputValidation")
+		x.Toolsets = p.toolsets(e.value)
 		x.TTL, x.CacheScope = p.integer(e.value, "ttlMs", 0, maxTTL), p.text(e.value, "cacheScope")
 		x.Portable, x.MaxResult = p.tristate(e.value, "portable", Unset), p.text(e.value, "maxResultSize")
 	} else {

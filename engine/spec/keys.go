@@ -40,7 +40,7 @@ const (
 		"label display title tags mapping schema style explode deprecated"
 
 	exposedKeys = "type namespace address port transport description authentication inputParameters resources tools " +
-		"prompts skills management observability maxBinarySize ttlMs cacheScope icons portable maxResultSize"
+		"prompts skills management observability maxBinarySize ttlMs cacheScope icons portable maxResultSize toolsets"
 	exposedSilent = "auth import location from as label display title name tags"
 
 	exposedResourceKeys   = "name path description inputParameters operations forward label display tags"

@@ -156,11 +156,5 @@ func (p *parser) texts(v *Value, key string) []Text {
 		}
 		return nil
 	}
-	out := make([]Text, 0, len(child.Items))
-	for _, item := range child.Items {
-		if t := item.AsText(); t.IsSet() {
-			out = append(out, t)
-		}
-	}
-	return out
+	return child.textItems()
 }
