@@ -53,6 +53,7 @@ var homes = []struct {
 	{"github.com/spf13/cobra", []string{"cmd/*"}},
 	{"github.com/spf13/pflag", []string{"cmd/*"}},
 	{"golang.org/x/sync", []string{"engine"}},
+	{"github.com/fsnotify/fsnotify", []string{"engine"}},
 	{"golang.org/x/net", []string{"adapters/httpclient", "engine/format"}},
 	{"golang.org/x/text", []string{"engine/format"}},
 	{"github.com/andybalholm/cascadia", []string{"engine/format"}},

@@ -13,6 +13,13 @@ const (
 	onInvalidFail       = "fail"
 )
 
+// The words of --watch.
+const (
+	watchEvents = "events"
+	watchPoll   = "poll"
+	watchOff    = "off"
+)
+
 // The limits that serve and stub share.
 const (
 	defaultMaxBody      size     = 10 << 20
@@ -85,6 +92,8 @@ type serveFlags struct {
 	upstream         string
 	stub             bool
 	onInvalid        string
+	watch            string
+	watchInterval    duration
 	check            bool
 
 	drainTimeout    duration
@@ -110,6 +119,9 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 
 	s.onInvalid = onInvalidQuarantine
 	f.Var(choiceFlag(&s.onInvalid, onInvalidQuarantine, onInvalidFail), "on-invalid", "what an error in a spec does: quarantine what it hits, or fail")
+	s.watch = watchEvents
+	f.Var(choiceFlag(&s.watch, watchEvents, watchPoll, watchOff), "watch", "how changed files are noticed: events of the file system (and a look every 30s), poll, or off")
+	f.Var(&s.watchInterval, "watch-interval", "how often files are looked at (default 2s with --watch poll, else 30s)")
 	f.BoolVar(&s.check, "check", false, "do everything but listen, then exit")
 
 	s.drainTimeout, s.callTimeout = defaultDrainTimeout, duration(engine.DefaultCallTimeout)

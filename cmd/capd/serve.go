@@ -79,6 +79,7 @@ type server struct {
 
 // run starts the engine, says what it serves, and serves until it is told to stop.
 func (s *server) run(sig signals) error {
+	changed := s.watch(sig.stop)
 	if err := s.engine.Start(sig.stop); err != nil {
 		if sig.stop.Err() != nil {
 			return s.stop()
@@ -93,11 +94,25 @@ func (s *server) run(sig signals) error {
 			return s.stop()
 		case <-sig.reload:
 			s.reload(sig.stop)
+		case <-changed:
+			s.reload(sig.stop)
 		case err := <-s.engine.Broken():
 			s.log.Error("a listener failed", "error", err)
 			return errors.Join(failure("a listener failed: %w", err), s.stop())
 		}
 	}
+}
+
+// watch gives a channel that says when files changed; nil when nobody wants to know.
+func (s *server) watch(ctx context.Context) <-chan struct{} {
+	if s.flags.watch == watchOff {
+		return nil
+	}
+	o := engine.WatchOptions{Interval: time.Duration(s.flags.watchInterval), Extra: s.flags.variables.envFile}
+	if s.flags.watch == watchPoll {
+		o.Mode = engine.WatchPoll
+	}
+	return s.engine.Watch(ctx, o)
 }
 
 // stop lets calls in flight finish. Calls that had to be cut are worth a log line; the stop
