@@ -121,7 +121,8 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	f.Var(choiceFlag(&s.onInvalid, onInvalidQuarantine, onInvalidFail), "on-invalid", "what an error in a spec does: quarantine what it hits, or fail")
 	s.watch = watchEvents
 	f.Var(choiceFlag(&s.watch, watchEvents, watchPoll, watchOff), "watch", "how changed files are noticed: events of the file system (and a look every 30s), poll, or off")
-	f.Var(&s.watchInterval, "watch-interval", "how often files are looked at (default 2s with --watch poll, else 30s)")
+	s.watchInterval = duration(engine.DefaultPollInterval)
+	f.Var(&s.watchInterval, "watch-interval", "how often --watch poll looks at files")
 	f.BoolVar(&s.check, "check", false, "do everything but listen, then exit")
 
 	s.drainTimeout, s.callTimeout = defaultDrainTimeout, duration(engine.DefaultCallTimeout)

@@ -19,8 +19,9 @@ func (c *command) serveCommand() *cobra.Command {
 		Short: "Serve capability specs",
 		Long: `Serve every capability spec in the given files and folders (recursive, .yaml and .yml).
 
-A spec that cannot be served is explained and left out; the others are served. SIGHUP reads the
-specs again. The first SIGINT or SIGTERM stops after the calls in flight, the second at once.`,
+A spec that cannot be served is explained and left out; the others are served. A change of their
+files (--watch) and SIGHUP make capd read the specs again. The first SIGINT or SIGTERM stops after
+the calls in flight, the second at once.`,
 		Example: "  capd serve capabilities/ --stub\n  capd serve team-a/ team-b/rooms.yaml --listen 127.0.0.1:8000",
 		Args:    pathArguments,
 		RunE: func(cmd *cobra.Command, paths []string) error {
@@ -108,9 +109,9 @@ func (s *server) watch(ctx context.Context) <-chan struct{} {
 	if s.flags.watch == watchOff {
 		return nil
 	}
-	o := engine.WatchOptions{Interval: time.Duration(s.flags.watchInterval), Extra: s.flags.variables.envFile}
+	o := engine.WatchOptions{Extra: s.flags.variables.envFile}
 	if s.flags.watch == watchPoll {
-		o.Mode = engine.WatchPoll
+		o.Mode, o.Interval = engine.WatchPoll, time.Duration(s.flags.watchInterval)
 	}
 	return s.engine.Watch(ctx, o)
 }
