@@ -22,12 +22,16 @@ import (
 const (
 	DefaultMaxBody        = 10 << 20
 	DefaultMaxResult      = 32 << 20
+	DefaultMaxText        = 256 << 10
 	DefaultSessionTimeout = 10 * time.Minute
 	DefaultMaxSessions    = 1000
 	DefaultMaxStreams     = 1000
 	DefaultKeepAlive      = 25 * time.Second
 	DefaultStallTimeout   = 30 * time.Second
 )
+
+// leastText is the least that texts may be cut to: less is not worth a call.
+const leastText = 1 << 10
 
 // Options configures the adapter. The zero value is ready to use.
 type Options struct {
@@ -40,6 +44,9 @@ type Options struct {
 	// MaxResult bounds the body of a result, in bytes; 0 means [DefaultMaxResult]. A result
 	// over it is a failed call, because MCP can only send results whole.
 	MaxResult int64
+	// MaxText bounds the text in a tool's result, in bytes, where a document does not; 0 means
+	// [DefaultMaxText]. Longer ones are given in parts.
+	MaxText int64
 	// SessionTimeout ends a session of the older protocol that makes no requests; 0 means
 	// [DefaultSessionTimeout].
 	SessionTimeout time.Duration
@@ -78,6 +85,10 @@ func (o Options) withDefaults() Options {
 	if o.MaxResult <= 0 {
 		o.MaxResult = DefaultMaxResult
 	}
+	if o.MaxText <= 0 {
+		o.MaxText = DefaultMaxText
+	}
+	o.MaxText = max(o.MaxText, leastText)
 	if o.SessionTimeout <= 0 {
 		o.SessionTimeout = DefaultSessionTimeout
 	}
@@ -106,6 +117,7 @@ func (o Options) withDefaults() Options {
 // does not check Host and Origin: whoever owns the listener does, for all adapters alike.
 type Adapter struct {
 	opts Options
+	kept *keptResults // by all endpoints together
 
 	mu    sync.Mutex
 	bound *plan.Bound               // of the last swap
@@ -114,7 +126,7 @@ type Adapter struct {
 
 // New makes an adapter that serves nothing yet.
 func New(o Options) *Adapter {
-	return &Adapter{opts: o.withDefaults(), live: map[endpointKey]*endpoint{}}
+	return &Adapter{opts: o.withDefaults(), kept: newKeptResults(time.Now), live: map[endpointKey]*endpoint{}}
 }
 
 // generation is what one plan needs of endpoints.
@@ -172,7 +184,7 @@ func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (han
 func (a *Adapter) add(g *generation, key endpointKey, live map[endpointKey]*endpoint, v *plan.View) *endpoint {
 	ep := live[key]
 	if ep == nil {
-		ep = newEndpoint(&a.opts, v)
+		ep = newEndpoint(&a.opts, a.kept, v)
 	}
 	g.endpoints[key], g.states[ep] = ep, ep.prepare(v, g.bound)
 	return ep
@@ -230,7 +242,7 @@ func (a *Adapter) open(addr string, segments []string) *guarded {
 	if v == nil {
 		return nil
 	}
-	ep := newEndpoint(&a.opts, v)
+	ep := newEndpoint(&a.opts, a.kept, v)
 	ep.swap(ep.prepare(v, a.bound))
 	a.live[key] = ep
 	return &guarded{ep, a.bound.Gate(v.Members[0].Exposure)}

@@ -27,6 +27,7 @@ const (
 	methodInitialize = "initialize"
 	methodListen     = "subscriptions/listen"
 	methodCallTool   = "tools/call"
+	methodRead       = "resources/read"
 )
 
 // maxInstructions is how much of a server's instructions clients read, in bytes.
@@ -201,13 +202,18 @@ func (e *endpoint) introduce(res sdk.Result, session string) {
 }
 
 // offers refuses the methods of a capability that is not offered, as clients expect both to
-// agree; the SDK would answer them.
+// agree; the SDK would answer them. Reads are looked at later: the rest of a result can be
+// read everywhere.
 func (e *endpoint) offers(method string) error {
 	what, _, _ := strings.Cut(method, "/")
-	if what == "resources" && !e.hasResources.Load() || what == "prompts" && !e.hasPrompts.Load() || what == "logging" && !e.hasSteps.Load() {
-		return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "this server has no " + what}
+	if what == "resources" && !e.hasResources.Load() && method != methodRead || what == "prompts" && !e.hasPrompts.Load() || what == "logging" && !e.hasSteps.Load() {
+		return notOffered(what)
 	}
 	return nil
+}
+
+func notOffered(what string) error {
+	return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "this server has no " + what}
 }
 
 // offer leaves the capabilities for what the endpoint has, or had since it began: a client
@@ -324,14 +330,14 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 		return nil, err
 	}
 	if out.Kind == plan.Contents {
-		return c.saying(req, out, body), nil
+		return c.limited(ctx, req, c.saying(req, out, body)), nil
 	}
 	res := shaped(out, body, resultURI(c.tool.exposure.Unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params))
 	res.IsError = res.IsError || out.IsError
 	if surface.answer != nil && !res.IsError {
 		res.StructuredContent = surface.answer.structured(out, body)
 	}
-	return res, nil
+	return c.limited(ctx, req, res), nil
 }
 
 // saying shapes an answer whose content the document says.

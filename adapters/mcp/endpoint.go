@@ -55,6 +55,7 @@ type state struct {
 // and streams do; what it serves is its state.
 type endpoint struct {
 	opts    *Options
+	kept    *keptResults
 	name    slog.Attr // for the log: the ID of the document, or the path of a view of several
 	current atomic.Pointer[state]
 	closed  atomic.Bool
@@ -71,12 +72,12 @@ type endpoint struct {
 	modern, plain, legacy http.Handler
 }
 
-func newEndpoint(o *Options, v *plan.View) *endpoint {
+func newEndpoint(o *Options, kept *keptResults, v *plan.View) *endpoint {
 	name := slog.String("view", v.Path)
 	if v.Kind == plan.ViewDocument {
 		name = slog.String("document", v.Name)
 	}
-	return &endpoint{opts: o, name: name, streams: newStreams(o.MaxStreams), older: newSessions(o.MaxSessions)}
+	return &endpoint{opts: o, kept: kept, name: name, streams: newStreams(o.MaxStreams), older: newSessions(o.MaxSessions)}
 }
 
 // prepare makes the next state. A view that did not change keeps its catalogue.

@@ -16,17 +16,18 @@ import (
 type ownTool struct {
 	listing *sdk.Tool // Name is the wished one: a declared name comes first
 	call    func(ctx context.Context, c *pendingCall, req *sdk.CallToolRequest) (*sdk.CallToolResult, error)
+	reads   bool // it gives the rest of results that were cut
 }
 
 // own gives capd's own tools for the catalogue of a view.
-func (e *endpoint) own(*plan.View) []*ownTool { return nil }
+func (e *endpoint) own(v *plan.View) []*ownTool { return restTools(v) }
 
 // addOwn puts a tool of capd's own behind the declared ones. A declared name stays what it is:
 // ours then gets a number.
 func (c *catalogue) addOwn(t *ownTool) {
 	listing := *t.listing
 	listing.Name = unique(listing.Name, c.has)
-	e := &entry{name: listing.Name, own: &ownTool{&listing, t.call}}
+	e := &entry{name: listing.Name, own: &ownTool{&listing, t.call, t.reads}}
 	e.at = len(c.listed)
 	c.listed = append(c.listed, e)
 	c.tools[e.name] = e

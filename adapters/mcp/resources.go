@@ -218,6 +218,7 @@ type pendingRead struct {
 	modern   bool
 	resource *volume
 	values   []string
+	rest     *rest // of a result that was cut, instead of a resource
 }
 
 type pendingReadKey struct{}
@@ -227,7 +228,13 @@ type pendingReadKey struct{}
 func (e *endpoint) readResource(ctx context.Context, method string, req *sdk.ReadResourceRequest, next sdk.MethodHandler) (sdk.Result, error) {
 	st := e.current.Load()
 	p := &pendingRead{endpoint: e, state: st, uri: req.Params.URI, modern: isModern(req.Params)}
-	if p.resource, p.values = st.catalogue().library.find(p.uri); p.resource == nil {
+	if id, offset, ok := parseRestURI(p.uri); ok {
+		if p.rest = e.rest(owner{e, callerOf(ctx)}, id, offset); p.rest == nil {
+			return nil, p.restNotFound()
+		}
+	} else if !e.hasResources.Load() {
+		return nil, notOffered("resources")
+	} else if p.resource, p.values = st.catalogue().library.find(p.uri); p.resource == nil {
 		return nil, p.notFound()
 	}
 	ctx = context.WithValue(ctx, pendingReadKey{}, p)
@@ -242,6 +249,9 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 	p, ok := ctx.Value(pendingReadKey{}).(*pendingRead)
 	if !ok {
 		return nil, internalError()
+	}
+	if p.rest != nil {
+		return &sdk.ReadResourceResult{Contents: p.rest.contents(p.uri, p.state.catalogue().restTool())}, nil
 	}
 	contents, err := p.run(ctx, req)
 	if err != nil {

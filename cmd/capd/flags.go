@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/pflag"
 
+	"capd/adapters/mcp"
 	"capd/engine"
 	"capd/engine/spec"
 )
@@ -100,6 +101,7 @@ type serveFlags struct {
 	callTimeout     duration
 	maxBody         size
 	maxUpstreamBody size
+	maxResult       size
 	maxHeader       size
 }
 
@@ -131,6 +133,8 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	f.Var(&s.callTimeout, "call-timeout", "longest time for one call in total")
 	f.Var(&s.maxBody, "max-body", "largest request body")
 	f.Var(&s.maxUpstreamBody, "max-upstream-body", "largest upstream answer that is held in memory; streamed ones have no limit")
+	s.maxResult = mcp.DefaultMaxText
+	f.Var(&s.maxResult, "max-result", "largest text in a result of an MCP tool whose spec says nothing; what is longer is given in parts")
 	f.Var(&s.maxHeader, "max-header", "largest request header")
 	f.StringVar(&s.upstream, "upstream", "", "send every consumed base URI to `URL` instead, keeping its path")
 	f.BoolVar(&s.stub, "stub", false, "answer consumed operations here, without account, key or network")
