@@ -8,6 +8,7 @@ package mcp
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -70,6 +71,11 @@ type Options struct {
 	// After calls f once after d, unless stop is called before; nil means [time.AfterFunc].
 	// Tests have no other time than this.
 	After func(d time.Duration, f func()) (stop func())
+	// StateKey signs what clients keep between the rounds of a call that asks something first.
+	// Replicas need the same one. Empty: one of this adapter's own, at random.
+	StateKey []byte
+	// Now tells the time; nil: time.Now.
+	Now func() time.Time
 }
 
 func (o Options) withDefaults() Options {
@@ -109,6 +115,12 @@ func (o Options) withDefaults() Options {
 			t := time.AfterFunc(d, f)
 			return func() { t.Stop() }
 		}
+	}
+	if len(o.StateKey) == 0 {
+		o.StateKey = []byte(rand.Text() + rand.Text())
+	}
+	if o.Now == nil {
+		o.Now = time.Now
 	}
 	return o
 }

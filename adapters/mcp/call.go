@@ -301,6 +301,9 @@ func dispatch(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResul
 	if err == nil {
 		return res, nil
 	}
+	if e, ok := wireError(err); ok {
+		return nil, e
+	}
 	failure := plan.AsError(err)
 	c.endpoint.logFailure(ctx, "MCP call failed", c.tool.whose(), requestID(req), failure, c.tool.attr(), c.tool.operation())
 	return failed(failure)
@@ -320,9 +323,17 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	if err != nil {
 		return nil, err
 	}
-	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, requestID(req), follow(ctx, req, c.tool.name, t.Operation))
+	var ask *asker
+	if t.Operation.Asks() {
+		ask = askerOf(c.endpoint, req, isModern(req.Params), req.Params.InputResponses, req.Params.RequestState,
+			"tool", c.tool.exposure.Unit.ID, c.tool.exposure.Namespace, t.Name, sortedJSON(raw))
+	}
+	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, requestID(req), follow(ctx, req, c.tool.name, t.Operation), ask)
 	if err != nil {
 		return nil, err
+	}
+	if out.Kind == plan.Asks {
+		return &sdk.CallToolResult{InputRequests: ask.requests, RequestState: ask.next}, nil
 	}
 	binary := t.Operation.Binary()
 	body, err := c.endpoint.body(ctx, out, binary)
@@ -354,18 +365,29 @@ func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result, body []
 }
 
 // invoke binds what a caller gave and runs the operation. What is declared of the type of
-// its bytes wins over what the upstream says of them. watch may be nil.
-func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, id string, watch plan.Observer) (*plan.Result, error) {
+// its bytes wins over what the upstream says of them. watch may be nil, and ask
+// where op asks nothing. A result of kind Asks means that the request is to be answered with what
+// ask has ready.
+func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, id string, watch plan.Observer, ask *asker) (*plan.Result, error) {
 	args, err := op.Bind(src)
 	if err != nil {
 		return nil, err
 	}
-	out, err := op.Invoke(ctx, &plan.Invocation{Args: args, Bound: bound, Caller: &plan.Caller{RequestID: id}, Observe: watch})
-	if err != nil {
-		return nil, err
+	in := &plan.Invocation{Args: args, Bound: bound, Caller: &plan.Caller{RequestID: id}, Observe: watch}
+	var out *plan.Result
+	if !op.Asks() {
+		out, err = op.Invoke(ctx, in)
+	} else {
+		err = ask.until(ctx, op.Requires(), func(answers *plan.Answers) (*plan.Ask, error) {
+			in.Answers = answers
+			if out, err = op.Invoke(ctx, in); err != nil {
+				return nil, err
+			}
+			return out.Ask, nil
+		})
 	}
-	if out.Kind == plan.Asks {
-		return nil, plan.Errorf(plan.CodeCannotAsk, "question %q has to be answered first", out.Ask.Questions[0].Name)
+	if err != nil || out.Kind == plan.Asks {
+		return out, err
 	}
 	if b := op.Binary(); b.Declared && b.MediaType != "" && !isFailure(out.Status) {
 		out.MediaType = b.MediaType

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"capd/engine/plan"
 
@@ -95,7 +97,17 @@ func dispatchPrompt(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPro
 	if !ok {
 		return nil, internalError()
 	}
-	messages, err := p.render(req.Params.Arguments)
+	var ask *asker
+	if p.prompt.Asks() {
+		ask = askerOf(p.endpoint, req, isModern(req.Params), req.Params.InputResponses, req.Params.RequestState, p.identity(req.Params.Arguments)...)
+	}
+	messages, err := p.render(ctx, req.Params.Arguments, ask)
+	if e, ok := wireError(err); ok {
+		return nil, e
+	}
+	if ask.open() {
+		return &sdk.GetPromptResult{InputRequests: ask.requests, RequestState: ask.next}, nil
+	}
 	if err != nil {
 		failure := plan.AsError(err)
 		p.endpoint.logFailure(ctx, "MCP prompt failed", p.exposure.Unit.ID, requestID(req), failure, slog.String("prompt", p.prompt.Name), nil)
@@ -110,9 +122,31 @@ func dispatchPrompt(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPro
 	return res, nil
 }
 
-func (p *pendingPrompt) render(args map[string]string) ([]plan.PromptMessage, error) {
+// identity says what is asked for, for the state of its questions.
+func (p *pendingPrompt) identity(args map[string]string) []string {
+	out := []string{"prompt", p.exposure.Unit.ID, p.exposure.Namespace, p.prompt.Name}
+	for _, name := range slices.Sorted(maps.Keys(args)) {
+		out = append(out, name, args[name])
+	}
+	return out
+}
+
+// render fills the prompt in, when nothing is left to be asked.
+func (p *pendingPrompt) render(ctx context.Context, args map[string]string, ask *asker) ([]plan.PromptMessage, error) {
 	if p.prompt.Refusal != nil {
 		return nil, p.prompt.Refusal.Error()
+	}
+	if ask != nil {
+		err := ask.until(ctx, p.prompt.Requires(), func(answers *plan.Answers) (open *plan.Ask, err error) {
+			filled, open, err := p.prompt.Ask(args, answers)
+			if open == nil && err == nil {
+				args = filled
+			}
+			return open, err
+		})
+		if err != nil || ask.open() {
+			return nil, err
+		}
 	}
 	return p.prompt.Render(args)
 }

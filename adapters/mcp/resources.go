@@ -253,7 +253,18 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 	if p.rest != nil {
 		return &sdk.ReadResourceResult{Contents: p.rest.contents(p.uri, p.state.catalogue().restTool())}, nil
 	}
-	contents, err := p.run(ctx, req)
+	var ask *asker
+	if op := p.resource.Operation; op != nil && op.Asks() {
+		ask = askerOf(p.endpoint, req, p.modern, req.Params.InputResponses, req.Params.RequestState,
+			"resource", p.resource.exposure.Unit.ID, p.resource.exposure.Namespace, p.uri)
+	}
+	contents, err := p.run(ctx, req, ask)
+	if e, ok := wireError(err); ok {
+		return nil, e
+	}
+	if ask.open() {
+		return &sdk.ReadResourceResult{InputRequests: ask.requests, RequestState: ask.next}, nil
+	}
 	if err != nil {
 		failure := plan.AsError(err)
 		p.endpoint.logFailure(ctx, "MCP read failed", p.resource.exposure.Unit.ID, requestID(req), failure, slog.String("resource", p.resource.Name), p.resource.Operation)
@@ -267,7 +278,7 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 }
 
 // run reads the file, or invokes the operation.
-func (p *pendingRead) run(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ResourceContents, error) {
+func (p *pendingRead) run(ctx context.Context, req *sdk.ReadResourceRequest, ask *asker) (*sdk.ResourceContents, error) {
 	r := p.resource
 	switch {
 	case r.Refusal != nil:
@@ -283,8 +294,8 @@ func (p *pendingRead) run(ctx context.Context, req *sdk.ReadResourceRequest) (*s
 		}
 		return fileContents(b, r.Resource, r.Folder.FileName(p.values[0])), nil
 	}
-	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), requestID(req), nil)
-	if err != nil {
+	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), requestID(req), nil, ask)
+	if err != nil || out.Kind == plan.Asks {
 		return nil, err
 	}
 	binary := r.Operation.Binary()

@@ -59,6 +59,9 @@ const (
 // Reply is what came of one question. Value is a JSON object: of a form its members, of
 // AskModel {"text", "model", "role", "stopReason"}, of AskRoots {"roots": […]}.
 type Reply struct {
+	// Kind is what the answer answers; 0 for what was asked. [AskForm] and [AskURL] have one kind
+	// of answer.
+	Kind   QuestionKind
 	Action Action
 	Value  []byte
 }
@@ -66,7 +69,8 @@ type Reply struct {
 // Answers are what came of the questions of a call so far, by their names.
 type Answers struct {
 	Given map[string]Reply
-	// Asked counts how often the call was answered with questions.
+	// Asked counts how often the questions of the call were asked. While it is 0, no answer is a
+	// consent: nobody can have been shown what it is given to.
 	Asked int
 }
 
@@ -132,7 +136,7 @@ func (a *asking) ask(s *scope, answers *Answers) (*Ask, error) {
 // at all.
 func (q *question) settle(s *scope, answers *Answers) (problem string, err error) {
 	got, ok := answers.Given[q.name]
-	if !ok {
+	if !ok || !q.takes(got.Kind) || q.consent && answers.Asked == 0 {
 		return "it has no answer", nil
 	}
 	switch {
@@ -147,13 +151,18 @@ func (q *question) settle(s *scope, answers *Answers) (problem string, err error
 	return "", Errorf(CodeDeclined, "question %q was not answered with yes, so nothing was done", q.name)
 }
 
+// takes reports whether an answer of that kind can be one to the question.
+func (q *question) takes(k QuestionKind) bool {
+	return k == 0 || k == q.kind || k == AskForm && q.kind == AskURL
+}
+
 // check gives the answer as expressions see it.
 func (q *question) check(raw []byte) (value []byte, problem string) {
 	if len(raw) == 0 {
 		raw = []byte("{}")
 	}
 	if expr.Kind(raw) != '{' {
-		return nil, "the answer is no object"
+		return nil, "the answer does not have the expected form"
 	}
 	if q.kind != AskForm {
 		return raw, ""
@@ -201,6 +210,10 @@ func (s *scope) failure() error {
 	}
 	return nil
 }
+
+// Asks reports whether the operation asks something before it runs, or wants something of
+// clients.
+func (op *Operation) Asks() bool { return op.asking != nil }
 
 // Requires gives the abilities that a client must have for the operation, whatever it asks.
 func (op *Operation) Requires() []Capability { return op.asking.Requires() }

@@ -77,7 +77,7 @@ func accepted(value string) plan.Reply {
 }
 
 func given(replies ...any) *plan.Answers {
-	a := &plan.Answers{Given: map[string]plan.Reply{}}
+	a := &plan.Answers{Given: map[string]plan.Reply{}, Asked: 1}
 	for i := 0; i+1 < len(replies); i += 2 {
 		switch v := replies[i+1].(type) {
 		case string:
@@ -115,6 +115,15 @@ func TestAskConfirm(t *testing.T) {
 	}
 	if _, err := d.put(`{"id":"7"}`, given("confirm", plan.Unable)); plan.AsError(err).Code != plan.CodeCannotAsk {
 		t.Errorf("unable: %v", err)
+	}
+	early := given("confirm", `{}`)
+	early.Asked = 0
+	if res, err := d.put(`{"id":"7"}`, early); err != nil || res.Kind != plan.Asks {
+		t.Errorf("a yes that nobody asked for: %v", err)
+	}
+	other := &plan.Answers{Given: map[string]plan.Reply{"confirm": {Kind: plan.AskRoots, Action: plan.Accepted, Value: []byte(`{}`)}}, Asked: 1}
+	if res, err := d.put(`{"id":"7"}`, other); err != nil || res.Kind != plan.Asks {
+		t.Errorf("an answer of another kind: %v", err)
 	}
 	if _, err := d.put(`{"id":"7"}`, given("another", `{}`)); err != nil || len(d.sent) != 0 {
 		t.Errorf("an answer to another question: %v, %d requests", err, len(d.sent))
@@ -234,6 +243,7 @@ with: {id: tools.id, reason: '{{ask.second.why}}'}
 `))
 	var got []string
 	answers := given()
+	answers.Asked = 0
 	for _, step := range [][2]string{{"first", `{"name":"Ann"}`}, {"second", `{"why":"age"}`}, {"confirm", `{}`}} {
 		res, err := d.put(`{"id":"7"}`, answers)
 		if err != nil {
@@ -266,8 +276,8 @@ func TestAskWrongAnswers(t *testing.T) {
 		`{"colour":"red","floor":10}`:   "floor must keep to maximum 9",
 		`{"colour":"red","floor":1.5}`:  "floor must be of type integer",
 		`{"colour":"red","floor":[1]}`:  "floor must be of type integer",
-		`[]`:                            "the answer is no object",
-		`"red"`:                         "the answer is no object",
+		`[]`:                            "the answer does not have the expected form",
+		`"red"`:                         "the answer does not have the expected form",
 	} {
 		res, err := d.put(`{"id":"7"}`, given("details", answer))
 		if want := "details: Which colour for 7?||" + reason + "."; err != nil || asked(res) != want {

@@ -89,6 +89,9 @@ func (a *promptAsks) build(decl *spec.Prompt, p *Prompt) *fault {
 	return nil
 }
 
+// Asks is [Operation.Asks] of a prompt.
+func (p *Prompt) Asks() bool { return p.asks != nil }
+
 // Requires gives the abilities that a client must have for the prompt, whatever it asks.
 func (p *Prompt) Requires() []Capability {
 	if p.asks == nil || p.asks.op == nil {
