@@ -27,6 +27,7 @@ const (
 	DefaultSessionTimeout = 10 * time.Minute
 	DefaultMaxSessions    = 1000
 	DefaultMaxStreams     = 1000
+	DefaultMaxSubscribed  = 1000
 	DefaultKeepAlive      = 25 * time.Second
 	DefaultStallTimeout   = 30 * time.Second
 )
@@ -62,6 +63,9 @@ type Options struct {
 	// MaxStreams bounds the streams at each endpoint that stay open until somebody ends them;
 	// 0 means [DefaultMaxStreams]. One more is refused.
 	MaxStreams int
+	// MaxSubscriptions bounds the resources that clients of each endpoint have subscribed to;
+	// 0 means [DefaultMaxSubscribed]. One more is refused.
+	MaxSubscriptions int
 	// KeepAlive is after what silence an event stream gets a comment, so that nothing on the
 	// way takes it for dead; 0 means [DefaultKeepAlive].
 	KeepAlive time.Duration
@@ -103,6 +107,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxStreams <= 0 {
 		o.MaxStreams = DefaultMaxStreams
+	}
+	if o.MaxSubscriptions <= 0 {
+		o.MaxSubscriptions = DefaultMaxSubscribed
 	}
 	if o.KeepAlive <= 0 {
 		o.KeepAlive = DefaultKeepAlive

@@ -46,7 +46,9 @@ func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 				Resources: &sdk.ResourceCapabilities{ListChanged: true},
 				Logging:   &sdk.LoggingCapabilities{},
 			},
-			SetCacheable: func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { *c = e.current.Load().caching() },
+			SubscribeHandler:   e.watches.subscribe,
+			UnsubscribeHandler: e.watches.unsubscribe,
+			SetCacheable:       func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { *c = e.current.Load().caching() },
 		})
 	s.AddReceivingMiddleware(e.receive)
 	announceTools(s)

@@ -62,6 +62,7 @@ type endpoint struct {
 	streams *streams
 	older   *sessions // of the older protocol
 	visits  tally     // requests under way
+	watches *watches
 
 	hasResources, hasPrompts, hasSteps atomic.Bool // now, or at any time since it began
 
@@ -77,7 +78,10 @@ func newEndpoint(o *Options, kept *keptResults, v *plan.View) *endpoint {
 	if v.Kind == plan.ViewDocument {
 		name = slog.String("document", v.Name)
 	}
-	return &endpoint{opts: o, kept: kept, name: name, streams: newStreams(o.MaxStreams), older: newSessions(o.MaxSessions)}
+	e := &endpoint{opts: o, kept: kept, name: name, streams: newStreams(o.MaxStreams), older: newSessions(o.MaxSessions)}
+	e.watches = newWatches(e)
+	e.older.ended = e.watches.forget
+	return e
 }
 
 // prepare makes the next state. A view that did not change keeps its catalogue.
@@ -107,6 +111,7 @@ func (e *endpoint) swap(st *state) {
 	}
 	old := e.current.Swap(st)
 	e.tellLeft(old, st)
+	defer e.watches.reloaded()
 	s := e.server.Load()
 	if s == nil || old == nil || old.view.Equal(st.view) {
 		return
@@ -151,6 +156,7 @@ const maxLeftTold = 10
 // calls are answered. (The SDK's Close waits for calls in flight, and drops their answers.)
 func (e *endpoint) close() {
 	e.closed.Store(true)
+	e.watches.close()
 	e.streams.end()
 	e.visits.whenNone(func() {
 		s := e.server.Load()

@@ -258,7 +258,7 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 		ask = askerOf(p.endpoint, req, p.modern, req.Params.InputResponses, req.Params.RequestState,
 			"resource", p.resource.exposure.Unit.ID, p.resource.exposure.Namespace, p.uri)
 	}
-	contents, err := p.run(ctx, req, ask)
+	contents, err := p.run(ctx, requestID(req), ask)
 	if e, ok := wireError(err); ok {
 		return nil, e
 	}
@@ -278,7 +278,7 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 }
 
 // run reads the file, or invokes the operation.
-func (p *pendingRead) run(ctx context.Context, req *sdk.ReadResourceRequest, ask *asker) (*sdk.ResourceContents, error) {
+func (p *pendingRead) run(ctx context.Context, id string, ask *asker) (*sdk.ResourceContents, error) {
 	r := p.resource
 	switch {
 	case r.Refusal != nil:
@@ -294,7 +294,7 @@ func (p *pendingRead) run(ctx context.Context, req *sdk.ReadResourceRequest, ask
 		}
 		return fileContents(b, r.Resource, r.Folder.FileName(p.values[0])), nil
 	}
-	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), requestID(req), nil, ask)
+	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), id, nil, ask)
 	if err != nil || out.Kind == plan.Asks {
 		return nil, err
 	}

@@ -20,7 +20,8 @@ var errNoRoom = errors.New("as many sessions as are allowed are in use")
 // each costs tens of kilobytes, and any client can open one with a single request. All
 // operations take constant time.
 type sessions struct {
-	max int
+	max   int
+	ended func(*sdk.ServerSession) // told of each that has ended; nil: nobody is
 
 	mu   sync.Mutex
 	n    int                 // sessions, and requests that are about to open one
@@ -71,6 +72,9 @@ func (s *sessions) open(x *session, conn *sdk.ServerSession) {
 		// A session also ends by its client's wish, or when its time is up.
 		_ = conn.Wait()
 		s.forget(x)
+		if s.ended != nil {
+			s.ended(conn)
+		}
 	}()
 }
 

@@ -21,6 +21,12 @@ const (
 	watchOff    = "off"
 )
 
+// The words of --mcp-sessions.
+const (
+	mcpSessionsAuto = "auto"
+	mcpSessionsOff  = "off"
+)
+
 // The limits that serve and stub share.
 const (
 	defaultMaxBody      size     = 10 << 20
@@ -95,6 +101,7 @@ type serveFlags struct {
 	onInvalid        string
 	watch            string
 	watchInterval    duration
+	mcpSessions      string
 	check            bool
 
 	drainTimeout    duration
@@ -125,6 +132,8 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	f.Var(choiceFlag(&s.watch, watchEvents, watchPoll, watchOff), "watch", "how changed files are noticed: events of the file system (and a look every 30s), poll, or off")
 	s.watchInterval = duration(engine.DefaultPollInterval)
 	f.Var(&s.watchInterval, "watch-interval", "how often --watch poll looks at files")
+	s.mcpSessions = mcpSessionsAuto
+	f.Var(choiceFlag(&s.mcpSessions, mcpSessionsAuto, mcpSessionsOff), "mcp-sessions", "sessions for MCP clients of the older protocol: auto, or off, for replicas that share no sessions")
 	f.BoolVar(&s.check, "check", false, "do everything but listen, then exit")
 
 	s.drainTimeout, s.callTimeout = defaultDrainTimeout, duration(engine.DefaultCallTimeout)

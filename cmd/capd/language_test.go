@@ -71,6 +71,7 @@ func languagePlaces() []struct{ place, lists, definitions string } {
 		{"requires", "requiresKeys", "requires"},
 		{"steps", "stepKeys stepSilent stepUnheard", "step stepCall stepLookup stepScript"},
 		{"steps: log", "logKeys", "log"},
+		{"exposes: MCP resources: watch", "watchKeys", "watch"},
 		{"mappings", "mappingKeys mappingSilent", "mapping"},
 	}
 }

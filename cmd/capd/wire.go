@@ -69,6 +69,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 			plan.REST: rest.New(rest.Options{Logger: log, MaxBody: int64(f.maxBody)}),
 			plan.MCP: mcp.New(mcp.Options{
 				Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody), MaxResult: int64(f.maxUpstreamBody), MaxText: int64(f.maxResult),
+				WithoutSessions: f.mcpSessions == mcpSessionsOff,
 			}),
 			plan.Skill: skill.New(skill.Options{Logger: log}),
 		},

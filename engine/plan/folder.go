@@ -170,16 +170,6 @@ func tooLargeFile(limit int64) *Error {
 
 // size gives the bytes of a file, 0 when it is not there.
 func (f *Folder) size(name string) int64 {
-	files := f.files
-	if name == "" {
-		if f.one == nil {
-			return 0
-		}
-		files, name = f.one, f.name
-	}
-	info, err := fs.Stat(files, name)
-	if err != nil || !info.Mode().IsRegular() {
-		return 0
-	}
-	return info.Size()
+	s, _ := f.Stamp(name)
+	return s.Size
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"capd/engine/diag"
@@ -32,6 +33,9 @@ type Resource struct {
 	Span        diag.Span
 	Annotations *ContentAnnotations
 	Icons       []Icon
+	// Every is how often the resource is looked at while somebody subscribed to it; 0 when
+	// that is not declared.
+	Every time.Duration
 
 	static  bool           // files; also when they are refused
 	pattern *regexp.Regexp // of a template: of URIs as normalURI gives them
@@ -178,6 +182,7 @@ func (c *compiler) exposeResources(e *spec.Exposed, out *Exposure, unit diag.Uni
 		} else {
 			c.dynamicResource(x, decl, r)
 		}
+		c.watchResource(x, decl, r)
 		r.Annotations, r.Icons = c.contentAnnotations(decl.Annotations, x.unit), c.icons(decl.Icons, x.unit)
 		out.Resources = append(out.Resources, r)
 	}

@@ -11,6 +11,8 @@ type MCPResource struct {
 	Binary    Tristate
 	Location  Text // static: a folder or a file
 
+	Watch *Value // how often it is looked at for subscribers
+
 	Text        Text // instead of a call: what it is, a template
 	Data        Text // instead of a call: what it is, as base64
 	Annotations *ContentAnnotations
@@ -52,8 +54,10 @@ type PromptMessage struct {
 }
 
 const (
-	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location text data annotations icons confirm ask requires label display"
+	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location watch text data annotations icons confirm ask requires label display"
 	mcpResourceSilent = "title summary tags hints inputParameters calls operation"
+
+	watchKeys = "every"
 
 	promptKeys           = "name description arguments template location icons confirm ask requires label display"
 	promptSilent         = "title summary tags"
@@ -72,9 +76,19 @@ func (p *parser) mcpResources(v *Value) []MCPResource {
 			Operation: p.operation(e, p.required()), URI: p.text(e.value, "uri"), MimeType: p.text(e.value, "mimeType"),
 			Binary: p.tristate(e.value, "binary", Unset), Location: p.text(e.value, "location"),
 			Text: p.text(e.value, "text"), Data: p.text(e.value, "data"), Annotations: p.contentAnnotations(e.value), Icons: p.icons(e.value),
+			Watch: p.watch(e.value),
 		})
 	}
 	return out
+}
+
+// watch reads how often a resource is looked at.
+func (p *parser) watch(resource *Value) *Value {
+	v := some(resource, "watch")
+	if v != nil && v.Kind == Map {
+		p.keys(v, watchKeys, "")
+	}
+	return v
 }
 
 // prompts reads the prompts of an MCP adapter.
