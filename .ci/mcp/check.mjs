@@ -40,11 +40,24 @@ async function conformance(url, revision) {
   return /Total: .*/.exec(out)?.[0];
 }
 
-// inspect lists the tools as the Inspector does, which then judges their schemas.
-async function inspect(url, era) {
-  const args = [script('@modelcontextprotocol/inspector', 'mcp-inspector'), '--cli', '--server-url', url, '--transport', 'http', '--protocol-era', era, '--method', 'tools/list', '--strict'];
-  const { code, out } = await run(process.execPath, args);
+// inspector runs the Inspector, and gives what it printed. target is a URL, or a command and its arguments.
+async function inspector(target, era, ...args) {
+  const at = typeof target === 'string' ? ['--server-url', target, '--transport', 'http'] : [];
+  const command = typeof target === 'string' ? [] : ['--', ...target];
+  const program = script('@modelcontextprotocol/inspector', 'mcp-inspector');
+  const { code, out } = await run(process.execPath, [program, '--cli', ...at, '--protocol-era', era, ...args, ...command]);
   if (code !== 0) throw new Error(`status ${code}\n${out.slice(-2000)}`);
+  return out;
+}
+
+// inspect lists the tools as the Inspector does, which then judges their schemas.
+const inspect = (target, era) => inspector(target, era, '--method', 'tools/list', '--strict');
+
+// inspectFixture uses what the fixture has.
+async function inspectFixture(target, era) {
+  assert.match(await inspector(target, era, '--method', 'tools/call', '--tool-name', 'test_simple_text'), /simple text response/);
+  assert.match(await inspector(target, era, '--method', 'resources/read', '--uri', 'test://template/7/data'), /Data for ID: 7/);
+  assert.match(await inspector(target, era, '--method', 'prompts/get', '--prompt-name', 'test_prompt_with_arguments', '--prompt-args', 'arg1=one', 'arg2=two'), /one.*two/);
 }
 
 // converse lists and calls what the fixture has.
@@ -179,6 +192,8 @@ await withServer([served, '--upstream', changer.url], async (server) => {
     await attempt(`${client.name}, HTTP`, () => converse(client.http(endpoint), client.version));
     if (stdio && client.stdio) await attempt(`${client.name}, stdio`, () => converse(client.stdio(capd, ['mcp', fixture]), client.version));
   }
+  await attempt('Inspector, HTTP', () => inspectFixture(endpoint, 'modern'));
+  if (stdio) await attempt('Inspector, stdio', () => inspectFixture([capd, 'mcp', fixture], 'modern'));
   if (!stdio) console.log('not run: clients over stdio, since there is no capd mcp');
 });
 changer.close();
