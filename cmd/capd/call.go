@@ -29,6 +29,7 @@ type callFlags struct {
 
 	body    string
 	headers []string
+	answers []string
 	dryRun  bool
 	explain bool
 	verbose bool
@@ -49,6 +50,8 @@ NAME:=JSON any other value.
 their carriage returns; secrets are shown as <secret>, variables without a value as <NAME>.
 --explain says on standard error (with --dry-run below the request) where every part of it
 comes from.
+
+An operation that asks its user first gets the answers with --answer.
 
 Exit codes: 0 for an answer of 2xx, 1 for any other answer and for a call that could not be made,
 2 for a wrong command line.`,
@@ -73,6 +76,7 @@ Exit codes: 0 for an answer of 2xx, 1 for any other answer and for a call that c
 	flags.Var(&f.maxUpstreamBody, "max-upstream-body", "largest upstream answer that is held in memory; streamed ones have no limit")
 	flags.StringVar(&f.body, "body", "", "the request's `BODY`: a text, @FILE, or - for standard input; of a tool, its argument body")
 	flags.StringArrayVar(&f.headers, "header", nil, "add `NAME: VALUE` to the headers of the request to a route; repeatable")
+	flags.StringArrayVar(&f.answers, "answer", nil, "answer a question that the operation asks first: `NAME=JSON`, NAME=yes or NAME=no; repeatable")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print the upstream request instead of sending it")
 	flags.BoolVar(&f.explain, "explain", false, "say where every part of the upstream request comes from")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print request line, status and headers on standard error")
@@ -101,13 +105,20 @@ func (c *command) call(ctx context.Context, file, name string, given []string, f
 	if err != nil {
 		return err
 	}
+	answers, err := readAnswers(t.operation, f.answers)
+	if err != nil {
+		return err
+	}
 	args, err := t.operation.Bind(source)
 	if err != nil {
 		return failedCall(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.callTimeout))
 	defer cancel()
-	result, err := t.operation.Invoke(ctx, &plan.Invocation{Args: args, Bound: loaded.Bound, Observe: watch})
+	result, err := t.operation.Invoke(ctx, &plan.Invocation{Args: args, Bound: loaded.Bound, Answers: answers, Observe: watch})
+	if err == nil && result.Kind == plan.Asks {
+		return unanswered(result.Ask)
+	}
 	return c.answer(t, watch, result, err)
 }
 

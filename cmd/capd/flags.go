@@ -103,6 +103,7 @@ type serveFlags struct {
 	watchInterval    duration
 	mcpSessions      string
 	check            bool
+	stateKeyFile     string
 
 	drainTimeout    duration
 	callTimeout     duration
@@ -135,6 +136,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	s.mcpSessions = mcpSessionsAuto
 	f.Var(choiceFlag(&s.mcpSessions, mcpSessionsAuto, mcpSessionsOff), "mcp-sessions", "sessions for MCP clients of the older protocol: auto, or off, for replicas that share no sessions")
 	f.BoolVar(&s.check, "check", false, "do everything but listen, then exit")
+	f.StringVar(&s.stateKeyFile, "state-key-file", "", "`FILE` with the key that signs what MCP clients keep while their user is asked; the same for all replicas (default: one at random)")
 
 	s.drainTimeout, s.callTimeout = defaultDrainTimeout, duration(engine.DefaultCallTimeout)
 	s.maxBody, s.maxUpstreamBody, s.maxHeader = defaultMaxBody, engine.DefaultMaxUpstreamBody, defaultMaxHeader

@@ -152,6 +152,8 @@ type inspectedOperation struct {
 	Inputs      []inspectedInput `json:"inputs"`
 	InputSchema json.RawMessage  `json:"inputSchema,omitempty"` // of a tool
 	MimeType    string           `json:"mimeType,omitempty"`    // of a resource, as declared
+	// Asks are the questions that are answered before it runs.
+	Asks []inspectedQuestion `json:"asks,omitempty"`
 	// Sources are the tools of a skill.
 	Sources []inspectedSource `json:"sources,omitempty"`
 }
@@ -315,7 +317,7 @@ func inspectExposure(x *plan.Exposure, where *addressBook) inspectedAdapter {
 	for i, t := range x.Tools {
 		out.Operations = append(out.Operations, inspectedOperation{
 			listedEntry: entries[len(x.Routes)+i], Description: t.Description, Place: t.Span.String(),
-			Inputs: inspectInputs(t.Operation), InputSchema: t.InputSchema,
+			Inputs: inspectInputs(t.Operation), InputSchema: t.InputSchema, Asks: questionsOf(t.Operation),
 		})
 	}
 	out.Operations = append(out.Operations, inspectResources(x, where)...)

@@ -163,6 +163,7 @@ func (o *inspectedOperation) text(p *page) {
 		rows = append(rows, []string{"    " + in.Name, typeText(in.Type, in.Required), strings.Join(in.Places, ", "), "-> " + strings.Join(in.Feeds, ", ")})
 	}
 	p.table(rows)
+	o.textAsks(p)
 	if len(o.InputSchema) > 0 {
 		p.line("    schema %s", o.InputSchema)
 	}

@@ -60,11 +60,11 @@ func inspectResources(x *plan.Exposure, where *addressBook) []inspectedOperation
 			inputs[j].Derived = nil // they stand in the URI
 		}
 		out = append(out, inspectedOperation{
-			listedEntry: entries[i], Description: r.Description, Place: r.Span.String(), Inputs: inputs, MimeType: r.MimeType,
+			listedEntry: entries[i], Description: r.Description, Place: r.Span.String(), Inputs: inputs, MimeType: r.MimeType, Asks: questionsOf(r.Operation),
 		})
 	}
 	for i, p := range x.Prompts {
-		op := inspectedOperation{listedEntry: entries[len(x.Resources)+i], Description: p.Description, Place: p.Span.String(), Inputs: []inspectedInput{}}
+		op := inspectedOperation{listedEntry: entries[len(x.Resources)+i], Description: p.Description, Place: p.Span.String(), Inputs: []inspectedInput{}, Asks: inspectQuestions(p.Questions())}
 		for _, a := range p.Arguments {
 			op.Inputs = append(op.Inputs, inspectedInput{Name: a.Name, Type: "string", Required: a.Required, Places: []string{"argument " + a.Name}, Feeds: []string{"the text"}})
 		}
@@ -81,6 +81,7 @@ func (o *inspectedOperation) textResource(p *page) {
 		rows = append(rows, []string{"    " + in.Name, typeText(in.Type, in.Required), strings.Join(in.Places, ", "), "-> " + strings.Join(in.Feeds, ", ")})
 	}
 	p.table(rows)
+	o.textAsks(p)
 }
 
 // mcpCounts says how much an MCP exposure has.

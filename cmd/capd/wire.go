@@ -39,6 +39,10 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
+	stateKey, err := readStateKey(f.stateKeyFile)
+	if err != nil {
+		return nil, err
+	}
 	onInvalid := engine.Quarantine
 	if f.onInvalid == onInvalidFail {
 		onInvalid = engine.Fail
@@ -70,6 +74,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 			plan.MCP: mcp.New(mcp.Options{
 				Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody), MaxResult: int64(f.maxUpstreamBody), MaxText: int64(f.maxResult),
 				WithoutSessions: f.mcpSessions == mcpSessionsOff,
+				StateKey:        stateKey,
 			}),
 			plan.Skill: skill.New(skill.Options{Logger: log}),
 		},
