@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { clients, script, tools } from './clients.mjs';
+import { clients, script, tools, user } from './clients.mjs';
 import { each, listen, run, serve } from './process.mjs';
 
 const [capd, repository] = process.argv.slice(2);
@@ -68,6 +68,8 @@ async function converse(connecting, wanted) {
     assert.ok(names.includes('test_simple_text'), `no test_simple_text in ${names}`);
     const answer = await client.callTool({ name: 'test_simple_text', arguments: {} });
     assert.match(answer.content[0].text, /simple text response/);
+    const asked = await client.callTool({ name: 'test_elicitation', arguments: { message: 'Who are you?' } });
+    assert.match(asked.content[0].text, new RegExp(`${user.username}, ${user.email}`));
     const { resources } = await client.listResources();
     assert.ok(resources.some((r) => r.uri === 'test://static-text'));
     const read = await client.readResource({ uri: 'test://template/7/data' });

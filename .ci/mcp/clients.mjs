@@ -4,12 +4,18 @@ import { dirname, join } from 'node:path';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as StdioV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
 import { StdioClientTransport as StdioV2 } from '@modelcontextprotocol/client/stdio';
 
 const me = { name: 'capd-check', version: '1' };
+const abilities = { capabilities: { elicitation: {} } };
 const legacy = '2025-11-25';
 const modern = '2026-07-28';
+
+// user answers whatever a server asks.
+export const user = { username: 'Ann', email: 'ann@example.com' };
+const answer = () => ({ action: 'accept', content: user });
 
 // script gives the path of a program of an installed package.
 export function script(name, bin = name) {
@@ -26,13 +32,15 @@ async function v1(transport) {
     version = v;
     tell?.(v);
   };
-  const client = new ClientV1(me);
+  const client = new ClientV1(me, abilities);
+  client.setRequestHandler(ElicitRequestSchema, answer);
   await client.connect(transport);
   return { client, version };
 }
 
 async function v2(transport, mode) {
-  const client = new ClientV2(me, { versionNegotiation: { mode } });
+  const client = new ClientV2(me, { ...abilities, versionNegotiation: { mode } });
+  client.setRequestHandler('elicitation/create', answer);
   await client.connect(transport);
   return { client, version: client.getNegotiatedProtocolVersion() };
 }
