@@ -82,7 +82,7 @@ func corePhases() (phases, error) {
 		return phases{}, err
 	}
 	check := func(doc *spec.Document) diag.List { return published.Validate(doc.JSON(), doc.Locate) }
-	return phases{parse: spec.Parse, check: check, resolve: plan.Resolve, compile: plan.Compile, link: plan.Link, bind: plan.Bind}, nil
+	return phases{parse: spec.Parse, check: check, resolve: plan.Resolve, compile: plan.Compiler{Schemas: schema.Compile}.Compile, link: plan.Link, bind: plan.Bind}, nil
 }
 
 // loader runs the phases over all documents.
@@ -102,7 +102,7 @@ func newLoader(o LoadOptions) (*loader, error) {
 		return nil, err
 	}
 	if o.Explain {
-		core.compile = plan.CompileExplained
+		core.compile = plan.Compiler{Schemas: schema.Compile, Explain: true}.Compile
 	}
 	return &loader{LoadOptions: o, phases: core}, nil
 }

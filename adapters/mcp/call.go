@@ -343,27 +343,38 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 		return nil, err
 	}
 	if out.Kind == plan.Contents {
-		return c.limited(ctx, req, c.saying(req, out, body)), nil
+		return c.finished(ctx, req, c.saying(req, out), out, body)
 	}
 	res := shaped(out, body, resultURI(c.tool.exposure.Unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params))
 	res.IsError = res.IsError || out.IsError
-	if surface.answer != nil && !res.IsError {
-		res.StructuredContent = surface.answer.structured(out, body)
+	return c.finished(ctx, req, res, out, body)
+}
+
+// finished adds what fits the published schema, looks whether it does, and keeps to the limit.
+func (c *pendingCall) finished(ctx context.Context, req *sdk.CallToolRequest, res *sdk.CallToolResult, out *plan.Result, body []byte) (*sdk.CallToolResult, error) {
+	answer := c.tool.surface().answer
+	if answer == nil || res.IsError {
+		return c.limited(ctx, req, res), nil
 	}
+	misfit, err := c.tool.tool.Operation.JudgeAnswer(out, body)
+	if err != nil {
+		return nil, err
+	}
+	if misfit != "" {
+		c.endpoint.opts.Logger.WarnContext(ctx, "MCP answer does not fit its output schema", "request_id", requestID(req),
+			"document", c.tool.whose(), c.tool.attr(), "misfit", misfit)
+	}
+	res.StructuredContent = answer.structured(out, body)
 	return c.limited(ctx, req, res), nil
 }
 
 // saying shapes an answer whose content the document says.
-func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result, body []byte) *sdk.CallToolResult {
+func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result) *sdk.CallToolResult {
 	s := &speaker{
 		version: req.ProtocolVersion(), uri: resultURI(c.tool.exposure.Unit.ID, c.tool.tool.Name),
 		address: c.catalogue().library.addresses(c.tool.prefix),
 	}
-	res := s.saying(out)
-	if answer := c.tool.surface().answer; answer != nil && !res.IsError {
-		res.StructuredContent = answer.structured(out, body)
-	}
-	return res
+	return s.saying(out)
 }
 
 // invoke binds what a caller gave and runs the operation. What is declared of the type of

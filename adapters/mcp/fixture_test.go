@@ -17,6 +17,7 @@ import (
 	"capd/adapters/mcp"
 	"capd/engine/plan"
 	"capd/engine/spec"
+	"capd/schema"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -167,7 +168,7 @@ func bind(t testing.TB, docs map[string]string, files plan.Files, link plan.Link
 			t.Fatalf("%s does not parse: %v", id, found)
 		}
 		doc.ID = id
-		u, found := plan.Compile(doc, files)
+		u, found := plan.Compiler{Schemas: schema.Compile}.Compile(doc, files)
 		if u == nil {
 			t.Fatalf("%s does not compile: %v", id, found)
 		}

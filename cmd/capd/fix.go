@@ -15,6 +15,7 @@ import (
 	"capd/engine/diag"
 	"capd/engine/plan"
 	"capd/engine/repair"
+	"capd/schema"
 )
 
 // fixFlags are the settings of fix.
@@ -93,7 +94,7 @@ func (c *command) fix(ctx context.Context, paths []string, f *fixFlags) error {
 
 // options checks the codes, since a misspelled one would repair nothing without a word.
 func (f *fixFlags) options() (repair.Options, error) {
-	o := repair.Options{Limits: f.documents.limits()}
+	o := repair.Options{Limits: f.documents.limits(), Compiler: plan.Compiler{Schemas: schema.Compile}}
 	var known []string
 	for _, code := range diag.Codes() {
 		known = append(known, string(code))

@@ -36,6 +36,7 @@ const (
 	CodeToolset            Code = "toolset"             // a toolset that names no tool, or that cannot be addressed
 	CodePrompt             Code = "prompt"              // an MCP prompt that cannot be filled in as declared
 	CodeContent            Code = "content"             // an item of what a tool answers that cannot be said as declared
+	CodeToolSchema         Code = "tool-schema"         // a JSON Schema of a tool that cannot be used
 	CodeIcon               Code = "icon"                // a picture that clients cannot show
 	CodeToolName           Code = "tool-name"           // a name no MCP client accepts
 	CodeSkillName          Code = "skill-name"          // a name that cannot be a part of a skill's address

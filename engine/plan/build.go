@@ -129,6 +129,7 @@ func (d *draft) finish() {
 	d.out.inputs = d.inputs
 	d.out.schema = d.outputSchema()
 	d.out.structured = d.x.kind == MCP && d.out.schema != nil
+	d.finishSchemas()
 	if d.x.kind == REST {
 		d.out.intake = d.takeDown()
 	}

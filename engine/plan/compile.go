@@ -14,9 +14,28 @@ import (
 // Compile turns one document into a unit. It is pure. It returns nil when nothing of the
 // document can be served; the list then holds an error that says why. files gives what the
 // document refers to.
-func Compile(doc *spec.Document, files Files) (*Unit, diag.List) { return compile(doc, files, false) }
+func Compile(doc *spec.Document, files Files) (*Unit, diag.List) {
+	return Compiler{}.Compile(doc, files)
+}
 
-func compile(doc *spec.Document, files Files, explain bool) (unit *Unit, list diag.List) {
+// Compiler compiles documents with what the shell lends it. Commands that only look and those
+// that serve lend the same, so that both find the same.
+type Compiler struct {
+	// Schemas compiles the JSON Schemas that tools hold. Without it such a tool is refused.
+	Schemas Schemas
+	// Explain keeps, beside the plan, where everything comes from (see [CompileExplained]).
+	Explain bool
+}
+
+// Schemas compiles a JSON Schema, a JSON text. The text of the error is fit for a diagnostic, and
+// says what is wrong with "it".
+//
+// check says which member of a value, a JSON text, does not fit, such as a.b[0], or empty for the
+// value itself, and what it must be, which is empty when the value fits. Neither repeats a value.
+type Schemas = func(schema []byte) (check func(value []byte) (place, rule string), err error)
+
+// Compile turns one document into a unit, as [Compile] does.
+func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list diag.List) {
 	defer func() {
 		if r := recover(); r != nil {
 			unit, list = nil, diag.List{{
@@ -31,7 +50,8 @@ func compile(doc *spec.Document, files Files, explain bool) (unit *Unit, list di
 		unit:    &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value, Tags: tagsOf(doc.Tags)},
 		faults:  map[string]int{},
 		more:    map[int]int{},
-		explain: explain,
+		explain: with.Explain,
+		schemas: with.Schemas,
 	}
 	c.introduce()
 	c.vars.init(c)
@@ -65,7 +85,7 @@ func (c *compiler) introduce() {
 // origin gives the function in which a panic began.
 func origin(stack []byte) string {
 	for _, line := range strings.Split(string(stack), "\n") {
-		if strings.HasPrefix(line, "capd/engine/plan.") && !strings.Contains(line, ".compile.func") {
+		if strings.HasPrefix(line, "capd/engine/plan.") && !strings.Contains(line, ".Compile.func") {
 			name, _, _ := strings.Cut(strings.TrimPrefix(line, "capd/engine/"), "(")
 			return name
 		}
@@ -90,6 +110,7 @@ type compiler struct {
 	roots       map[*spec.Value]string // of caFile, by where it is written
 	unreachable []*fault               // why whole APIs are not called
 	explain     bool                   // keep where everything comes from
+	schemas     Schemas
 
 	credentials map[*spec.Value]*credentialPlan // by the authentication that declares them
 }

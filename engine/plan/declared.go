@@ -110,6 +110,9 @@ func (d *draft) rule(p *declaredInput) *inputRule {
 	if v := p.param.Default; v != nil && v.Kind != spec.Null {
 		r.fallback = convertText(scalar(v), p.typ)
 	}
+	if p.fallback != nil {
+		r.fallback = p.fallback
+	}
 	for _, v := range p.param.Enum {
 		r.enum = append(r.enum, textOf(scalar(v)))
 	}

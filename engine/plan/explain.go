@@ -11,7 +11,7 @@ import (
 // in it comes from: [Call.Origins], [Operation.Inputs] and [Unit.Consumed]. What runs is the
 // same; the explanation costs memory, so that those who serve do without.
 func CompileExplained(doc *spec.Document, files Files) (*Unit, diag.List) {
-	return compile(doc, files, true)
+	return Compiler{Explain: true}.Compile(doc, files)
 }
 
 // Part is a kind of part of an upstream request.

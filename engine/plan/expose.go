@@ -29,6 +29,8 @@ type exposed struct {
 	unit       diag.Unit
 	flow       *flowRef // what it runs by ref
 
+	rawInput, rawOutput *rawSchema // of a tool
+
 	text *spec.MCPResource // of a resource that is a text or data of the document
 }
 
@@ -38,6 +40,7 @@ type declaredInput struct {
 	in       string // REST: where it is read
 	typ      string
 	required spec.Tristate
+	fallback any // its default, where param does not hold it; nil: none
 	param    *spec.Parameter
 }
 
@@ -348,8 +351,13 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		x := &exposed{decl: decl, out: out, kind: MCP, own: e.Own(), unit: unit}
 		name := c.nameOf(decl)
 		x.unit.Name = name
-		x.declare(e.Parameters)
-		x.declare(decl.Parameters)
+		if decl.InputSchema == nil {
+			x.declare(e.Parameters)
+			x.declare(decl.Parameters)
+		} else if len(decl.Parameters) > 0 {
+			c.note(diag.Warning, x.unit, faultf(diag.CodeNotHonoured, "M", decl.Node.Get("inputParameters").Span(), "inputParameters of %s have no effect beside inputSchema", x.title()).
+				hintf("keep one of the two"))
+		}
 		if first := seen[name]; first != nil {
 			f := faultf(diag.CodeDuplicateTool, "M3", decl.Span, "tool %s is declared twice in this adapter", name).hintf("give one of them another name")
 			f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}
@@ -361,6 +369,8 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		if !toolName.MatchString(t.Name) {
 			f := faultf(diag.CodeToolName, "M3", placeOr(decl.Name.Span(), decl.Span), "%q is no tool name", t.Name).hintf("use 1 to 128 letters, digits, _, . and -")
 			t.Refusal = c.refuse(x.unit, decl.Span, x.title(), f)
+		} else if f := c.readSchemas(x); f != nil {
+			t.Refusal = c.refuse(x.unit, decl.Span, x.title(), f)
 		} else {
 			t.Operation, t.Refusal = c.build(x)
 		}
@@ -368,6 +378,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		if t.Operation != nil {
 			c.describeTool(x, t)
 			c.publishTool(e, x, t)
+			t.Operation.validation = c.readValidation(e, x)
 			c.judgeSemantics(x)
 		}
 		c.setBinary(t.Operation, x, nil)

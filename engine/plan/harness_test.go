@@ -13,6 +13,7 @@ import (
 	"capd/engine/diag"
 	"capd/engine/plan"
 	"capd/engine/spec"
+	"capd/schema"
 )
 
 // document is a compiled, linked and bound document whose upstream is a recorder.
@@ -45,7 +46,7 @@ func loadWith(t *testing.T, text string, files plan.Files, env ...string) *docum
 		return d
 	}
 	doc.ID = "test"
-	unit, more := plan.Compile(doc, files)
+	unit, more := plan.Compiler{Schemas: schema.Compile}.Compile(doc, files)
 	d.unit = unit
 	d.list = append(d.list, more...)
 	if unit == nil {

@@ -20,6 +20,8 @@ type input struct {
 	name    string // as the caller knows it, for messages
 	lookups []lookup
 	rule    *inputRule // of a declared one; nil: nothing is said of its value
+	typ     string     // of an argument of a tool: its published type; empty when it may be anything
+	needed  bool       // of an argument of a tool: it is published as required
 }
 
 type lookupKind uint8
@@ -47,6 +49,9 @@ type lookup struct {
 // operation needs a part of it. The error is an *[Error].
 func (op *Operation) Bind(src *Source) (args Args, err error) {
 	defer recovered(&err)
+	if err := op.judgeArguments(src); err != nil {
+		return Args{}, err
+	}
 	b := binder{src: src, op: op}
 	args.values = make([]any, len(op.inputs))
 	for i := range op.inputs {
@@ -108,10 +113,17 @@ func (b *binder) find(in *input) (any, *Error) {
 			return nil, err
 		}
 		if !isAbsent(v) {
-			return in.rule.apply(in.name, v)
+			if v, err = in.rule.apply(in.name, v); err != nil {
+				return nil, err
+			}
+			return v, in.judgeType(v)
 		}
 	}
-	return in.rule.apply(in.name, absent{})
+	v, err := in.rule.apply(in.name, absent{})
+	if err == nil && in.needed && isAbsent(v) {
+		return nil, Errorf(CodeInvalidInput, "input %q is required", in.name)
+	}
+	return v, err
 }
 
 func (b *binder) look(l *lookup) (any, *Error) {

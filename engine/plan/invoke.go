@@ -39,7 +39,12 @@ type Operation struct {
 	binary     Binary
 	contents   *contents // what the tool says instead of a body; nil: nothing of its own
 	isError    bool      // what it answers is a failure
-	plain      *plain    // the answer, if it is a text that stands in the document
+	rawInput   *rawSchema
+	rawOutput  *rawSchema
+	validation validation
+	// judge gives the check of answers against schema; nil: there is none.
+	judge func() func(value []byte) (place, rule string)
+	plain *plain // the answer, if it is a text that stands in the document
 
 	asking *asking // before it runs; nil: nothing
 

@@ -14,7 +14,7 @@ import (
 func (c *compiler) noteMisplaced(e *spec.Exposed, kind Kind, unit diag.Unit) {
 	switch {
 	case kind == REST:
-		c.misplaced(e.Node, unit, "adapters of type mcp", "transport", "ttlMs", "cacheScope", "icons", "portable", "maxResultSize", "toolsets")
+		c.misplaced(e.Node, unit, "adapters of type mcp", "transport", "ttlMs", "cacheScope", "icons", "outputValidation", "portable", "maxResultSize", "toolsets")
 		if len(e.Tools) == 0 {
 			break
 		}
@@ -37,7 +37,7 @@ func (c *compiler) noteMisplaced(e *spec.Exposed, kind Kind, unit diag.Unit) {
 		for j := range e.Resources[i].Operations {
 			o := &e.Resources[i].Operations[j]
 			unit.Name = o.Name.Value
-			c.misplaced(o.Node, unit, "tools", "hints", "content", "isError", "icons", "portable", "maxResultSize")
+			c.misplaced(o.Node, unit, "tools", "hints", "content", "isError", "inputSchema", "outputSchema", "outputValidation", "icons", "portable", "maxResultSize")
 		}
 	}
 }

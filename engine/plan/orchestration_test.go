@@ -555,8 +555,8 @@ of-step: { description: d, steps: { c: { type: call, call: registry.list-crew },
 `, "")
 	for tool, want := range map[string]string{
 		"call":    `input "imo" is required`,
-		"step":    `step s (registry.get-ship): input "imo" is required`,
-		"bound":   `step s (registry.get-ship): input "imo" is required`,
+		"step":    `input "imo" is required`,
+		"bound":   `input "imo" is required`,
 		"of-step": `step s (registry.get-ship): c.none has no value, which parameter "imo" needs`,
 	} {
 		if got, err := d.tool(tool, `{}`); err == nil || err.Error() != want {

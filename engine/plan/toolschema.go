@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ type property struct {
 	items       []byte   // JSON Schema of a list's elements
 	enum        []byte   // JSON list
 	words       [][]byte // more members of its JSON Schema
+	several     bool     // it is declared to be of one of several types
 }
 
 // noteInputs keeps what a slot says of the inputs that feed it. s is nil for a template
@@ -34,6 +36,7 @@ func (b *draft) noteInputs(x expression, s *slot) {
 		p.required = p.required || s.required
 		if x.kind == exprInput && p.typ == "" {
 			p.typ = s.typ
+			p.several = s.decl != nil && hasSeveralTypes(s.decl)
 			p.fill(s.description, s.items, s.enum)
 			if s.decl != nil {
 				p.constrain(s.decl)
@@ -65,6 +68,10 @@ func (p *property) fill(description string, items *spec.Value, enum []*spec.Valu
 // that the operation can take.
 func (b *draft) inputSchema() []byte {
 	if b.x.kind != MCP {
+		return nil
+	}
+	if b.x.rawInput != nil {
+		b.noteUnnamed()
 		return nil
 	}
 	var props, added []*property
@@ -106,7 +113,64 @@ func (b *draft) inputSchema() []byte {
 	if b.implicit != nil && indexProperty(props, "body") < 0 {
 		props = append(props, b.implicit)
 	}
+	b.typeInputs(props)
 	return appendSchema(nil, props)
+}
+
+// typeInputs gives the arguments of a tool the types that are published.
+func (b *draft) typeInputs(props []*property) {
+	if b.x.what != "" {
+		return // the variables of a URI are text
+	}
+	for i := range b.inputs {
+		in := &b.inputs[i]
+		k := indexProperty(props, in.name)
+		if k < 0 || props[k] == b.implicit {
+			continue
+		}
+		in.needed = props[k].required
+		if !props[k].several {
+			in.typ = props[k].typ
+		}
+	}
+}
+
+func hasSeveralTypes(p *spec.Parameter) bool {
+	t := p.Node.Get("type")
+	return t != nil && t.Kind == spec.List
+}
+
+// judgeType refuses an argument that is of another type than the published one and cannot be
+// read as one: what it would become upstream, nobody has said.
+func (in *input) judgeType(v any) *Error {
+	if in.typ == "" || isMissing(v) {
+		return nil
+	}
+	v = convertText(v, in.typ)
+	wrong := false
+	raw, isRaw := v.(rawJSON)
+	switch in.typ {
+	case "integer", "number":
+		n, ok := v.(json.Number)
+		wrong = !ok || in.typ == "integer" && !isWhole(n)
+	case "boolean":
+		_, ok := v.(bool)
+		wrong = !ok
+	case "array":
+		wrong = isRaw && raw[0] == '{' // a single value is a list of one
+	case "object":
+		wrong = !isRaw
+	}
+	if wrong {
+		return Errorf(CodeInvalidInput, "input %q must be of type %s", in.name, in.typ)
+	}
+	return nil
+}
+
+// isWhole reports whether a number has no fraction, however it is written.
+func isWhole(n json.Number) bool {
+	d := decimal(string(n))
+	return d == nil || d.IsInt()
 }
 
 // propertyName is the argument that an input's name belongs to: body.x means body.
@@ -136,7 +200,7 @@ func indexProperty(props []*property, name string) int {
 }
 
 func (b *draft) declaredProperty(d *declaredInput) *property {
-	p := &property{name: d.name, typ: d.typ, required: d.required == spec.True}
+	p := &property{name: d.name, typ: d.typ, required: d.required == spec.True, several: hasSeveralTypes(d.param)}
 	p.fill(d.param.Description.Value, d.param.Items, d.param.Enum)
 	for i := range b.inputs {
 		known := b.props[i]
@@ -147,7 +211,7 @@ func (b *draft) declaredProperty(d *declaredInput) *property {
 			p.required = p.required || known.required
 		}
 		if p.typ == "" {
-			p.typ = known.typ
+			p.typ, p.several = known.typ, known.several
 		}
 		if p.description == "" {
 			p.description = known.description

@@ -23,6 +23,8 @@ type Options struct {
 	Limits spec.Limits
 	// Files gives what the document refers to. Nothing of it is ever changed.
 	Files plan.Files
+	// Compiler compiles the document, with what it is lent.
+	Compiler plan.Compiler
 }
 
 // Result is what became of a text.
@@ -90,7 +92,7 @@ func read(file string, text []byte, o *Options) *state {
 	s.doc, s.problems = spec.Parse(file, text, o.Limits)
 	if s.doc != nil {
 		whole, imported := plan.Resolve(s.doc, o.Files)
-		unit, found := plan.Compile(whole, o.Files)
+		unit, found := o.Compiler.Compile(whole, o.Files)
 		s.unit = unit
 		s.problems = slices.Concat(s.problems, imported, found)
 		s.advice = s.doc.Spellings()

@@ -40,7 +40,7 @@ const (
 		"label display title tags mapping schema style explode deprecated"
 
 	exposedKeys = "type namespace address port transport description authentication inputParameters resources tools " +
-		"prompts skills management observability maxBinarySize ttlMs cacheScope icons portable maxResultSize toolsets"
+		"prompts skills management observability maxBinarySize ttlMs cacheScope icons outputValidation portable maxResultSize toolsets"
 	exposedSilent = "auth import location from as label display title name tags"
 
 	exposedResourceKeys   = "name path description inputParameters operations forward label display tags"
@@ -49,7 +49,7 @@ const (
 	forwardKeys = "targetNamespace trustedHeaders"
 
 	exposedOperationKeys = "name method path description inputParameters call with outputParameters steps mappings ref " +
-		"responses responseBinary hints confirm ask requires label display tags content isError icons portable maxResultSize"
+		"responses responseBinary hints confirm ask requires label display tags content isError inputSchema outputSchema outputValidation icons portable maxResultSize"
 	exposedOperationSilent = "id title summary calls operation"
 
 	flowKeys = "name description inputParameters call with outputParameters steps mappings semantics outputMediaType confirm ask label display tags"
