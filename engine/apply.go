@@ -18,6 +18,7 @@ type change struct {
 	sockets map[string]*server // newly bound, by declared address
 	failed  map[string]error   // addresses that cannot be bound
 	swaps   []preparedSwap
+	known   map[string]wellKnown // by declared address
 }
 
 // preparedSwap is the swap of one adapter.
@@ -71,6 +72,10 @@ func (e *Engine) fill(ctx context.Context, c *change) error {
 		return &ListenError{c.unbound()}
 	}
 	c.reportUnbound()
+	c.known = make(map[string]wellKnown, len(c.plan.Listeners))
+	for _, l := range c.plan.Listeners {
+		c.known[l.Addr] = newWellKnown(l, c.bound)
+	}
 	c.swaps, err = e.prepareAdapters(ctx, prev.Bound, c.bound)
 	return err
 }
@@ -243,7 +248,7 @@ func (e *Engine) swap(c *change) ([]func(), error) {
 		if s == nil {
 			continue // it could not be bound
 		}
-		s.front.Store(e.front(l, handlers))
+		s.front.Store(e.front(l, handlers, c.known[l.Addr]))
 		if e.servers[l.Addr] == nil {
 			e.servers[l.Addr] = s
 			e.accept(s)
@@ -260,8 +265,8 @@ func (e *Engine) swap(c *change) ([]func(), error) {
 }
 
 // front makes what stands before the adapters at an address.
-func (e *Engine) front(l *plan.Listener, handlers map[plan.Kind]func(string) http.Handler) *front {
-	f := &front{door: newDoor(e.allowance, l.Addr), listener: l, waits: e.waits, log: e.opts.Logger}
+func (e *Engine) front(l *plan.Listener, handlers map[plan.Kind]func(string) http.Handler, known wellKnown) *front {
+	f := &front{door: newDoor(e.allowance, l.Addr), listener: l, known: known, waits: e.waits, log: e.opts.Logger}
 	for _, kind := range slices.Sorted(maps.Keys(handlers)) {
 		if handlers[kind] == nil {
 			continue

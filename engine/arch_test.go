@@ -66,6 +66,9 @@ var homes = []struct {
 	{"go.starlark.net", []string{"engine/script"}},
 	{"github.com/icholy/digest", []string{"adapters/credential"}},
 	{"github.com/aws/aws-sdk-go-v2", []string{"adapters/credential"}},
+	{"github.com/golang-jwt/jwt/v5", []string{"adapters/auth"}},
+	{"github.com/MicahParks/keyfunc/v3", []string{"adapters/auth"}},
+	{"github.com/MicahParks/jwkset", []string{"adapters/auth"}},
 	{"software.sslmate.com/src/go-pkcs12", []string{"adapters/httpclient", "adapters/credential"}},
 }
 
@@ -73,9 +76,12 @@ var homes = []struct {
 // schema and a reader of OpenAPI say whether what others read is well-formed.
 var testLibraries = []string{
 	"github.com/getkin/kin-openapi",
+	"github.com/go-jose/go-jose/v4",
+	"github.com/golang-jwt/jwt/v5",
 	"github.com/modelcontextprotocol/go-sdk",
 	"github.com/rogpeppe/go-internal",
 	"github.com/santhosh-tekuri/jsonschema/v5",
+	"github.com/zitadel/oidc/v3",
 	"golang.org/x/tools/txtar",
 }
 

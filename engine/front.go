@@ -22,6 +22,7 @@ type front struct {
 	listener *plan.Listener
 	prefixed []prefixed
 	rest     http.Handler // everything under no prefix; may be nil
+	known    wellKnown
 	waits    waits
 	log      *slog.Logger
 }
@@ -80,7 +81,7 @@ func (f *front) serve(out *answer, r *http.Request, handler http.Handler, id str
 func (f *front) handler(u *url.URL) (h http.Handler, stream bool) {
 	first := firstSegment(u)
 	if first == ".well-known" {
-		return nil, false
+		return f.known.handler(u), false
 	}
 	for _, p := range f.prefixed {
 		if p.prefix == first {

@@ -70,6 +70,10 @@ type Options struct {
 	// "*" for all.
 	AllowedOrigins []string
 
+	// PublicURL is where clients reach what is served, when that is known: a proxy may stand in
+	// front. It is an absolute http or https URL of a host and perhaps a path.
+	PublicURL string
+
 	OnInvalid OnInvalid
 	// Limits bound a document; zero fields mean those of [spec.DefaultLimits].
 	Limits spec.Limits
@@ -106,7 +110,7 @@ type Options struct {
 func (o *Options) Linking() plan.LinkOptions {
 	return plan.LinkOptions{
 		Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress,
-		CombinedMCP: o.CombinedMCP, Views: o.Views,
+		CombinedMCP: o.CombinedMCP, Views: o.Views, PublicURL: o.PublicURL,
 	}
 }
 

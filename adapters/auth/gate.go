@@ -1,12 +1,8 @@
-// Package auth keeps the gates of exposures that want authentication: it reads what a caller
-// shows in a request, compares it with what the plan's lock wants, and answers those who
-// may not come in, in the same way for every adapter.
 package auth
 
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -14,8 +10,8 @@ import (
 	"capd/engine/plan"
 )
 
-// New makes the gate of a lock. It keeps only digests of the credentials.
-func New(l plan.Lock) plan.Gate {
+// newGate makes the gate of a lock with one credential. It keeps only digests of it.
+func newGate(l plan.Lock) *gate {
 	return &gate{
 		scheme: l.Scheme, realm: l.Realm, in: l.In, name: l.Name, shut: l.Shut || l.Secret.IsEmpty(),
 		username: sha256.Sum256([]byte(l.Username.Reveal())), secret: sha256.Sum256([]byte(l.Secret.Reveal())),
@@ -41,7 +37,12 @@ func (g *gate) Admit(r *http.Request) *http.Request {
 	if !g.opens(s) || !ok || g.shut {
 		return nil
 	}
-	return g.without(r)
+	who := &plan.Caller{Scheme: g.scheme}
+	if g.scheme == plan.SchemeBasic {
+		who.Subject = s.username
+	}
+	in := g.without(r)
+	return in.WithContext(plan.WithCaller(in.Context(), who))
 }
 
 // opens compares what is shown in a time that depends on its own length at most. Digests are
@@ -120,34 +121,11 @@ func withoutPairs(raw, name string) string {
 	return strings.Join(left, "&")
 }
 
-// problem is the answer to every request that may not come in. It is the same whatever is
-// wrong, so that nobody learns which part of a guess was right.
-type problem struct {
-	Type      string `json:"type"`
-	Title     string `json:"title"`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail"`
-	Code      string `json:"code"`
-	RequestID string `json:"requestId,omitempty"`
-}
-
-// Refuse answers 401.
+// Refuse answers 401. What it says is the same whatever is wrong, so that nobody learns
+// which part of a guess was right.
 func (g *gate) Refuse(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("WWW-Authenticate", g.challenge(r))
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusUnauthorized)
-	if r.Method == http.MethodHead {
-		return
-	}
-	// A struct of strings and a number always encodes; a caller who is gone reads nothing.
-	_ = json.NewEncoder(w).Encode(problem{
-		Type: "about:blank", Title: http.StatusText(http.StatusUnauthorized), Status: http.StatusUnauthorized,
-		Detail: "the credentials are missing or wrong", Code: plan.CodeUnauthorized.String(),
-		RequestID: plan.RequestID(r.Context()),
-	})
+	w.Header().Set("WWW-Authenticate", g.challenge(r))
+	unauthorized.write(w, r)
 }
 
 // challenge says what is wanted (RFC 9110 section 11.6.1). Only who showed a token is told
@@ -165,20 +143,4 @@ func (g *gate) challenge(r *http.Request) string {
 	}
 	// There is no registered scheme for keys, and a 401 needs one.
 	return "ApiKey " + realm
-}
-
-// quoted writes a quoted-string (RFC 9110 section 5.6.4). What cannot stand in one is left out.
-func quoted(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, c := range s {
-		switch {
-		case c == '"' || c == '\\':
-			b.WriteString("\\" + string(c))
-		case c >= ' ' && c < 0x7f:
-			b.WriteRune(c)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
 }

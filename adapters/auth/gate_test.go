@@ -34,7 +34,7 @@ func TestAdmitTakesOnlyTheCredential(t *testing.T) {
 		name, value, _ := strings.Cut(tt.header, ": ")
 		r.Header.Set(name, value)
 		r.Header.Set("Other", "stays")
-		in := auth.New(tt.lock).Admit(r)
+		in := auth.New(auth.Options{}).Gate(tt.lock).Admit(r)
 		if in == nil {
 			t.Errorf("%s %s: refused", tt.target, tt.header)
 			continue
@@ -54,7 +54,7 @@ func TestAdmitTakesOnlyTheCredential(t *testing.T) {
 // TestGateKeepsNoSecret: a gate cannot tell what opens it, and an empty or shut lock never opens.
 func TestGateKeepsNoSecret(t *testing.T) {
 	t.Parallel()
-	g := auth.New(lock(plan.SchemeBasic, "", "", "the-user", "the-password"))
+	g := auth.New(auth.Options{}).Gate(lock(plan.SchemeBasic, "", "", "the-user", "the-password"))
 	if dump := fmt.Sprintf("%+v %#v", g, g); strings.Contains(dump, "the-") {
 		t.Errorf("a gate prints %s", dump)
 	}
@@ -62,7 +62,7 @@ func TestGateKeepsNoSecret(t *testing.T) {
 		for _, header := range []string{"", "Bearer ", "Bearer s", "Basic Og=="} {
 			r := httptest.NewRequest(http.MethodGet, "/", nil)
 			r.Header.Set("Authorization", header)
-			if auth.New(l).Admit(r) != nil {
+			if auth.New(auth.Options{}).Gate(l).Admit(r) != nil {
 				t.Errorf("%+v opens for %q", l, header)
 			}
 		}
@@ -73,7 +73,7 @@ func TestGateKeepsNoSecret(t *testing.T) {
 func TestRealm(t *testing.T) {
 	t.Parallel()
 	w := httptest.NewRecorder()
-	auth.New(lock(plan.SchemeBearer, "", "", "", "s")).Refuse(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	auth.New(auth.Options{}).Gate(lock(plan.SchemeBearer, "", "", "", "s")).Refuse(w, httptest.NewRequest(http.MethodGet, "/", nil))
 	if got := w.Header().Get("WWW-Authenticate"); got != `Bearer realm="a \"b\\"` {
 		t.Errorf("challenge %s", got)
 	}

@@ -35,6 +35,7 @@ type Authenticator struct {
 	next       plan.Upstream
 	opts       Options
 	tokens     store[tokenSource]
+	exchanged  store[tokenSource] // of callers, who are many: they push nobody else out
 	challenges store[challenge]
 	keys       store[rsaKey]
 }

@@ -21,6 +21,9 @@ import (
 // maxAnswer bounds the answer of an authorization server.
 const maxAnswer = 1 << 20
 
+// exchangedFor is how long a token that was given for a caller's is used when nobody says.
+const exchangedFor = 5 * time.Minute
+
 // issue gets a token from the token endpoint (RFC 6749 sections 4.4 and 6). Nothing else
 // runs for the source meanwhile.
 func (a *Authenticator) issue(ctx context.Context, s *tokenSource, req *plan.Request, c *plan.OAuth2) (*token, error) {
@@ -47,6 +50,9 @@ func (a *Authenticator) issue(ctx context.Context, s *tokenSource, req *plan.Req
 		s.refresh = plan.NewSecret(got.refresh)
 	}
 	t := &token{value: plan.NewSecret(got.access), issued: now}
+	if got.lifetime == 0 && c.Grant == plan.GrantTokenExchange {
+		got.lifetime = exchangedFor
+	}
 	if got.lifetime > 0 {
 		t.expires = now.Add(got.lifetime)
 	}
@@ -60,13 +66,19 @@ func (a *Authenticator) tokenRequest(at *server, c *plan.OAuth2, refresh plan.Se
 			form.Set(name, v.Reveal())
 		}
 	}
-	if c.Grant == plan.GrantRefreshToken {
+	switch c.Grant {
+	case plan.GrantRefreshToken:
 		form.Set("refresh_token", refresh.Reveal())
+	case plan.GrantTokenExchange: // RFC 8693 section 2.1
+		const accessToken = "urn:ietf:params:oauth:token-type:access_token"
+		form.Set("subject_token", c.SubjectToken.Reveal())
+		form.Set("subject_token_type", accessToken)
+		form.Set("requested_token_type", accessToken)
 	}
 	req := &plan.Request{
 		Method: http.MethodPost, Base: &plan.Base{Scheme: at.tokens.Scheme, Host: at.tokens.Host}, Target: []byte(at.tokens.RequestURI()),
 		Header:  []plan.Field{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}, {Name: "Accept", Value: "application/json"}},
-		Secrets: []plan.Secret{c.TokenEndpoint, c.Issuer, c.ClientID, c.ClientSecret, c.RefreshToken, refresh},
+		Secrets: []plan.Secret{c.TokenEndpoint, c.Issuer, c.ClientID, c.ClientSecret, c.RefreshToken, refresh, c.SubjectToken},
 	}
 	id, secret := c.ClientID.Reveal(), c.ClientSecret.Reveal()
 	switch {

@@ -57,7 +57,11 @@ type fetch struct {
 // that was issued for an earlier call, the request is sent again with a new one: a server
 // that answers 401 has not acted on it.
 func (a *Authenticator) bearer(ctx context.Context, req *plan.Request, c *plan.OAuth2) (*plan.Response, error) {
-	source := a.tokens.get(stateKey{credential: c.Key()}, func() *tokenSource { return &tokenSource{} })
+	tokens := &a.tokens
+	if c.Grant == plan.GrantTokenExchange {
+		tokens = &a.exchanged
+	}
+	source := tokens.get(stateKey{credential: c.Key()}, func() *tokenSource { return &tokenSource{} })
 	t, err := a.token(ctx, source, req, c, nil)
 	if err != nil {
 		return nil, err

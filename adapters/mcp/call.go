@@ -81,6 +81,9 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 				res, err = nil, internalError()
 			}
 		}()
+		if ctx, err = e.identify(ctx, method, req); err != nil {
+			return nil, err
+		}
 		if err := e.offers(method); err != nil {
 			return nil, err
 		}
@@ -121,7 +124,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 // list answers the list methods, whose parameters may be left out.
 func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error) {
 	st := e.current.Load()
-	c := st.catalogue()
+	c, seen := st.catalogue(), st.permitted(ctx)
 	cursor := ""
 	switch req := req.(type) {
 	case *sdk.ListToolsRequest:
@@ -138,7 +141,7 @@ func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error
 		if req.Params != nil {
 			cursor = req.Params.Cursor
 		}
-		page, err := c.library.page(ctx, e.opts.Logger, cursor)
+		page, err := c.library.page(ctx, e.opts.Logger, cursor, seen)
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +151,7 @@ func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error
 		if req.Params != nil {
 			cursor = req.Params.Cursor
 		}
-		page, err := c.library.templatePage(cursor)
+		page, err := c.library.templatePage(cursor, seen)
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +161,7 @@ func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error
 		if req.Params != nil {
 			cursor = req.Params.Cursor
 		}
-		page, err := c.prompts.page(cursor)
+		page, err := c.prompts.page(cursor, seen)
 		if err != nil {
 			return nil, err
 		}
@@ -280,7 +283,7 @@ type pendingCallKey struct{}
 func (e *endpoint) call(ctx context.Context, method string, req *sdk.CallToolRequest, next sdk.MethodHandler) (sdk.Result, error) {
 	st := e.current.Load()
 	tool := st.catalogue().tools[req.Params.Name]
-	if tool == nil || !st.visible(ctx, req).has(tool) {
+	if tool == nil {
 		return nil, &jsonrpc.Error{
 			Code:    jsonrpc.CodeInvalidParams,
 			Message: fmt.Sprintf("unknown tool %q; tools/list gives the tools there are", truncate(req.Params.Name, 128)),
@@ -317,6 +320,9 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 		return own.call(ctx, c, req)
 	}
 	t := c.tool.tool
+	if err := permit(ctx, c.tool.exposure, t.Scopes); err != nil {
+		return nil, err
+	}
 	if t.Refusal != nil {
 		return nil, t.Refusal.Error()
 	}
@@ -330,7 +336,7 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 		ask = askerOf(c.endpoint, req, isModern(req.Params), req.Params.InputResponses, req.Params.RequestState,
 			"tool", c.tool.exposure.Unit.ID, c.tool.exposure.Namespace, t.Name, sortedJSON(raw))
 	}
-	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, requestID(req), follow(ctx, req, c.tool.name, t.Operation), ask)
+	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, follow(ctx, req, c.tool.name, t.Operation), ask)
 	if err != nil {
 		return nil, err
 	}
@@ -381,12 +387,12 @@ func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result) *sdk.Ca
 // its bytes wins over what the upstream says of them. watch may be nil, and ask
 // where op asks nothing. A result of kind Asks means that the request is to be answered with what
 // ask has ready.
-func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, id string, watch plan.Observer, ask *asker) (*plan.Result, error) {
+func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, watch plan.Observer, ask *asker) (*plan.Result, error) {
 	args, err := op.Bind(src)
 	if err != nil {
 		return nil, err
 	}
-	in := &plan.Invocation{Args: args, Bound: bound, Caller: &plan.Caller{RequestID: id}, Observe: watch}
+	in := &plan.Invocation{Args: args, Bound: bound, Caller: plan.CallerOf(ctx), Observe: watch}
 	var out *plan.Result
 	if !op.Asks() {
 		out, err = op.Invoke(ctx, in)

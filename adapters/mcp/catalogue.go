@@ -1,7 +1,6 @@
 package mcp
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -205,9 +204,6 @@ func (c *catalogue) page(cursor string, seen visible) (*sdk.ListToolsResult, err
 type visible func(*entry) bool
 
 func (v visible) has(e *entry) bool { return v == nil || v(e) }
-
-// visible says which tools the caller of a request may see and call.
-func (s *state) visible(context.Context, sdk.Request) visible { return nil }
 
 // pageOf gives the elements that follow cursor, which is the name of the last one of the page
 // before, and the cursor of the next page, which is empty behind the last one.

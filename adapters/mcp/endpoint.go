@@ -49,6 +49,7 @@ type state struct {
 	view      *plan.View
 	bound     *plan.Bound
 	catalogue func() *catalogue // rendered when first wanted
+	scoped    bool              // something needs scopes of its own
 }
 
 // endpoint is one MCP server as its clients know it. It outlives reloads, so that sessions
@@ -63,6 +64,7 @@ type endpoint struct {
 	older   *sessions // of the older protocol
 	visits  tally     // requests under way
 	watches *watches
+	callers callers // of them
 
 	hasResources, hasPrompts, hasSteps atomic.Bool // now, or at any time since it began
 
@@ -87,9 +89,9 @@ func newEndpoint(o *Options, kept *keptResults, v *plan.View) *endpoint {
 // prepare makes the next state. A view that did not change keeps its catalogue.
 func (e *endpoint) prepare(v *plan.View, bound *plan.Bound) *state {
 	if cur := e.current.Load(); cur != nil && cur.view.Equal(v) {
-		return &state{v, bound, cur.catalogue}
+		return &state{v, bound, cur.catalogue, cur.scoped}
 	}
-	st := &state{v, bound, sync.OnceValue(func() *catalogue { return newCatalogue(v, e.own(v)...) })}
+	st := &state{v, bound, sync.OnceValue(func() *catalogue { return newCatalogue(v, e.own(v)...) }), isScoped(v)}
 	if e.server.Load() != nil {
 		st.catalogue() // its clients will want it at once
 	}
@@ -180,6 +182,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, r, http.StatusNotFound, plan.CodeNotFound.String(), "this MCP endpoint was removed")
 		return
 	}
+	defer e.callers.enter(r.Context())()
 	e.once.Do(e.begin)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
@@ -275,14 +278,20 @@ func (e *endpoint) serveOlder(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer e.older.leave(x)
+		x.owner = plan.CallerOf(r.Context()).ID()
 		if evicted != nil {
 			e.opts.Logger.DebugContext(r.Context(), "MCP session ended to make room", e.name)
 			_ = evicted.conn.Close() // nothing of it is under way, so this does not wait
 		}
 		r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, x))
 	} else {
-		x, ok := e.older.find(r.Header.Get(headerSession))
-		if !ok {
+		id := r.Header.Get(headerSession)
+		mine := e.older.isOf(id, plan.CallerOf(r.Context()).ID())
+		x, ok := e.older.find(id)
+		if !mine {
+			e.older.leave(x)
+		}
+		if !ok || !mine {
 			writeProblem(w, r, http.StatusNotFound, plan.CodeNotFound.String(), "this session has ended; initialize another")
 			return
 		}

@@ -54,8 +54,9 @@ func (p *prompts) add(e *promptEntry, name string) {
 }
 
 // page gives the prompts that follow cursor, which names the last one of the page before.
-func (p *prompts) page(cursor string) (*sdk.ListPromptsResult, error) {
-	page, next, err := pageOf(p.listed, cursor, func(x *sdk.Prompt) string { return x.Name })
+func (p *prompts) page(cursor string, seen permitted) (*sdk.ListPromptsResult, error) {
+	all := filtered(p.listed, seen, func(x *sdk.Prompt) []string { return p.byName[x.Name].prompt.Scopes })
+	page, next, err := pageOf(all, cursor, func(x *sdk.Prompt) string { return x.Name })
 	if err != nil {
 		return nil, err
 	}
@@ -133,6 +134,9 @@ func (p *pendingPrompt) identity(args map[string]string) []string {
 
 // render fills the prompt in, when nothing is left to be asked.
 func (p *pendingPrompt) render(ctx context.Context, args map[string]string, ask *asker) ([]plan.PromptMessage, error) {
+	if err := permit(ctx, p.exposure, p.prompt.Scopes); err != nil {
+		return nil, err
+	}
 	if p.prompt.Refusal != nil {
 		return nil, p.prompt.Refusal.Error()
 	}

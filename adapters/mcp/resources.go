@@ -114,9 +114,9 @@ func (l *library) find(uri string) (*volume, []string) {
 	return nil, nil
 }
 
-// page gives the resources that follow cursor. A cursor names the last resource of the page
+// page gives the resources that follow cursor and that the caller may see. A cursor names the last resource of the page
 // before, and of a folder its file: it stays good when others come and go.
-func (l *library) page(ctx context.Context, log *slog.Logger, cursor string) (*sdk.ListResourcesResult, error) {
+func (l *library) page(ctx context.Context, log *slog.Logger, cursor string, seen permitted) (*sdk.ListResourcesResult, error) {
 	from, after, err := l.resume(cursor)
 	if err != nil {
 		return nil, err
@@ -125,6 +125,9 @@ func (l *library) page(ctx context.Context, log *slog.Logger, cursor string) (*s
 	last := ""
 	for i := from; i < len(l.all); i++ {
 		r := l.all[i]
+		if !seen.has(r.Scopes) {
+			continue
+		}
 		for _, name := range filesOf(ctx, log, r) {
 			if i == from && after != nil && name <= *after {
 				continue
@@ -202,8 +205,9 @@ func listedResource(r *volume, name string) *sdk.Resource {
 
 // templatePage gives the templates that follow cursor, which names the last one of the page
 // before.
-func (l *library) templatePage(cursor string) (*sdk.ListResourceTemplatesResult, error) {
-	page, next, err := pageOf(l.templates, cursor, func(t *sdk.ResourceTemplate) string { return t.URITemplate })
+func (l *library) templatePage(cursor string, seen permitted) (*sdk.ListResourceTemplatesResult, error) {
+	all := filtered(l.templates, seen, func(t *sdk.ResourceTemplate) []string { return l.all[l.position[t.URITemplate]].Scopes })
+	page, next, err := pageOf(all, cursor, func(t *sdk.ResourceTemplate) string { return t.URITemplate })
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +262,7 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 		ask = askerOf(p.endpoint, req, p.modern, req.Params.InputResponses, req.Params.RequestState,
 			"resource", p.resource.exposure.Unit.ID, p.resource.exposure.Namespace, p.uri)
 	}
-	contents, err := p.run(ctx, requestID(req), ask)
+	contents, err := p.run(ctx, ask)
 	if e, ok := wireError(err); ok {
 		return nil, e
 	}
@@ -278,8 +282,11 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 }
 
 // run reads the file, or invokes the operation.
-func (p *pendingRead) run(ctx context.Context, id string, ask *asker) (*sdk.ResourceContents, error) {
+func (p *pendingRead) run(ctx context.Context, ask *asker) (*sdk.ResourceContents, error) {
 	r := p.resource
+	if err := permit(ctx, r.exposure, r.Scopes); err != nil {
+		return nil, err
+	}
 	switch {
 	case r.Refusal != nil:
 		return nil, r.Refusal.Error()
@@ -294,7 +301,7 @@ func (p *pendingRead) run(ctx context.Context, id string, ask *asker) (*sdk.Reso
 		}
 		return fileContents(b, r.Resource, r.Folder.FileName(p.values[0])), nil
 	}
-	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), id, nil, ask)
+	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), nil, ask)
 	if err != nil || out.Kind == plan.Asks {
 		return nil, err
 	}

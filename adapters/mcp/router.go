@@ -38,8 +38,21 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		r = in
+		if need := g.endpoint.lacking(r); len(need) > 0 {
+			g.refuse(w, r, need)
+			return
+		}
 	}
 	g.endpoint.ServeHTTP(w, r)
+}
+
+// refuse answers a caller who may come in, but not for this.
+func (g *guarded) refuse(w http.ResponseWriter, r *http.Request, need []string) {
+	if gate, ok := g.gate.(plan.Scoped); ok {
+		gate.RefuseScopes(w, r, need)
+		return
+	}
+	writeProblem(w, r, http.StatusForbidden, plan.CodeForbidden.String(), "no caller of this adapter has the scopes that this needs")
 }
 
 func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint, bound *plan.Bound, open func(addr string, segments []string) *guarded) *router {

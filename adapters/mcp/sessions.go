@@ -1,14 +1,14 @@
 package mcp
 
 import (
-	"bytes"
 	"container/list"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"sync"
+
+	"capd/engine/plan"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -32,6 +32,7 @@ type sessions struct {
 // session is one session, or a request that may open one.
 type session struct {
 	conn    *sdk.ServerSession // nil until it is open
+	owner   plan.CallerID      // who opened it; nobody else may use it
 	uses    int                // requests, streams and calls under way
 	counted bool               // is part of n
 	gone    bool               // ended, or about to be
@@ -76,6 +77,15 @@ func (s *sessions) open(x *session, conn *sdk.ServerSession) {
 			s.ended(conn)
 		}
 	}()
+}
+
+// isOf reports whether a session may be used by a caller: one that is open by who opened it
+// alone.
+func (s *sessions) isOf(id string, who plan.CallerID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.byID[id]
+	return x == nil || x.owner == who
 }
 
 // find gives an open session and keeps it from being idle until leave is called. It gives
@@ -168,12 +178,7 @@ func opensSession(r *http.Request, limit int64) bool {
 	if r.Method != http.MethodPost || r.Header.Get(headerSession) != "" {
 		return false
 	}
-	// What is over the limit, or breaks off, is left for the SDK to refuse.
-	read, _ := io.ReadAll(io.LimitReader(r.Body, limit))
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(read), r.Body), r.Body}
+	read := peek(r, limit)
 
 	type method struct {
 		Method string `json:"method"`

@@ -55,6 +55,9 @@ func (w *watches) subscribe(ctx context.Context, req *sdk.SubscribeRequest) erro
 	if v.Refusal != nil {
 		return protocolError(plan.AsError(v.Refusal.Error()), "resource")
 	}
+	if err := permit(ctx, v.exposure, v.Scopes); err != nil {
+		return protocolError(plan.AsError(err), "resource")
+	}
 	return w.add(p.uri, v.Resource, req.Session)
 }
 
@@ -243,7 +246,10 @@ func (w *watches) read(x *watch, before sight) (out sight) {
 		}
 	}
 	p := &pendingRead{endpoint: e, state: st, uri: x.uri, resource: v, values: values}
-	contents, err := p.run(x.ctx, plan.NewRequestID(), nil)
+	// It is looked at for all subscribers, each of whom may read it. What they are told is
+	// that it changed, and no more.
+	ctx := plan.WithCaller(x.ctx, &plan.Caller{RequestID: plan.NewRequestID(), Local: true})
+	contents, err := p.run(ctx, nil)
 	switch {
 	case err == nil && contents == nil: // somebody must be asked first
 	case err == nil:

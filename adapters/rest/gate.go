@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/labstack/echo/v4"
@@ -22,6 +23,21 @@ func (s *server) admit(c echo.Context, x *plan.Exposure) bool {
 	}
 	c.SetRequest(r)
 	return true
+}
+
+// permits reports whether the caller has the scopes that an operation needs of its own.
+// Otherwise it answers.
+func (s *server) permits(c echo.Context, e *entry) bool {
+	own := e.route.Scopes
+	if len(own) == 0 || !plan.CallerOf(c.Request().Context()).Lacks(own) {
+		return true
+	}
+	if g, ok := s.bound.Gate(e.exposure).(plan.Scoped); ok {
+		g.RefuseScopes(c.Response(), c.Request(), e.exposure.NeededScopes(own))
+		return false
+	}
+	c.Response().WriteHeader(http.StatusForbidden) // scopes that nobody can show
+	return false
 }
 
 // mayCome reports whether admit would let the request through.

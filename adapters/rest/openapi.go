@@ -191,7 +191,7 @@ func (d *describer) document(o OpenAPIOptions) []byte {
 		doc.set("servers", []object{{{"url", o.Server}}})
 	}
 	if d.x.Guard != nil {
-		doc.set("security", []object{{{guardScheme, []any{}}}})
+		doc.set("security", []object{{{guardScheme, scopeList(d.x.Guard.Scopes())}}})
 	}
 	var tags []object
 	for _, t := range d.tags {
@@ -340,19 +340,44 @@ func (d *describer) security(variants []*variant) []object {
 	for _, v := range variants {
 		takes, needs = takes || v.authorization, needs && v.authorized
 	}
-	if !takes {
+	own, always := ownScopes(variants), object{}
+	if d.x.Guard != nil {
+		always.set(guardScheme, scopeList(d.x.NeededScopes(own)))
+	}
+	switch {
+	case !takes && len(own) == 0:
 		return nil
+	case !takes:
+		return []object{always}
 	}
 	d.authorization = true
-	always := object{}
-	if d.x.Guard != nil {
-		always.set(guardScheme, []any{})
-	}
 	with := append(slices.Clone(always), objectMember{authorizationScheme, []any{}})
 	if needs {
 		return []object{with}
 	}
 	return []object{with, always}
+}
+
+// ownScopes gives the scopes that a route of the variants needs of its own.
+func ownScopes(variants []*variant) []string {
+	var out []string
+	for _, v := range variants {
+		for _, scope := range v.route.Scopes {
+			if !slices.Contains(out, scope) {
+				out = append(out, scope)
+			}
+		}
+	}
+	return out
+}
+
+// scopeList gives scopes as a list that is written, also when it is empty.
+func scopeList(scopes []string) []any {
+	out := []any{}
+	for _, s := range scopes {
+		out = append(out, s)
+	}
+	return out
 }
 
 // parameters gives those of all variants; one is required where every variant wants it.

@@ -109,7 +109,7 @@ func serveDescribed(t *testing.T, path string) *described {
 	loaded, err := engine.Load(t.Context(), engine.LoadOptions{
 		Paths: []string{path}, Link: plan.LinkOptions{Listen: addr},
 		Bind: &plan.BindOptions{
-			Upstream: credential.Placeholder(httpclient.Rebase(client, to)), Placeholders: true, Gate: auth.New,
+			Upstream: credential.Placeholder(httpclient.Rebase(client, to)), Placeholders: true, Gate: auth.New(auth.Options{}).Gate,
 			Look: func(_ string, v *plan.Variable) (plan.Secret, error) {
 				switch v.Name {
 				case "CALLER_KEY":

@@ -68,7 +68,7 @@ func (d *describer) components() object {
 		schemas.set(problemName, problemSchema())
 	}
 	if d.x.Guard != nil {
-		schemes.set(guardScheme, guardObject(d.x.Guard))
+		schemes.set(guardScheme, guardObject(d.x))
 	}
 	if d.authorization {
 		schemes.set(authorizationScheme, object{
@@ -79,6 +79,20 @@ func (d *describer) components() object {
 		return nil
 	}
 	return object{{"schemas", schemas}, {"responses", responses}, {"securitySchemes", schemes}}
+}
+
+// tokenObject describes tokens of an authorization server. OpenAPI knows scopes where it knows
+// where tokens come from.
+func tokenObject(x *plan.Exposure) object {
+	at := x.Guard.TokenEndpoint()
+	if at == "" {
+		return object{{"type", "http"}, {"description", "An access token; the challenge of a 401 says where to get one."}, {"scheme", "bearer"}}
+	}
+	scopes := map[string]string{}
+	for _, s := range x.OfferedScopes() {
+		scopes[s] = ""
+	}
+	return object{{"type", "oauth2"}, {"flows", object{{"clientCredentials", object{{"tokenUrl", at}, {"scopes", scopes}}}}}}
 }
 
 // problemSchema describes [problem].
@@ -99,12 +113,15 @@ func problemSchema() object {
 	}
 }
 
-func guardObject(g *plan.Guard) object {
+func guardObject(x *plan.Exposure) object {
+	g := x.Guard
 	switch g.Scheme {
 	case plan.SchemeBasic:
 		return object{{"type", "http"}, {"scheme", "basic"}}
 	case plan.SchemeBearer:
 		return object{{"type", "http"}, {"scheme", "bearer"}}
+	case plan.SchemeOAuth2:
+		return tokenObject(x)
 	}
 	in, name := g.Key()
 	description := ""

@@ -105,6 +105,8 @@ func (s *server) dispatch(c echo.Context, m match) error {
 		return methodNotServed(c, m.allow)
 	case m.entry.refusal != nil:
 		return m.entry.refusal.Error()
+	case !s.permits(c, m.entry):
+		return nil
 	}
 	return s.call(c, m)
 }
@@ -150,7 +152,7 @@ func (s *server) call(c echo.Context, m match) error {
 	result, err := op.Invoke(r.Context(), &plan.Invocation{
 		Args:   args,
 		Bound:  s.bound,
-		Caller: &plan.Caller{RequestID: plan.RequestID(r.Context())},
+		Caller: plan.CallerOf(r.Context()),
 	})
 	if err != nil {
 		return body.cause(err)

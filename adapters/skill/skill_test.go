@@ -63,7 +63,7 @@ func bind(t testing.TB, docs map[string]string, files plan.Files, prev *plan.Pla
 	p, _ := plan.Link(prev, list, plan.LinkOptions{})
 	b, found := plan.Bind(p, plan.BindOptions{
 		Look: func(string, *plan.Variable) (plan.Secret, error) { return plan.NewSecret("t0ken"), nil },
-		Gate: auth.New,
+		Gate: auth.New(auth.Options{}).Gate,
 	})
 	if b == nil {
 		t.Fatal(found)

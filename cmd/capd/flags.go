@@ -96,6 +96,7 @@ type serveFlags struct {
 	allowSpecAddress bool
 	allowedHosts     []string
 	allowedOrigins   []string
+	publicURL        string
 	upstream         string
 	stub             bool
 	onInvalid        string
@@ -126,6 +127,8 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.allowSpecAddress, "allow-spec-address", false, "listen on the addresses that specs declare")
 	f.StringSliceVar(&s.allowedHosts, "allowed-hosts", nil, "further `HOSTS` that a request may name, comma-separated; loopback names and the listening host always may")
 	f.StringSliceVar(&s.allowedOrigins, "allowed-origins", nil, "web `ORIGINS` that may call, comma-separated, such as https://app.example.com")
+
+	f.StringVar(&s.publicURL, "public-url", "", "`URL` under which clients reach capd, such as https://api.example.com; tokens of adapters that declare no resource must be for an address below it")
 
 	s.onInvalid = onInvalidQuarantine
 	f.Var(choiceFlag(&s.onInvalid, onInvalidQuarantine, onInvalidFail), "on-invalid", "what an error in a spec does: quarantine what it hits, or fail")

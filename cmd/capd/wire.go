@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 
 	"capd/adapters/auth"
@@ -43,6 +44,14 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
+	public, err := f.public()
+	if err != nil {
+		return nil, err
+	}
+	keeper, err := gatekeeper(log)
+	if err != nil {
+		return nil, err
+	}
 	onInvalid := engine.Quarantine
 	if f.onInvalid == onInvalidFail {
 		onInvalid = engine.Fail
@@ -56,6 +65,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Views:            f.views.named,
 		AllowedHosts:     f.allowedHosts,
 		AllowedOrigins:   f.allowedOrigins,
+		PublicURL:        public,
 		OnInvalid:        onInvalid,
 		AllowPaths:       f.documents.allowPaths,
 		Limits:           f.documents.limits(),
@@ -67,7 +77,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Upstream:         up,
 		Placeholders:     f.stub,
 		Scripts:          scripts,
-		Gate:             auth.New,
+		Gate:             keeper.Gate,
 		Logger:           log,
 		Adapters: map[plan.Kind]engine.Adapter{
 			plan.REST: rest.New(rest.Options{Logger: log, MaxBody: int64(f.maxBody)}),
@@ -105,6 +115,28 @@ func (f *serveFlags) transport() (plan.Upstream, error) {
 		return nil, failure("--upstream %w", err)
 	}
 	return httpclient.Rebase(authenticated, to), nil
+}
+
+// public gives the URL of --public-url without a slash at its end.
+func (f *serveFlags) public() (string, error) {
+	if f.publicURL == "" {
+		return "", nil
+	}
+	u, err := upstreamURL(f.publicURL)
+	if err != nil {
+		return "", failure("--public-url %w", err)
+	}
+	return strings.TrimSuffix(u.String(), "/"), nil
+}
+
+// gatekeeper keeps callers out. Authorization servers are asked by a client of its own, also
+// when nothing else is asked of the network: a stub is no reason to let everybody in.
+func gatekeeper(log *slog.Logger) (*auth.Keeper, error) {
+	client, err := httpclient.New(httpclient.Options{})
+	if err != nil {
+		return nil, failure("%w", err)
+	}
+	return auth.New(auth.Options{Client: client, Logger: log}), nil
 }
 
 // upstreamURL wants an absolute http or https URL of a host and perhaps a path. The text is

@@ -78,6 +78,7 @@ const (
 	CodeAuthIncomplete       Code = "auth-incomplete"
 	CodeAuthUnresolved       Code = "auth-unresolved"
 	CodeAuthLiteral          Code = "auth-literal"
+	CodeAuthScopes           Code = "auth-scopes"
 	CodeBaseURIScheme        Code = "base-uri-scheme"
 	CodeBaseURINoHost        Code = "base-uri-no-host"
 	CodeBaseURIUserinfo      Code = "base-uri-userinfo"

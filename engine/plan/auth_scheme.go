@@ -183,9 +183,9 @@ func (r *credentialReader) oauth2() {
 			hintf("add tokenEndpoint, clientId and clientSecret, or use type bearer with a token from a variable"))
 		return
 	}
-	grants := []string{GrantClientCredentials, GrantRefreshToken}
+	grants := []string{GrantClientCredentials, GrantRefreshToken, shortTokenExchange, GrantTokenExchange}
 	if r.text("refreshToken").Value != "" {
-		slices.Reverse(grants)
+		grants[0], grants[1] = grants[1], grants[0]
 	}
 	grant := r.word("grantType", grants...)
 	if !r.optional("tokenEndpoint", "tokenUrl", "tokenUri") && !r.optional("authorizationServerUri", "issuer") {
@@ -193,6 +193,10 @@ func (r *credentialReader) oauth2() {
 		return
 	}
 	r.plan.parts[len(r.plan.parts)-1].required = true
+	if grant == shortTokenExchange || grant == GrantTokenExchange {
+		grant, r.plan.forCaller = GrantTokenExchange, true
+		r.subjectToken()
+	}
 	r.require("clientId", "clientID", "client_id")
 	if grant == GrantRefreshToken {
 		r.require("refreshToken")
@@ -214,6 +218,35 @@ func (r *credentialReader) oauth2() {
 			Scope: v["scopes"], Audience: v["audience"], Resource: v["resource"], ClientAuth: how,
 		}, nil, nil
 	}
+}
+
+// shortTokenExchange is what documents may write for [GrantTokenExchange].
+const shortTokenExchange = "token-exchange"
+
+// subjectToken wants the document to say that the caller's token leaves capd, in words: it goes
+// to the authorization server alone.
+func (r *credentialReader) subjectToken() {
+	if r.text("subjectToken").Value == "" {
+		r.give(faultf(diag.CodeAuthIncomplete, "A4", r.v.Span(), "authentication of %s does not say whose token is exchanged", r.op.namespace).
+			hintf("add subjectToken: caller"))
+		return
+	}
+	r.word("subjectToken", "caller")
+}
+
+// exchanges refuses an operation that calls an API with the token of its caller where callers
+// have none.
+func (c *compiler) exchanges(op *Operation, x *Exposure) *fault {
+	if x.Guard != nil && x.Guard.tokens != nil {
+		return nil
+	}
+	for _, call := range op.calls {
+		if call.credential != nil && call.credential.forCaller {
+			return faultf(diag.CodeAuthIncomplete, "A4", call.credential.span, "the API is called with the caller's token, but callers of %s show none", adapterName(x)).
+				hintf("give the adapter authentication of type oauth2")
+		}
+	}
+	return nil
 }
 
 // scopes reads a list of scopes, or a text with spaces.

@@ -81,7 +81,7 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 			if x.Guard == nil {
 				continue
 			}
-			if lock := x.Guard.bind(x, bu, &list); o.Gate != nil {
+			if lock := x.Guard.bind(x, bu, p.publicURL(x), &list); o.Gate != nil {
 				b.gates[x] = o.Gate(lock)
 			}
 		}

@@ -99,6 +99,9 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 	if f != nil {
 		return nil, f
 	}
+	if f = c.exchanges(d.out, x.out); f != nil {
+		return nil, f
+	}
 	d.finish()
 	return d.out, nil
 }

@@ -3,6 +3,8 @@ package plan
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"slices"
 )
 
 type requestIDKey struct{}
@@ -21,4 +23,69 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
+}
+
+type callerKey struct{}
+
+// Caller is who calls, as far as the gate knows. No part of it is ever sent upstream, but
+// the token where a document declares its exchange. Printing it shows no token.
+type Caller struct {
+	RequestID string
+	// Local: the caller is who started capd, and may do everything.
+	Local bool
+	// Scheme is how the caller was let in; empty where everybody is.
+	Scheme Scheme
+	// Subject is the user or the service: of basic the user name, of oauth2 what the issuer
+	// calls it. A key or a token that a document names belongs to nobody in particular.
+	Subject string
+	// ClientID is the program that calls, and Issuer who vouches for both, of oauth2.
+	ClientID, Issuer string
+	// Scopes are what the caller may do, of oauth2.
+	Scopes []string
+
+	token func() Secret // a function, because printing shows what is in a field
+}
+
+// WithToken gives the caller with the token that let it in. Only an exchange of tokens that a
+// document declares can read it again.
+func (c Caller) WithToken(t Secret) *Caller {
+	c.token = func() Secret { return t }
+	return &c
+}
+
+// Lacks gives whether there is a scope in need that the caller does not have. Scopes are
+// compared as they are: which one includes another is the issuer's to say.
+func (c *Caller) Lacks(need []string) bool {
+	return !c.Local && slices.ContainsFunc(need, func(s string) bool { return !slices.Contains(c.Scopes, s) })
+}
+
+// CallerID is equal for requests of the same caller, and hides who that is.
+type CallerID struct{ sum [sha256.Size]byte }
+
+// ID gives what stays the same between the requests of one caller, also with another token.
+// Of a token that names nobody, it is the token.
+func (c *Caller) ID() CallerID {
+	parts := []string{string(c.Scheme), c.Issuer, c.Subject, c.ClientID}
+	if c.Subject == "" && c.ClientID == "" && c.token != nil {
+		parts = append(parts, c.token().value)
+	}
+	return CallerID{keyOf(parts...).sum}
+}
+
+// WithCaller gives a context that carries who makes the request it belongs to.
+func WithCaller(ctx context.Context, c *Caller) context.Context {
+	return context.WithValue(ctx, callerKey{}, c)
+}
+
+// CallerOf gives who makes the request that the context belongs to, with the identifier of
+// the request. Of nobody in particular only that is known; it is never nil.
+func CallerOf(ctx context.Context) *Caller {
+	out := Caller{}
+	if c, ok := ctx.Value(callerKey{}).(*Caller); ok && c != nil {
+		out = *c
+	}
+	if id := RequestID(ctx); id != "" {
+		out.RequestID = id
+	}
+	return &out
 }

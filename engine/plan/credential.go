@@ -62,6 +62,8 @@ type Digest struct{ Username, Password Secret }
 const (
 	GrantClientCredentials = "client_credentials"
 	GrantRefreshToken      = "refresh_token"
+	// GrantTokenExchange gives a token for another one (RFC 8693): the caller's.
+	GrantTokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
 )
 
 // OAuth2 gets an access token and sends it as a bearer token (RFC 6749, 6750).
@@ -72,6 +74,7 @@ type OAuth2 struct {
 	TokenEndpoint, Issuer  Secret
 	ClientID, ClientSecret Secret
 	RefreshToken           Secret
+	SubjectToken           Secret // what is exchanged; set for each call
 	Scope                  Secret // separated by spaces
 	Audience, Resource     Secret
 	// ClientAuth is how the client shows itself: ClientBasic, ClientPost, or empty to let the
@@ -165,7 +168,7 @@ func (c *Digest) Key() CredentialKey { return keyOfSecrets("digest", c.Username,
 
 // Key identifies what a token is issued for.
 func (c *OAuth2) Key() CredentialKey {
-	return keyOfSecrets("oauth2 "+c.Grant+" "+c.ClientAuth, c.TokenEndpoint, c.Issuer, c.ClientID, c.ClientSecret, c.RefreshToken, c.Scope, c.Audience, c.Resource)
+	return keyOfSecrets("oauth2 "+c.Grant+" "+c.ClientAuth, c.TokenEndpoint, c.Issuer, c.ClientID, c.ClientSecret, c.RefreshToken, c.SubjectToken, c.Scope, c.Audience, c.Resource)
 }
 
 // Key identifies the keys.

@@ -13,6 +13,8 @@ type credentialPlan struct {
 	span   diag.Span
 	parts  []credentialPart
 	adds   []string // the headers that it adds to a request
+	// forCaller: it is made of the token of each caller.
+	forCaller bool
 	// build makes the credential of the values of parts, by their names. Exactly one of its
 	// results is not nil.
 	build func(values credentialValues) (Credential, *ClientCertificate, *Error)
@@ -108,6 +110,25 @@ func (c *Call) authenticate(req *Request, s *scope) *Error {
 		s.use(v)
 	}
 	req.Auth, req.Certificate = got.credential, got.certificate
+	if c.credential.forCaller {
+		return req.exchange(s)
+	}
+	return nil
+}
+
+// exchange puts the token of the caller into a request's credential. A dry run shows none.
+func (r *Request) exchange(s *scope) *Error {
+	o, ok := r.Auth.(*OAuth2)
+	if !ok || s.placeholders {
+		return nil
+	}
+	if s.caller == nil || s.caller.token == nil {
+		return Errorf(CodeUnauthorized, "the call is made in the name of its caller, who showed no token")
+	}
+	own := *o
+	own.SubjectToken = s.caller.token()
+	r.Auth = &own
+	s.use(own.SubjectToken)
 	return nil
 }
 

@@ -41,7 +41,11 @@ func (c *compiler) exposeForward(e *spec.Exposed, r *spec.ExposedResource, out *
 	if f == nil {
 		route.Operation, f = c.buildForward(x, r.Forward)
 	}
+	if f == nil {
+		f = c.exchanges(route.Operation, out)
+	}
 	if f != nil {
+		route.Operation = nil
 		route.Refusal = c.refuse(x.unit, at, "forward of "+route.Path, f)
 	}
 	out.Routes = append(out.Routes, route)

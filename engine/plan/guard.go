@@ -18,6 +18,7 @@ const (
 	SchemeBasic  Scheme = "basic"
 	SchemeBearer Scheme = "bearer"
 	SchemeAPIKey Scheme = "apikey"
+	SchemeOAuth2 Scheme = "oauth2"
 )
 
 // Guard is the compiled authentication of an exposure's callers. What they must show is text
@@ -27,9 +28,10 @@ type Guard struct {
 	In     string // of an API key: header or query
 	Span   diag.Span
 
-	name     expression // of an API key: of its header or query parameter
-	username expression // of basic
-	secret   expression // token, password or key
+	name     expression  // of an API key: of its header or query parameter
+	username expression  // of basic
+	secret   expression  // token, password or key
+	tokens   *tokenGuard // of oauth2
 }
 
 // Lock is a guard with its values: what a caller must show to come in.
@@ -39,6 +41,8 @@ type Lock struct {
 	In, Name string // of an API key: header or query, and under which name
 	Username Secret // of basic
 	Secret   Secret // token, password or key; never empty unless Shut
+	// Tokens is what a token must say, of oauth2; else nil.
+	Tokens *TokenLock
 	// Shut: the credential has no usable value, so nobody comes in.
 	Shut bool
 }
@@ -48,10 +52,31 @@ type Lock struct {
 // unknown paths included. It is safe for concurrent use.
 type Gate interface {
 	// Admit gives the request as it may come in: without the credential, so that nothing
-	// behind the gate can read it or send it on. It is nil when the request may not.
+	// behind the gate can read it or send it on, and with the caller in its context, see
+	// [CallerOf]. It is nil when the request may not.
 	Admit(r *http.Request) *http.Request
 	// Refuse answers a request that may not come in.
 	Refuse(w http.ResponseWriter, r *http.Request)
+}
+
+// MetadataPath is where what a [Described] gate tells is found: it stands in front of the path
+// of what is guarded (RFC 9728 section 3.1).
+const MetadataPath = "/.well-known/oauth-protected-resource"
+
+// Described is a [Gate] that tells clients where they get what it wants.
+type Described interface {
+	// Resource is the URL of what is guarded, as clients know it.
+	Resource() string
+	// Metadata gives the document that describes what is guarded (RFC 9728), as JSON; nil
+	// when there is nothing to tell.
+	Metadata() []byte
+}
+
+// Scoped is a [Gate] that lets callers in who may do a part of what is behind it.
+type Scoped interface {
+	// RefuseScopes answers a caller whose scopes are not enough. It names all that the call
+	// needs.
+	RefuseScopes(w http.ResponseWriter, r *http.Request, need []string)
 }
 
 // Gate gives the gate of an exposure of this plan, nil when everybody may come in.
@@ -95,12 +120,17 @@ func (c *compiler) readGuard(e *spec.Exposed, out *Exposure) (*Guard, *fault) {
 		r.want(&r.guard.secret, "password", r.text("password"))
 	case "apikey", "api-key", "api_key", "header":
 		r.apiKey()
-	case "digest", "oauth2", "oauth", "jwt", "oidc":
+	case "oauth2":
+		r.oauth2()
+	case "digest":
 		r.fail(faultf(diag.CodeUnsupportedFeature, "D4", t.Span(), "authentication of callers by %s is not supported yet, so the adapter is not served", t.Value).
-			hintf("serving it without would let everyone in; bearer, basic and apikey are supported"))
+			hintf("serving it without would let everyone in; bearer, basic, apikey and oauth2 are supported"))
+	case "oauth", "jwt", "oidc", "openidconnect":
+		r.fail(faultf(diag.CodeAuthUnsupported, "D4", t.Span(), "authentication type %q is not supported for callers", t.Value).
+			hintf("write type: oauth2 with authorizationServerUri; it checks the tokens of every such server"))
 	case "":
 		r.fail(faultf(diag.CodeAuthIncomplete, "D4", v.Span(), "authentication of %s has no type, so the adapter is not served", who).
-			hintf("write type: bearer, basic or apikey; without authentication everyone may call"))
+			hintf("write type: bearer, basic, apikey or oauth2; without authentication everyone may call"))
 	default:
 		r.fail(unknownGuard(t))
 	}
@@ -112,10 +142,10 @@ func (c *compiler) readGuard(e *spec.Exposed, out *Exposure) (*Guard, *fault) {
 
 func unknownGuard(t spec.Text) *fault {
 	f := faultf(diag.CodeAuthUnsupported, "D4", t.Span(), "authentication type %q is not supported for callers", t.Value)
-	if near, ok := diag.Nearest(t.Value, []string{"bearer", "basic", "apikey"}); ok {
+	if near, ok := diag.Nearest(t.Value, []string{"bearer", "basic", "apikey", "oauth2"}); ok {
 		return f.hintf("did you mean %s?", near)
 	}
-	return f.hintf("expected bearer, basic or apikey")
+	return f.hintf("expected bearer, basic, apikey or oauth2")
 }
 
 // guardReader reads authentication with the spellings that a consumed API has too
@@ -185,6 +215,7 @@ func (g *Guard) expressions(visit func(*expression)) {
 	for _, x := range []*expression{&g.name, &g.username, &g.secret} {
 		x.walk(visit)
 	}
+	g.tokens.expressions(visit)
 }
 
 // likeness is equal for guards that let the same callers in, as far as that can be seen: what is
@@ -193,13 +224,16 @@ func (g *Guard) likeness() any {
 	if g == nil {
 		return nil
 	}
-	switch g.Scheme {
-	case SchemeBasic, SchemeBearer, SchemeAPIKey:
-	default:
-		return g // what else it wants cannot be seen here
-	}
 	parts := []string{string(g.Scheme), g.In}
-	for _, x := range []*expression{&g.name, &g.username, &g.secret} {
+	texts := []*expression{&g.name, &g.username, &g.secret}
+	switch {
+	case g.tokens != nil && g.tokens.named:
+		parts, texts = append(parts, g.tokens.words()...), append(texts, g.tokens.texts()...)
+	case g.Scheme == SchemeBasic, g.Scheme == SchemeBearer, g.Scheme == SchemeAPIKey:
+	default:
+		return g // each address is a resource of its own; what else it wants cannot be seen here
+	}
+	for _, x := range texts {
 		n, ok := x.likeness()
 		if !ok {
 			return g
@@ -284,7 +318,7 @@ func (c *compiler) guardedInput(unit diag.Unit, at diag.Span, place, name string
 
 // bind gives the lock of an exposure's guard. Unlike the calls of an operation it never takes
 // a placeholder for a value: that would be a credential that everybody knows.
-func (g *Guard) bind(x *Exposure, bu *boundUnit, list *diag.List) Lock {
+func (g *Guard) bind(x *Exposure, bu *boundUnit, address string, list *diag.List) Lock {
 	lock := Lock{Scheme: g.Scheme, Realm: x.Namespace, In: g.In}
 	g.expressions(func(e *expression) {
 		if e.kind == exprVariable && !bu.values[e.variable.index].isSet() {
@@ -310,7 +344,10 @@ func (g *Guard) bind(x *Exposure, bu *boundUnit, list *diag.List) Lock {
 			problem = "key has no usable name"
 		}
 	}
-	if lock.Secret.IsEmpty() {
+	switch {
+	case g.tokens != nil:
+		lock.Tokens, problem = g.tokens.bind(x, bu, address)
+	case lock.Secret.IsEmpty():
 		problem = "credential is empty"
 	}
 	if problem != "" {

@@ -32,11 +32,11 @@ capability:
 func TestGuardRefused(t *testing.T) {
 	t.Parallel()
 	for auth, want := range map[string]string{
-		`{type: digest, username: u, password: p}`:                      "unsupported-feature authentication of callers by digest is not supported yet, so the adapter is not served; serving it without would let everyone in; bearer, basic and apikey are supported",
-		`{type: OAuth2, authorizationServerUri: a, resource: b}`:        "unsupported-feature authentication of callers by OAuth2 is not supported yet, so the adapter is not served; serving it without would let everyone in; bearer, basic and apikey are supported",
+		`{type: digest, username: u, password: p}`:                      "unsupported-feature authentication of callers by digest is not supported yet, so the adapter is not served; serving it without would let everyone in; bearer, basic, apikey and oauth2 are supported",
+		`{type: OAuth2, authorizationServerUri: a, resource: b}`:        "auth-incomplete authorizationServerUri of the authentication of api is not an http or https URL; write an https URL; http is for this machine only",
 		`{type: baerer, token: "{{TOKEN}}"}`:                            `auth-unsupported authentication type "baerer" is not supported for callers; did you mean bearer?`,
-		`{type: none}`:                                                  `auth-unsupported authentication type "none" is not supported for callers; expected bearer, basic or apikey`,
-		`{token: "{{TOKEN}}"}`:                                          "auth-incomplete authentication of api has no type, so the adapter is not served; write type: bearer, basic or apikey; without authentication everyone may call",
+		`{type: none}`:                                                  `auth-unsupported authentication type "none" is not supported for callers; expected bearer, basic, apikey or oauth2`,
+		`{token: "{{TOKEN}}"}`:                                          "auth-incomplete authentication of api has no type, so the adapter is not served; write type: bearer, basic, apikey or oauth2; without authentication everyone may call",
 		`bearer`:                                                        "auth-unsupported authentication of api is not a mapping; ",
 		`{type: bearer}`:                                                "auth-incomplete authentication of api has no token, so nobody could call it; give it a value from a variable, such as token: '{{NAME}}'",
 		`{type: basic, username: "{{TOKEN}}"}`:                          "auth-incomplete authentication of api has no password, so nobody could call it; give it a value from a variable, such as password: '{{NAME}}'",

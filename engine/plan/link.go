@@ -24,6 +24,9 @@ type LinkOptions struct {
 	CombinedMCP bool
 	// Views are more views of several MCP exposures.
 	Views []NamedView
+	// PublicURL is where clients reach what is served, in front of the fixed addresses:
+	// "https://host[/path]" without a slash at its end. Empty means that it is not known.
+	PublicURL string
 }
 
 // Link gives each exposure its addresses and resolves what documents claim twice
@@ -32,11 +35,11 @@ type LinkOptions struct {
 // problems between documents.
 func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 	l := &linker{options: o, listeners: map[string]*Listener{}}
-	p := &Plan{Units: slices.Clone(units)}
+	p := &Plan{Units: slices.Clone(units), public: o.PublicURL}
 	slices.SortStableFunc(p.Units, func(a, b *Unit) int { return cmp.Compare(a.ID, b.ID) })
 	for _, u := range p.Units {
 		for _, e := range u.Exposures {
-			if addr, ok := l.address(e); ok {
+			if addr, ok := l.address(e); ok && l.canBeNamed(e) {
 				l.listener(addr).mount(e)
 			}
 		}

@@ -44,11 +44,6 @@ type Args struct {
 	forwarded       *forwarded // nil unless the request is passed on as it is
 }
 
-// Caller is who calls. Later issues fill it; no part of it is ever sent upstream.
-type Caller struct {
-	RequestID string
-}
-
 // Invocation is all that belongs to one call. It is never shared.
 type Invocation struct {
 	Args    Args

@@ -90,6 +90,7 @@ type Route struct {
 	Params      []string  // names of the placeholders, in order
 	Conditions  []Pair    // pairs the request's query must have (contract X3)
 	Responses   []DeclaredResponse
+	Scopes      []string // that a call needs beside those of the adapter
 	Operation   *Operation
 	Refusal     *Refusal
 	Span        diag.Span
@@ -120,8 +121,9 @@ type Tool struct {
 	InputSchema []byte // a JSON Schema object, compact JSON
 	Annotations Annotations
 	Icons       []Icon
-	AsDeclared  bool  // schemas are published byte for byte, whatever clients make of them
-	MaxResult   int64 // bytes of text in a result; 0 when not declared
+	AsDeclared  bool     // schemas are published byte for byte, whatever clients make of them
+	MaxResult   int64    // bytes of text in a result; 0 when not declared
+	Scopes      []string // that a call needs beside those of the adapter
 	Operation   *Operation
 	Refusal     *Refusal
 	Span        diag.Span
@@ -164,6 +166,8 @@ type Variable struct {
 type Plan struct {
 	Units     []*Unit     // by ID
 	Listeners []*Listener // by address
+
+	public string // URL under which clients reach all of it; empty when not known
 }
 
 // Listener is everything served at one address.

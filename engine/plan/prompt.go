@@ -19,6 +19,7 @@ type Prompt struct {
 	Arguments   []PromptArgument
 	Location    string // of the file it is, as declared
 	Icons       []Icon
+	Scopes      []string // that getting it needs beside those of the adapter
 	Refusal     *Refusal
 	Span        diag.Span
 
@@ -108,7 +109,10 @@ func (c *compiler) exposePrompts(e *spec.Exposed, out *Exposure, unit diag.Unit)
 			continue
 		}
 		seen[p.Name] = p
-		f := c.truncated(decl.Span, what)
+		var f *fault
+		if p.Scopes, f = c.scopes(decl.Scopes, out, what); f == nil {
+			f = c.truncated(decl.Span, what)
+		}
 		if f == nil {
 			f = c.promptAsks(decl, p, out, unit)
 		}

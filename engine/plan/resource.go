@@ -27,6 +27,7 @@ type Resource struct {
 	MimeType    string   // as declared; empty when not
 	Location    string   // of files, as declared
 	Binary      bool     // declared to be no text
+	Scopes      []string // that reading needs beside those of the adapter
 	Operation   *Operation
 	Folder      *Folder
 	Refusal     *Refusal
@@ -173,7 +174,11 @@ func (c *compiler) exposeResources(e *spec.Exposed, out *Exposure, unit diag.Uni
 			continue
 		}
 		seen[key] = r
-		if f := c.truncated(op.Span, x.title()); f != nil {
+		var f *fault
+		if r.Scopes, f = c.scopes(op.Scopes, out, x.title()); f == nil {
+			f = c.truncated(op.Span, x.title())
+		}
+		if f != nil {
 			r.Refusal = c.refuse(x.unit, op.Span, x.title(), f)
 		} else if f := c.judgeResource(decl, r); f != nil {
 			r.Refusal = c.refuse(x.unit, op.Span, x.title(), f)

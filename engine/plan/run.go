@@ -35,7 +35,7 @@ type run struct {
 
 // scope gives what the expressions of one step are evaluated in.
 func (r *run) scope() *scope {
-	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results, replies: r.replies, placeholders: r.in.Bound.opts.Placeholders}
+	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results, caller: r.in.Caller, replies: r.replies, placeholders: r.in.Bound.opts.Placeholders}
 }
 
 // stepResult is what came of one step: a JSON value, or an answer that nobody has read.

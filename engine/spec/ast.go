@@ -213,6 +213,7 @@ type ExposedOperation struct {
 	Portable         Tristate // of a tool
 	MaxResult        Text     // maxResultSize, of a tool
 	Asking           Asking
+	Scopes           *Value // of callers
 }
 
 // Step is one step of an orchestration: a call, a lookup or a script.

@@ -129,5 +129,6 @@ func (p *parser) operation(e entry, absent Tristate) ExposedOperation {
 		Responses: some(e.value, "responses"), Binary: some(e.value, "responseBinary"),
 		Portable: p.tristate(e.value, "portable", Unset), MaxResult: p.text(e.value, "maxResultSize"),
 		Asking: p.asking(e.value),
+		Scopes: some(e.value, "scopes"),
 	}
 }

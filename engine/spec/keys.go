@@ -49,7 +49,7 @@ const (
 	forwardKeys = "targetNamespace trustedHeaders"
 
 	exposedOperationKeys = "name method path description inputParameters call with outputParameters steps mappings ref " +
-		"responses responseBinary hints confirm ask requires label display tags content isError inputSchema outputSchema outputValidation icons portable maxResultSize"
+		"responses responseBinary hints scopes confirm ask requires label display tags content isError inputSchema outputSchema outputValidation icons portable maxResultSize"
 	exposedOperationSilent = "id title summary calls operation"
 
 	flowKeys = "name description inputParameters call with outputParameters steps mappings semantics outputMediaType confirm ask label display tags"

@@ -33,6 +33,7 @@ type Prompt struct {
 	Location    Text
 	Icons       []Icon
 	Asking      Asking
+	Scopes      *Value // of callers
 }
 
 // PromptArgument is a value that a user fills into a prompt. It is required unless it says
@@ -54,12 +55,12 @@ type PromptMessage struct {
 }
 
 const (
-	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location watch text data annotations icons confirm ask requires label display"
+	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location scopes watch text data annotations icons confirm ask requires label display"
 	mcpResourceSilent = "title summary tags hints inputParameters calls operation"
 
 	watchKeys = "every"
 
-	promptKeys           = "name description arguments template location icons confirm ask requires label display"
+	promptKeys           = "name description arguments template location scopes icons confirm ask requires label display"
 	promptSilent         = "title summary tags"
 	promptArgumentKeys   = "name description required label display"
 	promptArgumentSilent = "title summary type default example examples"
@@ -102,6 +103,7 @@ func (p *parser) prompts(v *Value) []Prompt {
 			Messages: p.promptMessages(e.value), HasMessages: some(e.value, "template") != nil, Location: p.text(e.value, "location"),
 			Icons:  p.icons(e.value),
 			Asking: p.asking(e.value),
+			Scopes: some(e.value, "scopes"),
 		})
 	}
 	return out

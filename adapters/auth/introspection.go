@@ -1,0 +1,257 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"capd/engine/plan"
+)
+
+const (
+	// activeFor is how long a token counts as active without asking again, at most: so long it
+	// may take until a token that was withdrawn is refused.
+	activeFor = 30 * time.Second
+	// inactiveFor is the same for a token that is not active.
+	inactiveFor = 5 * time.Second
+	// maxKnown bounds the tokens that are remembered of one issuer, maxAsking the questions
+	// under way.
+	maxKnown  = 4096
+	maxAsking = 64
+)
+
+// inspector asks an issuer about tokens (RFC 7662), as one client.
+type inspector struct {
+	server  server
+	lock    *plan.TokenLock
+	now     func() time.Time
+	timeout time.Duration
+	log     *slog.Logger
+	asking  chan struct{} // holds a token for each question under way
+
+	mu    sync.Mutex
+	at    *endpoint // where to ask; nil: not known yet
+	known map[[sha256.Size]byte]*finding
+	retry time.Time // nobody is asked before
+}
+
+// endpoint is where and how an issuer is asked.
+type endpoint struct {
+	url  string
+	post bool // the client's secret stands in the form
+}
+
+// finding is what an issuer says of a token, or is being asked.
+type finding struct {
+	done   chan struct{} // closed when the rest is set
+	claims *claims       // nil: the token is not active
+	err    error
+	until  time.Time
+}
+
+func (k *Keeper) inspector(t *plan.TokenLock) *inspector {
+	id := sha256.Sum256([]byte(strings.Join([]string{t.ClientID.Reveal(), t.ClientSecret.Reveal(), t.ClientAuth}, "\x00")))
+	key := strings.Join([]string{t.Issuer, t.IntrospectionURL, hex.EncodeToString(id[:])}, "\x00")
+	return k.inspectors.get(key, func() *inspector {
+		return &inspector{
+			server: server{k.opts.Client, t.Issuer}, lock: t, now: k.opts.Now, timeout: k.opts.Timeout, log: k.opts.Logger,
+			asking: make(chan struct{}, maxAsking), known: map[[sha256.Size]byte]*finding{},
+		}
+	})
+}
+
+// introspected checks tokens by asking their issuer.
+type introspected struct {
+	lock *plan.TokenLock
+	*inspector
+}
+
+func (i *introspected) check(ctx context.Context, token string) (*plan.Caller, error) {
+	f, err := i.find(ctx, token)
+	if err != nil {
+		return nil, errUnavailable
+	}
+	c, now := f.claims, i.now()
+	switch {
+	case c == nil,
+		c.hasEnded(now),
+		c.NotBefore != nil && now.Before(c.NotBefore.Add(-leeway)),
+		c.Issuer != "" && !sameIssuer(c.Issuer, i.lock.Issuer),
+		!isFor(c.Audience, i.lock.Audience):
+		return nil, errToken
+	}
+	return c.caller(i.lock.Issuer), nil
+}
+
+// find gives what the issuer says of a token. Who wants to know the same of the same token
+// waits for one answer.
+func (i *inspector) find(ctx context.Context, token string) (*finding, error) {
+	id := sha256.Sum256([]byte(token))
+	i.mu.Lock()
+	now := i.now()
+	f := i.known[id]
+	if f == nil || f.isOver(now) {
+		if now.Before(i.retry) {
+			i.mu.Unlock()
+			return nil, errUnavailable
+		}
+		f = &finding{done: make(chan struct{})}
+		i.remember(id, f, now)
+		go i.ask(f, plan.NewSecret(token))
+	}
+	i.mu.Unlock()
+	select {
+	case <-f.done:
+		return f, f.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// isOver reports whether a finding says nothing any more.
+func (f *finding) isOver(now time.Time) bool {
+	select {
+	case <-f.done:
+		return f.err != nil || !now.Before(f.until)
+	default:
+		return false
+	}
+}
+
+// remember keeps a finding. Where there is no room, those that are over go, and then any.
+func (i *inspector) remember(id [sha256.Size]byte, f *finding, now time.Time) {
+	if len(i.known) >= maxKnown {
+		for old, was := range i.known {
+			if was.isOver(now) {
+				delete(i.known, old)
+			}
+		}
+	}
+	for old := range i.known {
+		if len(i.known) < maxKnown {
+			break
+		}
+		delete(i.known, old)
+	}
+	i.known[id] = f
+}
+
+// ask asks the issuer and closes the finding.
+func (i *inspector) ask(f *finding, token plan.Secret) {
+	ctx, cancel := context.WithTimeout(context.Background(), i.timeout)
+	defer cancel()
+	err := errors.New("panic")
+	defer func() {
+		if v := recover(); v != nil {
+			i.log.Error("panic while an issuer was asked about a token", "issuer", i.server.issuer, "panic", fmt.Sprintf("%T", v))
+		}
+		i.finish(f, err)
+	}()
+	select {
+	case i.asking <- struct{}{}:
+		defer func() { <-i.asking }()
+	case <-ctx.Done():
+		err = errUnavailable
+		return
+	}
+	f.claims, err = i.introspect(ctx, token)
+}
+
+func (i *inspector) finish(f *finding, err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	defer close(f.done)
+	now := i.now()
+	switch f.err = err; {
+	case err != nil:
+		i.at, i.retry = nil, now.Add(retryFirst)
+		i.log.Warn("an issuer cannot be asked about tokens", "issuer", i.server.issuer, "error", err.Error())
+	case f.claims == nil || f.claims.hasEnded(now):
+		f.until = now.Add(inactiveFor)
+	default:
+		f.until = now.Add(activeFor)
+		if end := f.claims.Expires; end != nil && end.Before(f.until) {
+			f.until = end.Time
+		}
+	}
+}
+
+// introspect asks about one token. It gives nil for one that is not active.
+func (i *inspector) introspect(ctx context.Context, token plan.Secret) (*claims, error) {
+	at, err := i.endpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	body, err := i.server.ask(ctx, i.question(at, token), at.url)
+	if err != nil {
+		return nil, fmt.Errorf("introspection_endpoint: %w", err)
+	}
+	var said struct {
+		Active bool `json:"active"`
+		claims
+	}
+	if err := json.Unmarshal(body, &said); err != nil {
+		return nil, errors.New("introspection_endpoint: its answer cannot be read")
+	}
+	if !said.Active {
+		return nil, nil
+	}
+	return &said.claims, nil
+}
+
+func (i *inspector) question(at *endpoint, token plan.Secret) *plan.Request {
+	id, secret := i.lock.ClientID.Reveal(), i.lock.ClientSecret.Reveal()
+	form := url.Values{"token": {token.Reveal()}, "token_type_hint": {"access_token"}}
+	req := &plan.Request{
+		Method: http.MethodPost, Secrets: []plan.Secret{token, i.lock.ClientID, i.lock.ClientSecret},
+		Header: []plan.Field{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}},
+	}
+	if at.post {
+		form.Set("client_id", id)
+		form.Set("client_secret", secret)
+	} else {
+		basic := base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(id) + ":" + url.QueryEscape(secret)))
+		req.Secrets = append(req.Secrets, plan.NewSecret(basic))
+		req.Header = append(req.Header, plan.Field{Name: "Authorization", Value: "Basic " + basic, Secret: true})
+	}
+	req.Body = plan.BytesBody([]byte(form.Encode()))
+	return req
+}
+
+// endpoint gives where to ask: as configured, else as the metadata say. It is looked up again
+// after a failure.
+func (i *inspector) endpoint(ctx context.Context) (*endpoint, error) {
+	if i.lock.IntrospectionURL != "" {
+		return &endpoint{i.lock.IntrospectionURL, i.lock.ClientAuth == plan.ClientPost}, nil
+	}
+	i.mu.Lock()
+	at := i.at
+	i.mu.Unlock()
+	if at != nil {
+		return at, nil
+	}
+	m, err := i.server.discover(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if m.IntrospectionURL == "" {
+		return nil, errors.New("the metadata name no introspection_endpoint")
+	}
+	at = &endpoint{m.IntrospectionURL, i.lock.ClientAuth == plan.ClientPost || i.lock.ClientAuth == "" &&
+		slices.Contains(m.ClientMethods, "client_secret_post") && !slices.Contains(m.ClientMethods, "client_secret_basic")}
+	i.mu.Lock()
+	i.at = at
+	i.mu.Unlock()
+	return at, nil
+}
