@@ -26,6 +26,10 @@ const (
 	DefaultMaxText        = 256 << 10
 	DefaultSessionTimeout = 10 * time.Minute
 	DefaultMaxSessions    = 1000
+	// Clients and models choose worse among more than some dozens of tools. Clients of one
+	// document expect its tools all the same, as many as stand on one page of a list.
+	DefaultSearchAbove    = 100
+	DefaultSearchAboveOwn = pageSize
 	DefaultMaxStreams     = 1000
 	DefaultMaxSubscribed  = 1000
 	DefaultKeepAlive      = 25 * time.Second
@@ -56,6 +60,10 @@ type Options struct {
 	// [DefaultMaxSessions]. One more ends the longest idle one, and is refused while all are
 	// in use.
 	MaxSessions int
+	// SearchAbove is how many tools a view lists; one with more lists tools to search, describe
+	// and call them instead. 0 means [DefaultSearchAbove], and [DefaultSearchAboveOwn] for the
+	// view of a document by itself; a negative number means never.
+	SearchAbove int
 	// WithoutSessions serves the older protocol without sessions too, so that any replica can
 	// answer any request. What a server begins by itself then does not reach such a client:
 	// notifications outside of a call, and questions to its user.

@@ -192,7 +192,8 @@ func (e *endpoint) occupy(ctx context.Context, method string, req sdk.Request) (
 // introduce puts the exposure's present description into what a client reads first, and
 // takes out the capabilities for what it has not.
 func (e *endpoint) introduce(res sdk.Result, session string) {
-	text := truncate(instructions(e.current.Load().view), maxInstructions)
+	st := e.current.Load()
+	text := instructions(st.view, st.catalogue().finder)
 	switch res := res.(type) {
 	case *sdk.InitializeResult:
 		res.Instructions = text
@@ -282,15 +283,18 @@ type pendingCallKey struct{}
 // itself: only results that passed through the SDK's own handler are complete.
 func (e *endpoint) call(ctx context.Context, method string, req *sdk.CallToolRequest, next sdk.MethodHandler) (sdk.Result, error) {
 	st := e.current.Load()
-	tool := st.catalogue().tools[req.Params.Name]
+	c, seen := st.catalogue(), st.visible(ctx, req)
+	tool := c.tools[req.Params.Name]
 	if tool == nil {
-		return nil, &jsonrpc.Error{
-			Code:    jsonrpc.CodeInvalidParams,
-			Message: fmt.Sprintf("unknown tool %q; tools/list gives the tools there are", truncate(req.Params.Name, 128)),
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: c.unknown(req.Params.Name, seen).Message}
+	}
+	sent, params := *req, *req.Params
+	if f := c.finder; f != nil && tool.name == f.call {
+		if target, args, err := f.target(params.Arguments, seen); err == nil {
+			tool, params.Arguments = target, args // from here on it is the call of that tool
 		}
 	}
 	ctx = context.WithValue(ctx, pendingCallKey{}, &pendingCall{e, st, tool})
-	sent, params := *req, *req.Params
 	params.Name = dispatcher
 	sent.Params = &params
 	return next(ctx, method, &sent)

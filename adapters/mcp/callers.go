@@ -127,8 +127,9 @@ func permit(ctx context.Context, x *plan.Exposure, own []string) error {
 type rpc struct {
 	Method string `json:"method"`
 	Params struct {
-		Name string `json:"name"`
-		URI  string `json:"uri"`
+		Name      string          `json:"name"`
+		URI       string          `json:"uri"`
+		Arguments json.RawMessage `json:"arguments"`
 	} `json:"params"`
 }
 
@@ -162,6 +163,9 @@ func (e *endpoint) messages(r *http.Request) []rpc {
 		if decoded, ok := decodeHeaderValue(name); ok {
 			name = decoded
 		}
+		if f := e.current.Load().catalogue().finder; f != nil && name == f.call { // the body says for which tool
+			_ = json.Unmarshal(peek(r, e.opts.MaxBody), &one)
+		}
 		one.Method, one.Params.Name, one.Params.URI = r.Header.Get(headerMethod), name, name
 		return []rpc{one}
 	}
@@ -189,7 +193,11 @@ func peek(r *http.Request, limit int64) []byte {
 func (c *catalogue) scopes(m *rpc) (*plan.Exposure, []string) {
 	switch m.Method {
 	case methodCallTool:
-		if e := c.tools[m.Params.Name]; e != nil && e.tool != nil {
+		e := c.tools[m.Params.Name]
+		if f := c.finder; f != nil && e != nil && e.name == f.call {
+			e, _, _ = f.target(m.Params.Arguments, nil)
+		}
+		if e != nil && e.tool != nil {
 			return e.exposure, e.tool.Scopes
 		}
 	case "resources/read", "resources/subscribe":

@@ -21,7 +21,9 @@ const pageSize = 1000
 
 // catalogue is what a view holds as clients see it. It is immutable.
 type catalogue struct {
-	listed      []*entry          // in the order of declaration, capd's own behind them
+	declared    []*entry          // the served tools of documents, in the order of declaration
+	listed      []*entry          // the same and capd's own behind them, or capd's own alone
+	finder      *finder           // of a catalogue that lists capd's own alone; else nil
 	tools       map[string]*entry // by declared name and by alias
 	library     *library
 	prompts     *prompts
@@ -72,6 +74,9 @@ func newCatalogue(v *plan.View, own ...*ownTool) *catalogue {
 	for i := range v.Members {
 		c.add(&v.Members[i])
 	}
+	for _, e := range c.declared {
+		c.list(e)
+	}
 	for _, t := range own {
 		c.addOwn(t)
 	}
@@ -98,8 +103,8 @@ func (c *catalogue) add(m *plan.Member) {
 		}
 		e := &entry{at: -1, tool: t, exposure: m.Exposure, prefix: prefix}
 		if t.Refusal == nil {
-			e.name, e.at = published[i], len(c.listed)
-			c.listed = append(c.listed, e)
+			e.name = published[i]
+			c.declared = append(c.declared, e)
 			c.tools[e.name] = e
 		}
 		c.tools[behind(m.Alias, t.Name)] = e

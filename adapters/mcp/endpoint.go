@@ -91,11 +91,35 @@ func (e *endpoint) prepare(v *plan.View, bound *plan.Bound) *state {
 	if cur := e.current.Load(); cur != nil && cur.view.Equal(v) {
 		return &state{v, bound, cur.catalogue, cur.scoped}
 	}
-	st := &state{v, bound, sync.OnceValue(func() *catalogue { return newCatalogue(v, e.own(v)...) }), isScoped(v)}
+	st := &state{v, bound, sync.OnceValue(func() *catalogue { return e.newCatalogue(v) }), isScoped(v)}
 	if e.server.Load() != nil {
 		st.catalogue() // its clients will want it at once
 	}
 	return st
+}
+
+// newCatalogue makes the catalogue of a view, which lists tools to search with instead of very
+// many others.
+func (e *endpoint) newCatalogue(v *plan.View) *catalogue {
+	c := newCatalogue(v, e.own(v)...)
+	if e.opts.searches(v) {
+		c.offerSearch(v)
+	}
+	return c
+}
+
+// searches reports whether a view has too many tools to list them.
+func (o *Options) searches(v *plan.View) bool {
+	above := o.SearchAbove
+	switch {
+	case above < 0:
+		return false
+	case above == 0 && v.Kind == plan.ViewDocument:
+		above = DefaultSearchAboveOwn
+	case above == 0:
+		above = DefaultSearchAbove
+	}
+	return v.Tools() > above
 }
 
 // swap puts st in place and tells the clients when a list of theirs became another.

@@ -147,7 +147,12 @@ func openLinked(t testing.TB, docs map[string]string, files plan.Files, link pla
 // load replaces what is served, as a reload does.
 func (h *house) load(docs map[string]string, up plan.Upstream) {
 	h.t.Helper()
-	next := bind(h.t, docs, h.files, h.link, up)
+	h.serve(bind(h.t, docs, h.files, h.link, up))
+}
+
+// serve replaces what is served by a plan that is made.
+func (h *house) serve(next *plan.Bound) {
+	h.t.Helper()
 	swap, err := h.adapter.Prepare(context.Background(), h.bound, next)
 	if err != nil {
 		h.t.Fatal(err)

@@ -28,9 +28,14 @@ func (c *catalogue) addOwn(t *ownTool) {
 	listing := *t.listing
 	listing.Name = unique(listing.Name, c.has)
 	e := &entry{name: listing.Name, own: &ownTool{&listing, t.call, t.reads}}
+	c.list(e)
+	c.tools[e.name] = e
+}
+
+// list puts an entry behind the listed ones.
+func (c *catalogue) list(e *entry) {
 	e.at = len(c.listed)
 	c.listed = append(c.listed, e)
-	c.tools[e.name] = e
 }
 
 // has reports whether a name is taken, whatever its case: some clients fold it.

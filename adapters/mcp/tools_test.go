@@ -236,7 +236,7 @@ func TestManyToolsArePaged(t *testing.T) {
 	for i := range n {
 		fmt.Fprintf(&doc, "    - { name: t%04d, description: One of many., call: api.list }\n", i)
 	}
-	h := open(t, map[string]string{"many": doc.String()}, mcp.Options{})
+	h := open(t, map[string]string{"many": doc.String()}, mcp.Options{SearchAbove: -1})
 	for _, era := range []string{"2026-07-28", "2025-11-25"} {
 		s := h.connect("/mcp/many", era, nil)
 		first, err := s.ListTools(context.Background(), nil)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/pflag"
 
 	"capd/adapters/mcp"
@@ -90,6 +92,7 @@ type serveFlags struct {
 	scripts   scriptFlags
 	log       logFlags
 	views     viewFlags
+	search    searchAbove
 
 	listen           string
 	address          string
@@ -121,6 +124,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	s.scripts.register(f)
 	s.log.register(f)
 	s.views.register(f)
+	f.Var(&s.search, "mcp-search-above", fmt.Sprintf("offer tools to search with where more than `NUMBER` tools would be listed, or never (default %d, and %d for one spec by itself)", mcp.DefaultSearchAbove, mcp.DefaultSearchAboveOwn))
 
 	f.StringVar(&s.listen, "listen", "", "serve everything on `HOST:PORT` instead of the declared ports")
 	f.StringVar(&s.address, "address", "", "`HOST` to listen on for declared ports, whatever specs say (default 127.0.0.1)")

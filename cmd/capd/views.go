@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -112,4 +114,37 @@ func textViews(b *strings.Builder, views []listedView) error {
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", v.Kind, has, diag.Printable(v.Address))
 	}
 	return w.Flush()
+}
+
+// searchAbove is a flag that takes a number of tools, or never. Zero leaves it to the adapter.
+type searchAbove int
+
+const (
+	wordNever = "never"
+	never     = searchAbove(-1)
+)
+
+func (s *searchAbove) Type() string { return "number" }
+
+func (s *searchAbove) String() string {
+	switch *s {
+	case 0:
+		return ""
+	case never:
+		return wordNever
+	}
+	return strconv.Itoa(int(*s))
+}
+
+func (s *searchAbove) Set(text string) error {
+	if text == wordNever {
+		*s = never
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return errors.New("must be a whole number of at least 1, or never")
+	}
+	*s = searchAbove(n)
+	return nil
 }

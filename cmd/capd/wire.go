@@ -85,6 +85,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 				Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody), MaxResult: int64(f.maxUpstreamBody), MaxText: int64(f.maxResult),
 				WithoutSessions: f.mcpSessions == mcpSessionsOff,
 				StateKey:        stateKey,
+				SearchAbove:     int(f.search),
 			}),
 			plan.Skill: skill.New(skill.Options{Logger: log}),
 		},
