@@ -45,7 +45,10 @@ type asker struct {
 func askerOf[P sdk.Params](e *endpoint, req *sdk.ServerRequest[P], modern bool, responses sdk.InputResponseMap, state string, what ...string) *asker {
 	who := ""
 	if x := req.GetExtra(); x != nil {
-		who = x.Header.Get("Authorization")
+		who = x.Header.Get("Authorization") // where no gate has taken it off
+	}
+	if c := e.callers.find(requestID(req)); c != nil {
+		who += fmt.Sprintf(" %x", c.ID())
 	}
 	can := req.ClientCapabilities()
 	if !modern && e.opts.WithoutSessions {

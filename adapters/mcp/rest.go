@@ -80,8 +80,8 @@ func (c *pendingCall) limited(ctx context.Context, req *sdk.CallToolRequest, res
 // owner is who may read what this call leaves.
 func (c *pendingCall) owner(ctx context.Context) owner { return owner{c.endpoint, callerOf(ctx)} }
 
-// callerOf gives what tells callers apart; nil where everybody may call.
-func callerOf(context.Context) any { return nil }
+// callerOf gives what tells callers apart.
+func callerOf(ctx context.Context) any { return plan.CallerOf(ctx).ID() }
 
 // restTool gives the name of the tool that reads the rest of results; empty when it is not
 // listed.

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -517,5 +518,28 @@ func TestTokenOpenAPI(t *testing.T) {
 	}
 	if s := doc.Paths["/rooms"]["get"].Security; s != nil {
 		t.Errorf("%v", s)
+	}
+}
+
+// TestRestOfAnother: what is left of a result that was cut belongs to who made the call.
+func TestRestOfAnother(t *testing.T) {
+	t.Parallel()
+	long := `["` + strings.Repeat("x", 4000) + `"]`
+	up, is := scriptedUpstream(t, "HTTP/1.1 200 OK\nContent-Type: application/json\n\n"+long+"\n"), startIssuer(t, allAudiences()...)
+	text := strings.Replace(tokenSpec, "description: List the rooms, call: up.list }", "description: List the rooms, call: up.list, maxResultSize: 1KiB }", 1)
+	i := start(t, []string{"UPSTREAM=" + up.url, "ISSUER=" + is.URL, "CLIENT_ID=capd", "CLIENT_SECRET=secret of capd"}, specFile(t, "spec.yaml", text))
+	got := toolCall(t, i.url+"/mcp/spec", "list", is.token(t, "agent", "rooms.read"))
+	next := regexp.MustCompile(`capd://[^"\\ <>)]+`).FindString(got.Body)
+	if next == "" {
+		t.Fatalf("no rest: %s", got.Body)
+	}
+	read := func(client string) answer {
+		return modernMessage(t, i.url+"/mcp/spec", is.token(t, client, "rooms.read"), "resources/read", next, `{"uri":`+quoteJSON(next))
+	}
+	if got := read("agent"); got.Status != 200 || !strings.Contains(got.Body, "xxx") {
+		t.Errorf("the own rest: %d %s", got.Status, got.Body)
+	}
+	if got := read("thief"); strings.Contains(got.Body, "xxx") || !strings.Contains(got.Body, `"error"`) {
+		t.Errorf("another's rest: %d %s", got.Status, got.Body)
 	}
 }
