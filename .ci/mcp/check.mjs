@@ -1,9 +1,10 @@
 // Tries a capd with the MCP conformance suite and with the clients that people have. It prints a line for each thing
 // that it tries, and ends with status 1 if one of them failed. Usage: node check.mjs CAPD REPOSITORY
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { writeCatalogue } from './catalogue.mjs';
 import { clients, script, tools, user } from './clients.mjs';
 import { each, listen, run, serve } from './process.mjs';
 
@@ -152,6 +153,25 @@ function spread(all, n) {
   return all.length <= n ? all : Array.from({ length: n }, (_, i) => all[Math.floor((i * all.length) / n)]);
 }
 
+// findTool uses one of very many tools as a model would: it looks for it by words, reads what it takes, and calls it.
+async function findTool(connecting) {
+  const { client } = await connecting;
+  try {
+    const listed = await tools(client);
+    assert.deepEqual(listed.map((tool) => tool.name).sort(), ['call_tool', 'describe_tool', 'search_tools']);
+    const name = 'harbour-17__archive_crane_area_3';
+    const search = await client.callTool({ name: 'search_tools', arguments: { query: 'archive crane records of area 3 in harbour 17' } });
+    assert.equal(search.structuredContent.tools[0].name, name);
+    const described = await client.callTool({ name: 'describe_tool', arguments: { name } });
+    assert.deepEqual(described.structuredContent.tools[0].inputSchema.required, ['id']);
+    const called = await client.callTool({ name: 'call_tool', arguments: { name, arguments: { id: 'c-7' } } });
+    assert.equal(called.structuredContent.request.url, 'https://harbour-17.example.com/crane/c-7');
+    return `it reads ${JSON.stringify(listed).length} bytes to list, ${JSON.stringify(search).length} to search`;
+  } finally {
+    await client.close();
+  }
+}
+
 // change counts up the version of the tools or of the prompts in the fixture, so that their list is another one.
 function change(file, what) {
   const text = readFileSync(file, 'utf8');
@@ -205,6 +225,13 @@ await withServer([shipped, '--stub'], async ({ documents }) => {
   await attempt('every shipped capability has tools', () => assert.deepEqual(urls.map((u) => `${basename(u)}.yaml`).sort(), files.sort()));
   for (const era of ['legacy', 'modern']) await attempt(`Inspector --strict, shipped capabilities, ${era}`, () => inspectAll(urls, era));
   for (const client of clients) await attempt(`${client.name} calls every tool of the shipped capabilities`, () => exerciseAll(urls, client));
+});
+
+const harbours = join(home, 'harbours');
+mkdirSync(harbours);
+writeCatalogue(harbours, 40, 500);
+await withServer([harbours, '--stub', '--mcp-combined'], async ({ address }) => {
+  for (const client of clients) await attempt(`${client.name} finds one of 20000 tools`, () => findTool(client.http(`${address}/mcp`)));
 });
 
 if (existsSync(published)) {

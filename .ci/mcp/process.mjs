@@ -5,9 +5,9 @@ import { createInterface } from 'node:readline';
 
 const patience = 120_000; // ms that a command may take
 
-// serve starts `capd serve` with args on a free port. It gives { documents, url, reload, stop }: what the log says of each
-// document; url(id, kind), where an adapter of a document is; and functions that come back when it has read its
-// documents again, and when it has ended.
+// serve starts `capd serve` with args on a free port. It gives { address, documents, url, reload, stop }: where it listens;
+// what the log says of each document; url(id, kind), where an adapter of a document is; and functions that come back when
+// it has read its documents again, and when it has ended.
 export async function serve(capd, args, env = {}) {
   const child = spawn(capd, ['serve', '--listen', '127.0.0.1:0', '--log-format', 'json', ...args], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -26,7 +26,8 @@ export async function serve(capd, args, env = {}) {
       ended.then((code) => reject(new Error(`capd serve ended with status ${code} before it was ${message}`)));
       waiting.set(message, resolve);
     });
-  const { documents } = await said('serving');
+  const { documents, addresses } = await said('serving');
+  const address = `http://${addresses[0].actual}`;
   const url = (id, kind = 'mcp') => documents.find((d) => d.id === id)?.adapters?.find((a) => a.kind === kind)?.url;
   const reload = async () => {
     const reloaded = said('reloaded');
@@ -38,7 +39,7 @@ export async function serve(capd, args, env = {}) {
     const code = await ended;
     if (code !== 0) throw new Error(`capd serve ended with status ${code}`);
   };
-  return { documents, url, reload, stop };
+  return { address, documents, url, reload, stop };
 }
 
 // run runs a command until it ends, and gives { code, out }: its status and all that it printed.
