@@ -293,8 +293,8 @@ func TestToolTexts(t *testing.T) {
 			t.Errorf("%s: %q, %q, %+v; want %q, %q, %+v", c.tool, x.Title, x.Description, x.Annotations, c.title, c.description, c.want)
 		}
 	}
-	if len(d.list) > 0 {
-		t.Errorf("diagnostics: %v", d.list)
+	if got := d.codes(); got != "info hints" {
+		t.Errorf("diagnostics: %v, want one on the POST of f", d.list)
 	}
 	text, mark := unmark((&clause{api: api, tool: `{name: t, call: api.get, hints: {destructive: ⟦f⟧}}`}).text())
 	d = load(t, text)

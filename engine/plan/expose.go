@@ -385,6 +385,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 			c.describeTool(x, t)
 			c.publishTool(e, x, t)
 			t.Operation.validation = c.readValidation(e, x)
+			c.judgeHints(x, t.Operation)
 			c.judgeSemantics(x)
 		}
 		c.setBinary(t.Operation, x, nil)
