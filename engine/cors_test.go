@@ -115,3 +115,40 @@ func wantHeader(t *testing.T, resp *http.Response, name, want string) {
 		t.Errorf("%s: got %q, want %q", name, got, want)
 	}
 }
+
+// TestBrowserMCPClients: a page of an allowed origin may send every header of the protocol,
+// and see those of the answer, also when it is refused.
+func TestBrowserMCPClients(t *testing.T) {
+	t.Parallel()
+	const origin = "https://inspector.example"
+	refusing := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Set("Mcp-Session-Id", "s")
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " one"}, func(o *Options) {
+		o.AllowedOrigins = []string{origin}
+		o.Adapters = map[plan.Kind]Adapter{plan.MCP: handlerAdapter{refusing}}
+	})
+	r.start()
+	url := "http://" + r.engine.Addr(loopback) + "/mcp/a"
+	const sent = "authorization, content-type, accept, last-event-id, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name"
+	for _, method := range []string{"POST", "GET", "DELETE"} {
+		got := browser(t, http.MethodOptions, url, "Origin", origin, "Access-Control-Request-Method", method, "Access-Control-Request-Headers", sent)
+		if got.StatusCode != http.StatusNoContent || !strings.Contains(got.Header.Get("Access-Control-Allow-Methods"), method) {
+			t.Errorf("preflight of %s: %s %v", method, got.Status, got.Header)
+		}
+		wantHeader(t, got, "Access-Control-Allow-Origin", origin)
+		wantHeader(t, got, "Access-Control-Allow-Headers", sent)
+	}
+	got := browser(t, http.MethodPost, url, "Origin", origin)
+	wantHeader(t, got, "Access-Control-Allow-Origin", origin)
+	for _, name := range []string{"Mcp-Session-Id", "WWW-Authenticate"} {
+		if !strings.Contains(got.Header.Get("Access-Control-Expose-Headers"), name) || got.Header.Get(name) == "" {
+			t.Errorf("%s cannot be seen: %v", name, got.Header)
+		}
+	}
+	if got := browser(t, http.MethodPost, url, "Origin", "https://evil.example"); got.StatusCode != http.StatusForbidden {
+		t.Errorf("another origin: %s", got.Status)
+	}
+}

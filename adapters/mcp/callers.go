@@ -1,10 +1,8 @@
 package mcp
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -176,17 +174,6 @@ func (e *endpoint) messages(r *http.Request) []rpc {
 	var batch []rpc // revision 2025-03-26 has batches
 	_ = json.Unmarshal(raw, &batch)
 	return batch
-}
-
-// peek reads the body, and puts it back. What is over the limit, or breaks off, is left for the
-// SDK to refuse.
-func peek(r *http.Request, limit int64) []byte {
-	read, _ := io.ReadAll(io.LimitReader(r.Body, limit))
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(read), r.Body), r.Body}
-	return read
 }
 
 // scopes gives the scopes that a request needs of its own, and the exposure it is for.

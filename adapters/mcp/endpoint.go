@@ -213,6 +213,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := newOutlet(w, e.opts, cancel)
 	defer out.close()
 	r = forSDK(r.WithContext(ctx))
+	if !wellFormed(out, r, e.opts.MaxBody) {
+		return
+	}
 	if opensStream(r) {
 		leave, ok := e.streams.reserve()
 		defer leave()

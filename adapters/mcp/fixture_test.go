@@ -180,8 +180,20 @@ func bind(t testing.TB, docs map[string]string, files plan.Files, link plan.Link
 		units = append(units, u)
 	}
 	p, _ := plan.Link(nil, units, link)
-	b, _ := plan.Bind(p, plan.BindOptions{Upstream: up})
+	b, _ := plan.Bind(p, plan.BindOptions{Upstream: up, Gate: func(plan.Lock) plan.Gate { return believer{} }})
 	return b
+}
+
+// believer is a gate that lets everybody in, with the scopes they say they have.
+type believer struct{}
+
+func (believer) Admit(r *http.Request) *http.Request {
+	who := &plan.Caller{RequestID: plan.RequestID(r.Context()), Scheme: "bearer", Scopes: strings.Fields(r.Header.Get("Test-Scopes"))}
+	return r.WithContext(plan.WithCaller(r.Context(), who))
+}
+
+func (believer) Refuse(w http.ResponseWriter, _ *http.Request) {
+	w.WriteHeader(http.StatusUnauthorized)
 }
 
 // echo answers with what it was sent.

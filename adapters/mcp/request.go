@@ -1,7 +1,11 @@
 package mcp
 
 import (
+	"bytes"
 	"encoding/base64"
+	"encoding/json"
+	"io"
+	"mime"
 	"net/http"
 	"strings"
 	"unicode/utf8"
@@ -30,6 +34,42 @@ func forSDK(r *http.Request) *http.Request {
 	out := r.WithContext(r.Context())
 	out.Header = header
 	return out
+}
+
+// peek reads the body of a request, and puts it back. What is over the limit, or breaks off, is
+// left for the SDK to refuse.
+func peek(r *http.Request, limit int64) []byte {
+	body, _ := readAhead(r, limit)
+	return body
+}
+
+// readAhead reads the body of a request, and puts it back. whole is false when it is over the limit,
+// or breaks off.
+func readAhead(r *http.Request, limit int64) (body []byte, whole bool) {
+	var b bytes.Buffer
+	b.Grow(int(min(max(r.ContentLength, 0)+bytes.MinRead, limit, 1<<20)))
+	n, err := b.ReadFrom(io.LimitReader(r.Body, limit+1))
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(b.Bytes()), r.Body), r.Body}
+	return b.Bytes(), err == nil && n <= limit
+}
+
+// wellFormed refuses a body that is not one JSON value: nested too deep, cut off, or with more
+// behind it. The SDK would take what comes first.
+func wellFormed(w http.ResponseWriter, r *http.Request, limit int64) bool {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Method != http.MethodPost || media != "application/json" {
+		return true
+	}
+	if body, whole := readAhead(r, limit); !whole || json.Valid(body) {
+		return true
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"the body is not one JSON value"}}`+"\n")
+	return false
 }
 
 // accepts reports whether a client takes JSON, and whether it takes event streams.

@@ -58,6 +58,9 @@ func (w *watches) subscribe(ctx context.Context, req *sdk.SubscribeRequest) erro
 	if err := permit(ctx, v.exposure, v.Scopes); err != nil {
 		return protocolError(plan.AsError(err), "resource")
 	}
+	if err := permit(ctx, v.exposure, v.Scopes); err != nil {
+		return protocolError(plan.AsError(err), "resource")
+	}
 	return w.add(p.uri, v.Resource, req.Session)
 }
 
@@ -74,7 +77,8 @@ func (w *watches) add(uri string, r *plan.Resource, of *sdk.ServerSession) error
 	}
 	if x == nil {
 		x = &watch{uri: uri, subscribers: map[*sdk.ServerSession]bool{}, seen: sight{resource: r}}
-		x.ctx, x.cancel = context.WithCancel(context.Background())
+		// Who subscribes may read; whoever looks is nobody of them.
+		x.ctx, x.cancel = context.WithCancel(plan.WithCaller(context.Background(), &plan.Caller{Local: true}))
 		w.byURI[uri] = x
 		w.begin(x)
 	}

@@ -277,3 +277,32 @@ func TestSubscriptionLimits(t *testing.T) {
 		t.Errorf("without sessions: %s", a.body)
 	}
 }
+
+// TestSubscriptionsNeedScopes: who may not read a resource is not told that it changed, in
+// neither era; who may, is.
+func TestSubscriptionsNeedScopes(t *testing.T) {
+	t.Parallel()
+	const every = 30 * time.Second
+	scoped := strings.Replace(strings.Replace(news, "call: api.news, watch", "call: api.news, scopes: [news.read], watch", 1),
+		"    port: 9090\n", "    port: 9090\n    authentication: { type: oauth2, authorizationServerUri: 'https://issuer.example.test', resource: 'https://capd.example.test/mcp/news' }\n", 1)
+	clock := newClock()
+	h := open(t, map[string]string{"news": scoped}, mcp.Options{After: clock.After})
+	var text atomic.Int64
+	h.upstream.set(func(context.Context, *plan.Request) (*plan.Response, error) {
+		return response(200, "text/plain", fmt.Sprint(text.Load())), nil
+	})
+	header, body := modern("subscriptions/listen", "", `{"notifications":{"resourceSubscriptions":["data://news"]}}`)
+	header["Test-Request-Id"] = "one"
+	if a := h.post("/mcp/news", header, body); len(a.messages) != 1 || a.messages[0].Error == nil || !strings.Contains(a.body, "news.read") {
+		t.Errorf("without the scope: %d %s", a.status, a.body)
+	}
+	header["Test-Scopes"], header["Test-Request-Id"] = "news.read", "two"
+	s := h.follow(h.request(http.MethodPost, "/mcp/news", header, body))
+	if m := <-s.messages; m.Method != "notifications/subscriptions/acknowledged" {
+		t.Fatalf("with the scope: %+v", m)
+	}
+	clock.await(every, 1)
+	text.Add(1)
+	clock.pass(every)
+	wantUpdate(t, s, "data://news")
+}
