@@ -232,7 +232,7 @@ func TestPagesOverHTTP(t *testing.T) {
 	for i := range many {
 		fmt.Fprintf(&doc, "    - { name: tool-%04d, description: D, outputParameters: [{ name: x, type: string, value: y }] }\n", i)
 	}
-	h := open(t, map[string]string{"many": doc.String()}, mcp.Options{})
+	h := open(t, map[string]string{"many": doc.String()}, mcp.Options{SearchAbove: -1})
 	for _, era := range eras[:2] {
 		s := h.connect("/mcp/many", era, nil)
 		seen, pages, cursor := map[string]bool{}, 0, ""

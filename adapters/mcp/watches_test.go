@@ -292,7 +292,7 @@ func TestSubscriptionsNeedScopes(t *testing.T) {
 		return response(200, "text/plain", fmt.Sprint(text.Load())), nil
 	})
 	header, body := modern("subscriptions/listen", "", `{"notifications":{"resourceSubscriptions":["data://news"]}}`)
-	header["Test-Request-Id"] = "one"
+	header["Test-Scopes"], header["Test-Request-Id"] = "other", "one"
 	if a := h.post("/mcp/news", header, body); len(a.messages) != 1 || a.messages[0].Error == nil || !strings.Contains(a.body, "news.read") {
 		t.Errorf("without the scope: %d %s", a.status, a.body)
 	}
