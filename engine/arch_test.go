@@ -32,10 +32,11 @@ var mayImport = []struct {
 	{"engine/expr", []string{"engine/diag"}},
 	{"engine/format", []string{"engine/diag"}},
 	{"engine/script", []string{"engine/diag"}},
+	{"engine/portable", nil},
 	{"engine/plan", []string{"engine/diag", "engine/spec", "engine/expr", "engine/format", "engine/script"}},
 	{"engine/repair", []string{"engine/diag", "engine/spec", "engine/plan"}},
 	{"schema", []string{"engine/diag"}},
-	{"adapters/*", []string{"engine/plan", "engine/diag", "engine/format", "engine/script"}},
+	{"adapters/*", []string{"engine/plan", "engine/diag", "engine/format", "engine/portable", "engine/script"}},
 	{"capabilities", nil},
 }
 
@@ -76,6 +77,7 @@ var homes = []struct {
 // schema and a reader of OpenAPI say whether what others read is well-formed.
 var testLibraries = []string{
 	"github.com/getkin/kin-openapi",
+	"github.com/google/jsonschema-go",
 	"github.com/go-jose/go-jose/v4",
 	"github.com/golang-jwt/jwt/v5",
 	"github.com/modelcontextprotocol/go-sdk",

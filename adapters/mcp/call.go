@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"capd/engine/plan"
+	"capd/engine/portable"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -60,7 +61,7 @@ func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 // announceTools tells clients that the list of tools changed. The SDK does so when a tool is
 // registered again; so do the next two.
 func announceTools(s *sdk.Server) {
-	s.AddTool(&sdk.Tool{Name: dispatcher, InputSchema: json.RawMessage(anyObject)}, dispatch)
+	s.AddTool(&sdk.Tool{Name: dispatcher, InputSchema: json.RawMessage(portable.AnyObject)}, dispatch)
 }
 
 func announceResources(s *sdk.Server) {
@@ -331,7 +332,7 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 		return nil, t.Refusal.Error()
 	}
 	surface := c.tool.surface()
-	raw, err := surface.inputs.arguments(req.Params.Arguments)
+	raw, err := surface.arguments(req.Params.Arguments)
 	if err != nil {
 		return nil, err
 	}

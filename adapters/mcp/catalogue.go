@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"capd/engine/plan"
+	"capd/engine/portable"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -49,7 +50,7 @@ type entry struct {
 // surface is what goes into a tool and comes out of it, as clients see it.
 type surface struct {
 	schema json.RawMessage // of its arguments, as published
-	inputs aliases
+	inputs portable.Renames
 	answer *answerShape // nil: nothing is known of it
 }
 

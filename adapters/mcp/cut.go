@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"capd/engine/portable"
+
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -76,7 +78,7 @@ func (w whole) size() int {
 func (w whole) part(from, limit int) (text string, next int) {
 	if w.elements != nil {
 		next = from + fitting(w.elements[from:], limit-len("[]"))
-		return string(appendList(nil, w.elements[from:next])), next
+		return string(portable.AppendList(nil, w.elements[from:next])), next
 	}
 	for from < len(w.text) && !utf8.RuneStart(w.text[from]) {
 		from++
@@ -216,13 +218,13 @@ func longestList(raw json.RawMessage, depth int) ([]string, []json.RawMessage) {
 	case raw[0] == '[':
 		return nil, listAt(raw, nil)
 	case raw[0] == '{':
-		o, err := parseObject(raw)
+		o, err := portable.ParseObject(raw)
 		if err != nil || len(o) == 0 {
 			break
 		}
-		longest := slices.MaxFunc(o.unique(), func(a, b member) int { return len(a.value) - len(b.value) })
-		if path, elements := longestList(longest.value, depth+1); elements != nil {
-			return append([]string{longest.name}, path...), elements
+		longest := slices.MaxFunc(o.Unique(), func(a, b portable.Member) int { return len(a.Value) - len(b.Value) })
+		if path, elements := longestList(longest.Value, depth+1); elements != nil {
+			return append([]string{longest.Name}, path...), elements
 		}
 	}
 	return nil, nil
@@ -231,15 +233,15 @@ func longestList(raw json.RawMessage, depth int) ([]string, []json.RawMessage) {
 // listAt gives the elements of the list at a path of members; nil when there is none.
 func listAt(raw json.RawMessage, path []string) []json.RawMessage {
 	for _, name := range path {
-		o, err := parseObject(raw)
+		o, err := portable.ParseObject(raw)
 		if err != nil {
 			return nil
 		}
-		at := o.find(name)
+		at := o.Find(name)
 		if at < 0 {
 			return nil
 		}
-		raw = o[at].value
+		raw = o[at].Value
 	}
 	var elements []json.RawMessage
 	if json.Unmarshal(raw, &elements) != nil {
@@ -251,15 +253,15 @@ func listAt(raw json.RawMessage, path []string) []json.RawMessage {
 // replaced gives a JSON value with other elements in the list at a path.
 func replaced(raw json.RawMessage, path []string, elements []json.RawMessage) json.RawMessage {
 	if len(path) == 0 {
-		return appendList(nil, elements)
+		return portable.AppendList(nil, elements)
 	}
-	o, err := parseObject(raw)
+	o, err := portable.ParseObject(raw)
 	if err != nil {
 		return raw
 	}
-	o = slices.Clone(o.unique())
-	if at := o.find(path[0]); at >= 0 {
-		o[at].value = replaced(o[at].value, path[1:], elements)
+	o = slices.Clone(o.Unique())
+	if at := o.Find(path[0]); at >= 0 {
+		o[at].Value = replaced(o[at].Value, path[1:], elements)
 	}
-	return o.json()
+	return o.JSON()
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"capd/engine/portable"
+
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -95,7 +97,7 @@ func FuzzCut(f *testing.F) {
 		}
 		want := text
 		if c.whole.elements != nil {
-			list := string(appendList(nil, c.whole.elements))
+			list := string(portable.AppendList(nil, c.whole.elements))
 			want = list[1 : len(list)-1]
 		}
 		if parts.String() != want {

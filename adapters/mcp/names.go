@@ -3,43 +3,19 @@ package mcp
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"capd/engine/plan"
+	"capd/engine/portable"
 )
 
-// What every client in the field takes as a tool's name and as a property's key: no dots, and
-// up to 64 characters.
-var (
-	toolName     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	propertyName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-)
-
-const maxName = 64
-
-// publish gives the name under which each tool is listed: the declared one where clients
-// take it, else an alias. Names differ in more than case, because some clients fold it.
+// publish gives the name under which each tool is listed.
 func publish(tools []*plan.Tool) []string {
 	names := make([]string, len(tools))
-	taken := map[string]bool{}
-	var rest []int
 	for i, t := range tools {
-		folded := strings.ToLower(t.Name)
-		if toolName.MatchString(t.Name) && !taken[folded] {
-			names[i] = t.Name
-		} else {
-			rest = append(rest, i)
-		}
-		taken[folded] = true
+		names[i] = t.Name
 	}
-	for _, i := range rest {
-		base := sanitise(tools[i].Name, toolName, "tool")
-		names[i] = unique(base, func(s string) bool { return taken[strings.ToLower(s)] })
-		taken[strings.ToLower(names[i])] = true
-	}
-	return names
+	return portable.ToolNames(names)
 }
 
 // separator stands between the alias of a member of a view and a name of the member.
@@ -66,10 +42,10 @@ func publishBehind(alias string, tools []*plan.Tool) []string {
 		taken[strings.ToLower(names[i])] = true
 	}
 	for i, full := range names {
-		if len(full) > maxName {
+		if len(full) > portable.MaxName {
 			sum := sha256.Sum256([]byte(full))
 			suffix := "_" + hex.EncodeToString(sum[:4])
-			names[i] = unique(full[:maxName-len(suffix)]+suffix, func(s string) bool { return taken[strings.ToLower(s)] })
+			names[i] = portable.Unique(full[:portable.MaxName-len(suffix)]+suffix, func(s string) bool { return taken[strings.ToLower(s)] })
 			taken[strings.ToLower(names[i])] = true
 		}
 	}
@@ -88,32 +64,4 @@ func schemePrefix(alias string) string {
 		scheme = "x+" + scheme
 	}
 	return scheme + "+"
-}
-
-// sanitise makes a name that ok accepts, out of what name has of it.
-func sanitise(name string, ok *regexp.Regexp, fallback string) string {
-	var b strings.Builder
-	for _, r := range name {
-		if b.Len() == maxName {
-			break
-		}
-		if !ok.MatchString(string(r)) {
-			r = '_'
-		}
-		b.WriteRune(r)
-	}
-	if s := strings.Trim(b.String(), "_"); s != "" {
-		return s
-	}
-	return fallback
-}
-
-// unique puts a number behind base when it is taken.
-func unique(base string, taken func(string) bool) string {
-	name := base
-	for n := 2; taken(name); n++ {
-		suffix := "_" + strconv.Itoa(n)
-		name = base[:min(len(base), maxName-len(suffix))] + suffix
-	}
-	return name
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"capd/engine/plan"
+	"capd/engine/portable"
 )
 
 // answerShape is the published shape of a tool's structured content.
@@ -22,18 +23,18 @@ func newAnswerShape(op *plan.Operation, asDeclared bool) *answerShape {
 	if raw == nil {
 		return nil
 	}
-	schema, nothing, ok := portableOutput(raw)
+	schema, nothing, ok := portable.Output(raw)
 	switch {
 	case !ok:
 		return nil
 	case asDeclared:
 		return &answerShape{schema: raw, nothing: nothing}
 	}
-	root, err := parseObject(schema)
+	root, err := portable.ParseObject(schema)
 	if err != nil {
 		return nil
 	}
-	if i := root.find("type"); i >= 0 && string(root[i].value) == `"object"` {
+	if i := root.Find("type"); i >= 0 && string(root[i].Value) == `"object"` {
 		return &answerShape{schema: schema, nothing: nothing}
 	}
 	return &answerShape{schema: underResult(`{"type":"object","properties":`, schema, `,"required":["result"]}`), wrapped: true, nothing: underResult("", nothing, "")}

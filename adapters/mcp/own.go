@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"capd/engine/plan"
+	"capd/engine/portable"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -26,7 +27,7 @@ func (e *endpoint) own(v *plan.View) []*ownTool { return restTools(v) }
 // ours then gets a number.
 func (c *catalogue) addOwn(t *ownTool) {
 	listing := *t.listing
-	listing.Name = unique(listing.Name, c.has)
+	listing.Name = portable.Unique(listing.Name, c.has)
 	e := &entry{name: listing.Name, own: &ownTool{&listing, t.call, t.reads}}
 	c.list(e)
 	c.tools[e.name] = e

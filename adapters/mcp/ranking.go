@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"capd/engine/portable"
 )
 
 // ranking finds tools by words: BM25 over what a client would read of them. It is immutable,
@@ -220,29 +222,29 @@ type argument struct {
 
 // argumentsOf gives the arguments of a tool, in the order of its schema.
 func argumentsOf(schema []byte) []argument {
-	root, err := parseObject(schema)
+	root, err := portable.ParseObject(schema)
 	if err != nil {
 		return nil
 	}
-	at := root.find("properties")
+	at := root.Find("properties")
 	if at < 0 {
 		return nil
 	}
-	properties, err := parseObject(root[at].value)
+	properties, err := portable.ParseObject(root[at].Value)
 	if err != nil {
 		return nil
 	}
 	var needed []string
-	if at := root.find("required"); at >= 0 {
-		_ = json.Unmarshal(root[at].value, &needed) // a schema that says nothing
+	if at := root.Find("required"); at >= 0 {
+		_ = json.Unmarshal(root[at].Value, &needed) // a schema that says nothing
 	}
 	out := make([]argument, 0, len(properties))
 	for _, p := range properties {
 		var about struct {
 			Description string `json:"description"`
 		}
-		_ = json.Unmarshal(p.value, &about) // a schema that says nothing
-		out = append(out, argument{p.name, about.Description, slices.Contains(needed, p.name)})
+		_ = json.Unmarshal(p.Value, &about) // a schema that says nothing
+		out = append(out, argument{p.Name, about.Description, slices.Contains(needed, p.Name)})
 	}
 	return out
 }

@@ -11,6 +11,7 @@ import (
 
 	"capd/engine/diag"
 	"capd/engine/plan"
+	"capd/engine/portable"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -43,7 +44,7 @@ type finder struct {
 // which can be called all the same.
 func (c *catalogue) offerSearch(v *plan.View) {
 	f := &finder{catalogue: c, view: v, ranking: sync.OnceValue(func() *ranking { return newRanking(c.declared) })}
-	f.search, f.describe, f.call = unique(searchName, c.has), unique(describeName, c.has), unique(callName, c.has)
+	f.search, f.describe, f.call = portable.Unique(searchName, c.has), portable.Unique(describeName, c.has), portable.Unique(callName, c.has)
 	listed := c.listed
 	c.listed, c.finder = nil, f
 	for _, e := range listed {
@@ -235,9 +236,9 @@ func (f *finder) service(name string) (*plan.Exposure, error) {
 		names = append(names, m.Alias)
 	}
 	if near, ok := diag.Nearest(name, names); ok {
-		return nil, plan.Errorf(plan.CodeInvalidInput, "there is no service %q; did you mean %s?", truncate(name, maxName), near)
+		return nil, plan.Errorf(plan.CodeInvalidInput, "there is no service %q; did you mean %s?", truncate(name, portable.MaxName), near)
 	}
-	return nil, plan.Errorf(plan.CodeInvalidInput, "there is no service %q; search without service", truncate(name, maxName))
+	return nil, plan.Errorf(plan.CodeInvalidInput, "there is no service %q; search without service", truncate(name, portable.MaxName))
 }
 
 func hasTag(e *entry, tag string) bool {
@@ -318,7 +319,7 @@ func (f *finder) refuseCall(ctx context.Context, c *pendingCall, req *sdk.CallTo
 
 // unknown is the error of a name that no tool has, with the names that are near.
 func (c *catalogue) unknown(name string, seen visible) *plan.Error {
-	text := fmt.Sprintf("unknown tool %q", truncate(name, 2*maxName))
+	text := fmt.Sprintf("unknown tool %q", truncate(name, 2*portable.MaxName))
 	if near := c.nearest(name, seen); len(near) > 0 {
 		return plan.Errorf(plan.CodeInvalidInput, "%s; the nearest are %s", text, strings.Join(near, ", "))
 	}
@@ -337,7 +338,7 @@ func (c *catalogue) nearest(name string, seen visible) []string {
 			out = append(out, e.name)
 		}
 	}
-	name = truncate(name, 2*maxName)
+	name = truncate(name, 2*portable.MaxName)
 	for _, e := range c.declared {
 		if strings.EqualFold(e.tool.Name, name) || strings.EqualFold(e.name, name) {
 			add(e)

@@ -1,4 +1,4 @@
-package mcp
+package portable
 
 import (
 	"bytes"
@@ -7,27 +7,29 @@ import (
 	"io"
 )
 
-// object is a JSON object whose members keep their order and whose values keep their text.
-type object []member
+// Object is a JSON object whose members keep their order and whose values keep their text.
+type Object []Member
 
-type member struct {
-	name  string
-	value json.RawMessage
+// Member is a member of an [Object]. A name may stand twice.
+type Member struct {
+	Name  string
+	Value json.RawMessage
 }
 
-func parseObject(b []byte) (object, error) {
+// ParseObject reads one JSON object and nothing else.
+func ParseObject(b []byte) (Object, error) {
 	dec := json.NewDecoder(bytes.NewReader(b))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, errors.New("not a JSON object")
 	}
-	var o object
+	var o Object
 	for dec.More() {
 		name, err := dec.Token()
 		if err != nil {
 			return nil, err
 		}
-		m := member{name: name.(string)} // the decoder takes nothing else as a member's name
-		if err := dec.Decode(&m.value); err != nil {
+		m := Member{Name: name.(string)} // the decoder takes nothing else as a member's name
+		if err := dec.Decode(&m.Value); err != nil {
 			return nil, err
 		}
 		o = append(o, m)
@@ -41,28 +43,28 @@ func parseObject(b []byte) (object, error) {
 	return o, nil
 }
 
-// find gives the place of the last member of a name, or -1.
-func (o object) find(name string) int {
+// Find gives the place of the last member of a name, or -1.
+func (o Object) Find(name string) int {
 	for i := len(o) - 1; i >= 0; i-- {
-		if o[i].name == name {
+		if o[i].Name == name {
 			return i
 		}
 	}
 	return -1
 }
 
-// unique gives the object with the last member of each name, as readers of JSON take it.
-func (o object) unique() object {
+// Unique gives the object with the last member of each name, as readers of JSON take it.
+func (o Object) Unique() Object {
 	last := make(map[string]int, len(o))
 	for i, m := range o {
-		last[m.name] = i
+		last[m.Name] = i
 	}
 	if len(last) == len(o) {
 		return o
 	}
-	var out object
+	var out Object
 	for i, m := range o {
-		if last[m.name] == i {
+		if last[m.Name] == i {
 			out = append(out, m)
 		}
 	}
@@ -70,45 +72,46 @@ func (o object) unique() object {
 }
 
 // text gives the member of a name when it is a text.
-func (o object) text(name string) (string, bool) {
+func (o Object) text(name string) (string, bool) {
 	var s string
-	at := o.find(name)
-	if at < 0 || len(o[at].value) == 0 || o[at].value[0] != '"' || json.Unmarshal(o[at].value, &s) != nil {
+	at := o.Find(name)
+	if at < 0 || len(o[at].Value) == 0 || o[at].Value[0] != '"' || json.Unmarshal(o[at].Value, &s) != nil {
 		return "", false
 	}
 	return s, true
 }
 
 // list gives the elements of the member of a name; none when it is no list.
-func (o object) list(name string) []json.RawMessage {
+func (o Object) list(name string) []json.RawMessage {
 	var list []json.RawMessage
-	at := o.find(name)
-	if at < 0 || json.Unmarshal(o[at].value, &list) != nil {
+	at := o.Find(name)
+	if at < 0 || json.Unmarshal(o[at].Value, &list) != nil {
 		return nil
 	}
 	return list
 }
 
 // object gives the members of the member of a name; none when it is no object.
-func (o object) object(name string) object {
-	at := o.find(name)
+func (o Object) object(name string) Object {
+	at := o.Find(name)
 	if at < 0 {
 		return nil
 	}
-	inner, err := parseObject(o[at].value)
+	inner, err := ParseObject(o[at].Value)
 	if err != nil {
 		return nil
 	}
-	return inner.unique()
+	return inner.Unique()
 }
 
-func (o object) json() json.RawMessage {
+// JSON gives the object as JSON, its members in order.
+func (o Object) JSON() json.RawMessage {
 	b := []byte{'{'}
 	for i, m := range o {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(append(append(b, quoted(m.name)...), ':'), m.value...)
+		b = append(append(append(b, quoted(m.Name)...), ':'), m.Value...)
 	}
 	return append(b, '}')
 }

@@ -1,4 +1,4 @@
-package mcp
+package portable
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ type shape struct {
 	title       string
 	description string
 	notes       []string
-	words       object // limits; their values as they were written
+	words       Object // limits; their values as they were written
 	enum        []json.RawMessage
 	fields      []field
 	required    []string
@@ -107,11 +107,11 @@ func (r *reader) fill(s *shape, raw json.RawMessage, depth int) {
 		s.note(notShown)
 		return
 	}
-	o, err := parseObject(raw)
+	o, err := ParseObject(raw)
 	if err != nil {
 		return // true, or no schema
 	}
-	o = o.unique()
+	o = o.Unique()
 	types := typesOf(o)
 	if depth > maxSchemaDepth {
 		if len(types) == 1 {
@@ -170,14 +170,14 @@ func (r *reader) follow(s *shape, ref string, depth int) {
 // typeBehind gives the type that a schema names, where it is one.
 func (r *reader) typeBehind(ref string) string {
 	raw, _ := r.resolve(ref)
-	o, err := parseObject(raw)
+	o, err := ParseObject(raw)
 	if err != nil {
 		return ""
 	}
 	if types := typesOf(o); len(types) == 1 {
 		return types[0]
 	}
-	if len(o.list("anyOf"))+len(o.list("oneOf")) == 0 && o.find("properties") >= 0 {
+	if len(o.list("anyOf"))+len(o.list("oneOf")) == 0 && o.Find("properties") >= 0 {
 		return typeObject
 	}
 	return ""
@@ -209,12 +209,12 @@ func pointer(root json.RawMessage, ref string) json.RawMessage {
 	at := root
 	for token := range strings.SplitSeq(path[1:], "/") {
 		token = strings.ReplaceAll(strings.ReplaceAll(unescapeFragment(token), "~1", "/"), "~0", "~")
-		if o, err := parseObject(at); err == nil {
-			i := o.find(token)
+		if o, err := ParseObject(at); err == nil {
+			i := o.Find(token)
 			if i < 0 {
 				return nil
 			}
-			at = o[i].value
+			at = o[i].Value
 			continue
 		}
 		var list []json.RawMessage
@@ -228,16 +228,16 @@ func pointer(root json.RawMessage, ref string) json.RawMessage {
 }
 
 func anchored(root json.RawMessage, name string) json.RawMessage {
-	o, err := parseObject(root)
+	o, err := ParseObject(root)
 	if err != nil {
 		return nil
 	}
 	for _, word := range []string{"$defs", "definitions"} {
 		for _, d := range o.object(word) {
-			if def, err := parseObject(d.value); err == nil {
+			if def, err := ParseObject(d.Value); err == nil {
 				for _, word := range []string{"$anchor", "$dynamicAnchor"} {
 					if a, _ := def.text(word); a == name {
-						return d.value
+						return d.Value
 					}
 				}
 			}
@@ -246,15 +246,15 @@ func anchored(root json.RawMessage, name string) json.RawMessage {
 	return nil
 }
 
-func (r *reader) readTexts(s *shape, o object) {
+func (r *reader) readTexts(s *shape, o Object) {
 	s.title, _ = o.text("title")
 	s.description, _ = o.text("description")
 }
 
-func (r *reader) readObject(s *shape, o object, depth int) {
+func (r *reader) readObject(s *shape, o Object, depth int) {
 	for _, p := range o.object("properties") {
-		if f := r.shape(p.value, depth+1); !f.never {
-			s.fields = append(s.fields, field{p.name, f})
+		if f := r.shape(p.Value, depth+1); !f.never {
+			s.fields = append(s.fields, field{p.Name, f})
 		}
 	}
 	for _, raw := range o.list("required") {
@@ -263,9 +263,9 @@ func (r *reader) readObject(s *shape, o object, depth int) {
 			s.required = append(s.required, name)
 		}
 	}
-	patterns := o.find("patternProperties") >= 0
-	if at := o.find("additionalProperties"); at >= 0 && !patterns {
-		switch raw := bytes.TrimSpace(o[at].value); {
+	patterns := o.Find("patternProperties") >= 0
+	if at := o.Find("additionalProperties"); at >= 0 && !patterns {
+		switch raw := bytes.TrimSpace(o[at].Value); {
 		case string(raw) == "false":
 			s.closed = true
 		case len(raw) > 0 && raw[0] == '{':
@@ -276,7 +276,7 @@ func (r *reader) readObject(s *shape, o object, depth int) {
 
 // readList reads what is said of the elements of a list. The positions of a tuple get one
 // schema, because some clients know nothing else.
-func (r *reader) readList(s *shape, o object, depth int) {
+func (r *reader) readList(s *shape, o Object, depth int) {
 	tuple, rest := o.list("prefixItems"), "items"
 	if tuple == nil {
 		if tuple = o.list("items"); tuple != nil {
@@ -287,10 +287,10 @@ func (r *reader) readList(s *shape, o object, depth int) {
 	for _, raw := range tuple {
 		all = append(all, r.shape(raw, depth+1))
 	}
-	at := o.find(rest)
+	at := o.Find(rest)
 	switch {
-	case at >= 0 && string(bytes.TrimSpace(o[at].value)) != "false":
-		all = append(all, r.shape(o[at].value, depth+1))
+	case at >= 0 && string(bytes.TrimSpace(o[at].Value)) != "false":
+		all = append(all, r.shape(o[at].Value, depth+1))
 	case at < 0 && len(tuple) > 0 && !r.input:
 		return // what follows the positions may be anything
 	}
@@ -304,7 +304,7 @@ func (r *reader) readList(s *shape, o object, depth int) {
 }
 
 // readChoices reads what a value has to fit one of.
-func (r *reader) readChoices(s *shape, o object, depth int) {
+func (r *reader) readChoices(s *shape, o Object, depth int) {
 	for _, word := range []string{"anyOf", "oneOf"} {
 		list := o.list(word)
 		if len(list) == 0 || s.choices != nil {
@@ -316,7 +316,7 @@ func (r *reader) readChoices(s *shape, o object, depth int) {
 			}
 		}
 	}
-	if o.find("nullable") >= 0 && string(o[o.find("nullable")].value) == "true" && len(s.choices) > 0 {
+	if o.Find("nullable") >= 0 && string(o[o.Find("nullable")].Value) == "true" && len(s.choices) > 0 {
 		s.choices = append(s.choices, &shape{typ: typeNull})
 	}
 	s.choices = distinct(s.choices)
@@ -367,7 +367,7 @@ func (s *shape) only(typ string) *shape {
 		}
 	}
 	for _, w := range s.words {
-		if of := wordType(w.name); of == typ || of == typeNumber && typ == typeInteger {
+		if of := wordType(w.Name); of == typ || of == typeNumber && typ == typeInteger {
 			c.words = append(c.words, w)
 		}
 	}
@@ -390,7 +390,7 @@ func (s *shape) merge(b *shape) {
 		s.typ = b.typ
 	}
 	for _, w := range b.words {
-		if s.words.find(w.name) < 0 {
+		if s.words.Find(w.Name) < 0 {
 			s.words = append(s.words, w)
 		}
 	}

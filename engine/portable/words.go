@@ -1,4 +1,4 @@
-package mcp
+package portable
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ func wordType(word string) string {
 }
 
 // typesOf gives the types that a schema names. "nullable" is OpenAPI's word for null.
-func typesOf(o object) []string {
+func typesOf(o Object) []string {
 	var out []string
 	add := func(t string) {
 		switch t {
@@ -46,15 +46,15 @@ func typesOf(o object) []string {
 			add(t)
 		}
 	}
-	if at := o.find("nullable"); at >= 0 && string(o[at].value) == "true" && len(out) > 0 {
+	if at := o.Find("nullable"); at >= 0 && string(o[at].Value) == "true" && len(out) > 0 {
 		add(typeNull)
 	}
 	return out
 }
 
 // inferTypes gives the type that a schema without one is about.
-func inferTypes(s *shape, o object, types []string) []string {
-	if len(types) > 0 || o.find("$ref") >= 0 || len(o.list("anyOf"))+len(o.list("oneOf"))+len(o.list("allOf")) > 0 {
+func inferTypes(s *shape, o Object, types []string) []string {
+	if len(types) > 0 || o.Find("$ref") >= 0 || len(o.list("anyOf"))+len(o.list("oneOf"))+len(o.list("allOf")) > 0 {
 		return types
 	}
 	for _, v := range s.enum {
@@ -66,13 +66,13 @@ func inferTypes(s *shape, o object, types []string) []string {
 		return types
 	}
 	for _, m := range o {
-		switch m.name {
+		switch m.Name {
 		case "properties", "required", "additionalProperties", "patternProperties":
 			return []string{typeObject}
 		case "items", "prefixItems":
 			return []string{typeArray}
 		}
-		if t := wordType(m.name); t != "" && m.name != "format" {
+		if t := wordType(m.Name); t != "" && m.Name != "format" {
 			return []string{t}
 		}
 	}
@@ -109,18 +109,18 @@ func hasType(raw json.RawMessage, typ string) bool {
 }
 
 // readValues reads the limits and the values that are allowed.
-func (r *reader) readValues(s *shape, o object) {
+func (r *reader) readValues(s *shape, o Object) {
 	for _, m := range o {
-		if wordType(m.name) == "" {
+		if wordType(m.Name) == "" {
 			continue
 		}
-		if raw := compact(m.value); isLimit(m.name, raw) {
-			s.words = append(s.words, member{m.name, raw})
+		if raw := compact(m.Value); isLimit(m.Name, raw) {
+			s.words = append(s.words, Member{m.Name, raw})
 		}
 	}
 	values := o.list("enum")
-	if at := o.find("const"); at >= 0 {
-		values = []json.RawMessage{o[at].value}
+	if at := o.Find("const"); at >= 0 {
+		values = []json.RawMessage{o[at].Value}
 	}
 	seen := map[string]bool{}
 	for _, v := range values {
@@ -132,15 +132,15 @@ func (r *reader) readValues(s *shape, o object) {
 	if !r.input {
 		return
 	}
-	if at := o.find("default"); at >= 0 && kindOf(o[at].value) != typeNull {
-		s.noteValue("Default", o[at].value)
+	if at := o.Find("default"); at >= 0 && kindOf(o[at].Value) != typeNull {
+		s.noteValue("Default", o[at].Value)
 	}
 	for _, word := range []string{"example", "examples"} {
-		if at := o.find(word); at >= 0 {
+		if at := o.Find(word); at >= 0 {
 			if list := o.list(word); len(list) > 0 {
 				s.noteValue("Example", list[0])
-			} else if kindOf(o[at].value) != typeObject {
-				s.noteValue("Example", o[at].value)
+			} else if kindOf(o[at].Value) != typeObject {
+				s.noteValue("Example", o[at].Value)
 			}
 			break
 		}
@@ -211,7 +211,7 @@ func (s *shape) tell() {
 		c.tell()
 	}
 	s.tellValues()
-	var kept object
+	var kept Object
 	for _, w := range s.words {
 		if text, keep := s.tellWord(w); keep != nil {
 			kept = append(kept, *keep)
@@ -262,15 +262,15 @@ func (s *shape) tellValues() {
 }
 
 // tellWord gives a limit as it is published, or the text that takes its place.
-func (s *shape) tellWord(w member) (text string, keep *member) {
-	if of := wordType(w.name); s.typ != "" && of != s.typ && (of != typeNumber || s.typ != typeInteger) && w.name != "format" {
+func (s *shape) tellWord(w Member) (text string, keep *Member) {
+	if of := wordType(w.Name); s.typ != "" && of != s.typ && (of != typeNumber || s.typ != typeInteger) && w.Name != "format" {
 		return "", nil // it says nothing of this type
 	}
-	value := string(w.value)
-	switch w.name {
+	value := string(w.Value)
+	switch w.Name {
 	case "format":
 		var format string
-		if json.Unmarshal(w.value, &format) != nil || len(format) > 100 {
+		if json.Unmarshal(w.Value, &format) != nil || len(format) > 100 {
 			return "", nil
 		}
 		if slices.Contains(formatsOf(s.typ), format) {
@@ -279,7 +279,7 @@ func (s *shape) tellWord(w member) (text string, keep *member) {
 		return "Format: " + format + ".", nil
 	case "pattern":
 		var pattern string
-		if json.Unmarshal(w.value, &pattern) != nil {
+		if json.Unmarshal(w.Value, &pattern) != nil {
 			return "", nil
 		}
 		if _, err := regexp.Compile(pattern); err == nil {
@@ -288,11 +288,11 @@ func (s *shape) tellWord(w member) (text string, keep *member) {
 		return truncate("Pattern: "+pattern, maxNote), nil
 	case "exclusiveMinimum", "exclusiveMaximum":
 		word, step, lead := "minimum", int64(1), "Greater than "
-		if w.name == "exclusiveMaximum" {
+		if w.Name == "exclusiveMaximum" {
 			word, step, lead = "maximum", -1, "Less than "
 		}
-		if n, ok := new(big.Int).SetString(value, 10); ok && s.typ == typeInteger && s.words.find(word) < 0 {
-			return "", &member{word, json.RawMessage(n.Add(n, big.NewInt(step)).String())}
+		if n, ok := new(big.Int).SetString(value, 10); ok && s.typ == typeInteger && s.words.Find(word) < 0 {
+			return "", &Member{word, json.RawMessage(n.Add(n, big.NewInt(step)).String())}
 		}
 		return lead + value + ".", nil
 	case "multipleOf":
@@ -321,18 +321,18 @@ const furtherConditions = "Further conditions hold."
 
 // sayConditions tells the conditions between members in words. A call is checked against
 // them whatever is said.
-func (r *reader) sayConditions(s *shape, o object) {
-	var conditions object
+func (r *reader) sayConditions(s *shape, o Object) {
+	var conditions Object
 	for _, m := range o {
-		switch m.name {
+		switch m.Name {
 		case "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "dependencies", "patternProperties", "propertyNames", "contains", "minContains", "maxContains":
-			conditions = append(conditions, member{m.name, compact(m.value)})
+			conditions = append(conditions, Member{m.Name, compact(m.Value)})
 		}
 	}
 	if len(conditions) == 0 {
 		return
 	}
-	if text := conditions.json(); len(text) <= maxNote {
+	if text := conditions.JSON(); len(text) <= maxNote {
 		s.note("Also, as JSON Schema: " + string(text))
 		return
 	}

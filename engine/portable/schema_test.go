@@ -1,4 +1,4 @@
-package mcp
+package portable
 
 import (
 	"bytes"
@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"capd/engine/plan"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
@@ -28,11 +26,11 @@ func TestPortableSchema(t *testing.T) {
 		"an alias hides nothing": {`{"properties":{"$top":{},"top":{},"€":{},"x":{"properties":{"input":{}}}}}`,
 			`{"type":"object","properties":{"top_2":{},"top":{},"input_2":{},"x":{"type":"object","properties":{"input":{}}}}}`},
 		"nested keys":      {in(`{"type":"array","items":{"type":"object","properties":{"a.b":{}},"required":["a.b"]}}`), in(`{"type":"array","items":{"type":"object","properties":{"a_b":{}},"required":["a_b"]}}`)},
-		"no properties":    {`{"type":"object"}`, anyObject},
-		"no schema at all": {``, anyObject},
-		"a list":           {`{"type":"array","items":{}}`, anyObject},
-		"not an object":    {`[1]`, anyObject},
-		"cut off":          {`{"type":"object"`, anyObject},
+		"no properties":    {`{"type":"object"}`, AnyObject},
+		"no schema at all": {``, AnyObject},
+		"a list":           {`{"type":"array","items":{}}`, AnyObject},
+		"not an object":    {`[1]`, AnyObject},
+		"cut off":          {`{"type":"object"`, AnyObject},
 		"a key twice":      {`{"properties":{"a":{"type":"string"},"a":{"type":"number"}}}`, `{"type":"object","properties":{"a":{"type":"number"}}}`},
 		"what Gemini refuses": {
 			`{"$schema":"x","type":"object","additionalProperties":false,"properties":{"p":{"type":"string","default":"x","format":"uuid","examples":["a"]}}}`,
@@ -60,7 +58,7 @@ func TestPortableSchema(t *testing.T) {
 			`{"$ref":"#/$defs/f","$defs":{"f":{"type":"object","properties":{"and":{"type":"array","items":{"$ref":"#/$defs/f"}},"$n":{"type":"number"}}}}}`,
 			`{"type":"object","properties":{"and":{"type":"array","items":{"type":"object","description":"The same schema as the enclosing one, again."}},"n":{"type":"number"}}}`,
 		},
-		"itself": {`{"$ref":"#"}`, anyObject},
+		"itself": {`{"$ref":"#"}`, AnyObject},
 		"all of": {
 			`{"allOf":[{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]},{"properties":{"b":{"type":"integer"}}}]}`,
 			`{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"integer"}},"required":["a"]}`,
@@ -85,7 +83,7 @@ func TestPortableSchema(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, _ := portable([]byte(tt.schema))
+			got, _ := Input([]byte(tt.schema))
 			if string(got) != tt.want {
 				t.Errorf("schema %s\nwant   %s", got, tt.want)
 			}
@@ -115,19 +113,18 @@ func TestArgumentsUnderDeclaredNames(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, a := portable([]byte(tt.schema))
-			got, err := a.arguments(json.RawMessage(tt.raw))
+			_, a := Input([]byte(tt.schema))
+			got, err := a.Arguments(json.RawMessage(tt.raw))
 			if err != nil || string(got) != tt.want {
 				t.Errorf("arguments(%s) = %s, %v; want %s", tt.raw, got, err, tt.want)
 			}
 		})
 	}
-	_, a := portable([]byte(filter))
+	_, a := Input([]byte(filter))
 	for _, raw := range []string{`[]`, `"x"`, `12`} {
-		_, err := a.arguments(json.RawMessage(raw))
-		var e *plan.Error
-		if !errors.As(err, &e) || e.Code != plan.CodeInvalidInput {
-			t.Errorf("arguments(%s): %v, want an invalid input", raw, err)
+		_, err := a.Arguments(json.RawMessage(raw))
+		if !errors.Is(err, ErrNoObject) {
+			t.Errorf("Arguments(%s): %v, want %v", raw, err, ErrNoObject)
 		}
 	}
 }
@@ -169,7 +166,7 @@ func TestLargeSchemas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, _ := portable([]byte(tt.schema))
+			got, _ := Input([]byte(tt.schema))
 			checkPortable(t, got)
 			for _, s := range tt.has {
 				if !bytes.Contains(got, []byte(s)) {
@@ -231,15 +228,15 @@ func FuzzPortable(f *testing.F) {
 		f.Add([]byte(seed), []byte(`{"a":{"f":[1.50]},"f":{"f":{}}}`))
 	}
 	f.Fuzz(func(t *testing.T, schema, args []byte) {
-		got, names := portable(schema)
+		got, names := Input(schema)
 		checkPortable(t, got)
-		if again, _ := portable(schema); !bytes.Equal(got, again) {
+		if again, _ := Input(schema); !bytes.Equal(got, again) {
 			t.Fatalf("not the same twice: %s, %s", got, again)
 		}
-		if again, _ := portable(got); !bytes.Equal(got, again) {
+		if again, _ := Input(got); !bytes.Equal(got, again) {
 			t.Fatalf("published again %s\nis %s", got, again)
 		}
-		if back, err := names.arguments(args); json.Valid(args) && err == nil && len(back) > 0 && !json.Valid(back) {
+		if back, err := names.Arguments(args); json.Valid(args) && err == nil && len(back) > 0 && !json.Valid(back) {
 			t.Fatalf("arguments(%s) = %s", args, back)
 		}
 		for name, alias := range names.published {
@@ -247,7 +244,7 @@ func FuzzPortable(f *testing.F) {
 				t.Fatalf("%q is published as %q", name, alias)
 			}
 		}
-		if out, nothing, ok := portableOutput(schema); ok {
+		if out, nothing, ok := Output(schema); ok {
 			compiles(t, out)
 			if !json.Valid(nothing) {
 				t.Fatalf("nothing is %s", nothing)

@@ -1,53 +1,31 @@
-package mcp
+package portable
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
-
-	"capd/engine/plan"
 )
 
-// anyObject is the schema of a tool whose own cannot be published.
-const anyObject = `{"type":"object","properties":{}}`
+// AnyObject is the schema of a tool whose own cannot be published.
+const AnyObject = `{"type":"object","properties":{}}`
 
-// publishedSchema gives the input schema of a tool as clients get it, and what is renamed in
-// it. One that is published as declared is not looked at.
-func publishedSchema(t *plan.Tool) (json.RawMessage, aliases) {
-	if t.AsDeclared && len(t.InputSchema) > 0 {
-		return t.InputSchema, aliases{}
-	}
-	return portable(t.InputSchema)
-}
-
-// Tokens estimates what each tool of a view that is not refused costs a model, as clients get
-// it: its name, its description and the schema of its inputs.
-func Tokens(v *plan.View) map[*plan.Tool]int {
-	out := map[*plan.Tool]int{}
-	for _, e := range newCatalogue(v).listed {
-		if e.tool != nil {
-			out[e.tool] = plan.EstimateTokens(e.name) + plan.EstimateTokens(e.tool.Description) + plan.EstimateTokens(string(e.surface().schema))
-		}
-	}
-	return out
-}
-
-// portable gives a tool's input schema as every client takes it, and the names of members
+// Input gives a tool's input schema as every client takes it, and the names of members
 // that are published under another one. The schema may be stricter than the declared one in
 // nothing that an author can mean, and looser in much: what is given is checked against the
 // declared one when the tool is called.
-func portable(schema []byte) (json.RawMessage, aliases) {
-	if _, err := parseObject(schema); err != nil {
-		return json.RawMessage(anyObject), aliases{}
+func Input(schema []byte) (json.RawMessage, Renames) {
+	if _, err := ParseObject(schema); err != nil {
+		return json.RawMessage(AnyObject), Renames{}
 	}
 	root := newReader(schema, true).read()
 	root.asRoot()
 	w := &writer{input: true, aliases: aliasesOf(root)}
 	out := w.write(root)
 	if len(w.aliases) == 0 {
-		return out, aliases{}
+		return out, Renames{}
 	}
-	return out, aliases{root, w.aliases}
+	return out, Renames{root, w.aliases}
 }
 
 // aliasesOf gives an alias to every member whose name some client refuses. A name has one
@@ -79,34 +57,37 @@ func aliasesOf(root *shape) map[string]string {
 		if propertyName.MatchString(name) {
 			continue
 		}
-		alias := unique(sanitise(name, propertyName, "input"), func(s string) bool { return taken[s] })
+		alias := Unique(sanitise(name, propertyName, "input"), func(s string) bool { return taken[s] })
 		out[name], taken[alias] = alias, true
 	}
 	return out
 }
 
-// aliases are the members of a tool's arguments that are published under another name. The
+// ErrNoObject says that the arguments of a call are no JSON object.
+var ErrNoObject = errors.New("arguments must be a JSON object")
+
+// Renames are the members of a tool's arguments that are published under another name. The
 // zero value has none.
-type aliases struct {
+type Renames struct {
 	root      *shape
 	published map[string]string // by declared name
 }
 
-// arguments gives the arguments of a call under their declared names. A declared name wins
-// over its alias when a call has both.
-func (a aliases) arguments(raw json.RawMessage) ([]byte, error) {
+// Arguments gives the arguments of a call under their declared names; nothing for none and for
+// null. A declared name wins over its alias when a call has both. The error is [ErrNoObject].
+func (a Renames) Arguments(raw json.RawMessage) ([]byte, error) {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil, nil
 	}
 	if raw[0] != '{' {
-		return nil, plan.Errorf(plan.CodeInvalidInput, "arguments must be a JSON object")
+		return nil, ErrNoObject
 	}
 	if a.root == nil {
 		return raw, nil
 	}
-	if _, err := parseObject(raw); err != nil {
-		return nil, plan.Errorf(plan.CodeInvalidInput, "arguments must be a JSON object")
+	if _, err := ParseObject(raw); err != nil {
+		return nil, ErrNoObject
 	}
 	return a.declared(raw, []*shape{a.root}, 0), nil
 }
@@ -116,7 +97,7 @@ const maxArgumentDepth = 100
 
 // declared gives a value with the declared names of its members. at are the shapes it may
 // have: a member whose name the caller may choose keeps it.
-func (a aliases) declared(raw json.RawMessage, at []*shape, depth int) json.RawMessage {
+func (a Renames) declared(raw json.RawMessage, at []*shape, depth int) json.RawMessage {
 	raw = bytes.TrimSpace(raw)
 	if len(at) == 0 || len(raw) == 0 || depth > maxArgumentDepth {
 		return raw
@@ -139,19 +120,19 @@ func (a aliases) declared(raw json.RawMessage, at []*shape, depth int) json.RawM
 		for i := range list {
 			list[i] = a.declared(list[i], items, depth+1)
 		}
-		return appendList(nil, list)
+		return AppendList(nil, list)
 	}
 	return raw
 }
 
-func (a aliases) declaredObject(raw json.RawMessage, at []*shape, depth int) json.RawMessage {
-	o, err := parseObject(raw)
+func (a Renames) declaredObject(raw json.RawMessage, at []*shape, depth int) json.RawMessage {
+	o, err := ParseObject(raw)
 	if err != nil {
 		return raw
 	}
 	given := map[string]bool{}
 	for _, m := range o {
-		given[m.name] = true
+		given[m.Name] = true
 	}
 	names, below, rest := map[string]string{}, map[string][]*shape{}, []*shape(nil)
 	for _, s := range at {
@@ -166,16 +147,16 @@ func (a aliases) declaredObject(raw json.RawMessage, at []*shape, depth int) jso
 		}
 	}
 	for i, m := range o {
-		if name, ok := names[m.name]; ok {
-			o[i].name = name
+		if name, ok := names[m.Name]; ok {
+			o[i].Name = name
 		}
-		inner, ok := below[o[i].name]
+		inner, ok := below[o[i].Name]
 		if !ok {
 			inner = rest
 		}
-		o[i].value = a.declared(m.value, inner, depth+1)
+		o[i].Value = a.declared(m.Value, inner, depth+1)
 	}
-	return o.json()
+	return o.JSON()
 }
 
 // alternatives gives all shapes that a value may have which has one of some.
@@ -200,11 +181,11 @@ func alternatives(some []*shape) []*shape {
 	return out
 }
 
-// portableOutput gives the schema of an answer as every client takes it, and the least value
+// Output gives the schema of an answer as every client takes it, and the least value
 // that fits. What fits the declared schema fits the published one. Names stay: what models
 // are sent is not the schema of an answer.
-func portableOutput(raw json.RawMessage) (schema, nothing json.RawMessage, ok bool) {
-	if _, err := parseObject(raw); err != nil {
+func Output(raw json.RawMessage) (schema, nothing json.RawMessage, ok bool) {
+	if _, err := ParseObject(raw); err != nil {
 		return nil, nil, false
 	}
 	s := newReader(raw, false).read()
@@ -226,13 +207,13 @@ func (s *shape) least(depth int) json.RawMessage {
 	}
 	switch s.typ {
 	case typeObject:
-		var o object
+		var o Object
 		for _, f := range s.fields {
 			if depth < maxSchemaDepth && slices.Contains(s.required, f.name) {
-				o = append(o, member{f.name, f.shape.least(depth + 1)})
+				o = append(o, Member{f.name, f.shape.least(depth + 1)})
 			}
 		}
-		return o.json()
+		return o.JSON()
 	case typeArray:
 		return json.RawMessage("[]")
 	case typeString:

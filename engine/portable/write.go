@@ -1,4 +1,4 @@
-package mcp
+package portable
 
 import (
 	"encoding/json"
@@ -69,7 +69,7 @@ func (w *writer) append(dst []byte, s *shape) []byte {
 	}
 	if s.enum != nil {
 		add("enum")
-		dst = appendList(dst, s.enum)
+		dst = AppendList(dst, s.enum)
 	}
 	if s.items != nil {
 		add("items")
@@ -92,8 +92,8 @@ func (w *writer) append(dst []byte, s *shape) []byte {
 		}
 	}
 	for _, word := range s.words {
-		add(word.name)
-		dst = append(dst, word.value...)
+		add(word.Name)
+		dst = append(dst, word.Value...)
 	}
 	if len(choices) > 0 {
 		add("anyOf")
@@ -140,7 +140,8 @@ func (w *writer) appendNames(dst []byte, names []string) []byte {
 	return append(dst, ']')
 }
 
-func appendList(dst []byte, values []json.RawMessage) []byte {
+// AppendList appends a JSON list of values.
+func AppendList(dst []byte, values []json.RawMessage) []byte {
 	dst = append(dst, '[')
 	for i, v := range values {
 		if i > 0 {
