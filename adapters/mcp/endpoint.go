@@ -69,8 +69,9 @@ type endpoint struct {
 	hasResources, hasPrompts, hasSteps atomic.Bool // now, or at any time since it began
 
 	// The protocol engine is made when the first client comes.
-	once   sync.Once
-	server atomic.Pointer[sdk.Server]
+	once     sync.Once
+	server   atomic.Pointer[sdk.Server]
+	mirrored mirrored
 	// The modern protocol, answered with an event stream or with plain JSON; and the older one.
 	modern, plain, legacy http.Handler
 }
@@ -142,6 +143,7 @@ func (e *endpoint) swap(st *state) {
 	if s == nil || old == nil || old.view.Equal(st.view) {
 		return
 	}
+	e.mirrored.update(e, s)
 	was, is := old.catalogue().fingerprint(), st.catalogue().fingerprint()
 	changed := func(what string, announce func(*sdk.Server)) {
 		e.opts.Logger.Info("MCP "+what+" changed", e.name)
@@ -363,4 +365,5 @@ func (e *endpoint) begin() {
 		Logger:                     log,
 	})
 	e.server.Store(s)
+	e.mirrored.update(e, s)
 }
