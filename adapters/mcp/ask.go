@@ -205,7 +205,7 @@ func (a *asker) resume() error {
 		}
 		a.answers.Asked, open = s.Asked, s.Names
 		for name, r := range s.Given {
-			a.answers.Given[name] = plan.Reply{Kind: r.Kind, Action: r.Action, Value: r.Value}
+			a.answers.Given[name] = plan.Reply{Kind: r.Kind, Action: r.Action, Value: r.Value, Asked: r.Asked}
 		}
 	}
 	for name, response := range a.responses {
@@ -213,6 +213,7 @@ func (a *asker) resume() error {
 			continue // nobody asked
 		}
 		if reply, ok := replyOf(response); ok {
+			reply.Asked = a.state != ""
 			a.answers.Given[name] = reply
 		}
 	}
@@ -246,7 +247,7 @@ func (a *asker) suspend(open []plan.Question) error {
 	}
 	for name, r := range a.answers.Given {
 		if _, again := a.requests[name]; !again {
-			s.Given[name] = stateReply{r.Kind, r.Action, r.Value}
+			s.Given[name] = stateReply{r.Kind, r.Action, r.Value, r.Asked}
 		}
 	}
 	var err error
@@ -286,6 +287,7 @@ func (a *asker) askNow(ctx context.Context, open []plan.Question) error {
 		if err != nil {
 			return err
 		}
+		reply.Asked = true
 		a.answers.Given[q.Name] = reply
 	}
 	a.answers.Asked++

@@ -65,6 +65,13 @@ capability:
         call: api.get
         with: {id: visit}
         ask: {login: {message: Sign in, url: 'https://login.example.test/'}}
+      perhaps:
+        description: Goes on without its two yeses.
+        call: api.get
+        with: {id: perhaps}
+        ask:
+        - {name: sure, message: 'Sure?', optional: true}
+        - {name: login, message: Sign in, url: 'https://login.example.test/', optional: true}
       needs:
         description: Needs a model.
         call: api.get
@@ -488,6 +495,38 @@ func TestAskAnswersOnTheWire(t *testing.T) {
 	}
 	if a := h.round("colour", `{}`, elicits, with(state, `{"confirm":{"action":"accept"}}`)); !strings.Contains(a.body, "done /rooms/red?why=x") || len(sent()) != 1 {
 		t.Errorf("%s, sent %v", a.body, sent())
+	}
+}
+
+// TestAskConsentOfALaterRound: a yes that comes before its question does not wait in the state
+// until the question's round.
+func TestAskConsentOfALaterRound(t *testing.T) {
+	t.Parallel()
+	h, sent := counted(t, mcp.Options{})
+	yes, details, reason := `"confirm":{"action":"accept"}`, `"details":{"action":"accept","content":{"colour":"red"}}`, `"reason":{"action":"accept","content":{"why":"x"}}`
+	_, state := required(t, h.round("colour", `{}`, elicits, `,"inputResponses":{`+yes+`,`+reason+`}`))
+	requests, state := required(t, h.round("colour", `{}`, elicits, with(state, `{`+details+`,`+yes+`}`)))
+	if !strings.Contains(string(requests["confirm"]), "Get red?") || len(sent()) != 0 {
+		t.Fatalf("asked %v, sent %v", requests, sent())
+	}
+	if a := h.round("colour", `{}`, elicits, with(state, `{`+yes+`}`)); !strings.Contains(a.body, "done /rooms/red?why=x") || len(sent()) != 1 {
+		t.Errorf("%s, sent %v", a.body, sent())
+	}
+}
+
+// TestAskOptionalConsent: a client that cannot ask for an optional yes goes on without it, in
+// both eras.
+func TestAskOptionalConsent(t *testing.T) {
+	t.Parallel()
+	for _, era := range askingEras {
+		t.Run(era, func(t *testing.T) {
+			t.Parallel()
+			h, sent := counted(t, mcp.Options{})
+			c := h.connect("/mcp/ask", era, &sdk.ClientOptions{Capabilities: &sdk.ClientCapabilities{}})
+			if got := text(t, call(t, c, "perhaps", nil)); got != "done /rooms/perhaps" || len(sent()) != 1 {
+				t.Errorf("%s, sent %v", got, sent())
+			}
+		})
 	}
 }
 

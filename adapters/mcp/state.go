@@ -37,6 +37,7 @@ type stateReply struct {
 	Kind   plan.QuestionKind `json:"k"`
 	Action plan.Action       `json:"d"`
 	Value  json.RawMessage   `json:"v,omitempty"`
+	Asked  bool              `json:"s,omitempty"`
 }
 
 // seal gives the state as text: payload and signature in base64url, with a dot in between.

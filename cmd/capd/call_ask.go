@@ -25,7 +25,7 @@ func readAnswers(op *plan.Operation, given []string) (*plan.Answers, error) {
 		if !slices.Contains(names, name) {
 			return nil, noQuestion(name, names)
 		}
-		reply := plan.Reply{Action: plan.Accepted, Value: []byte("{}")}
+		reply := plan.Reply{Action: plan.Accepted, Value: []byte("{}"), Asked: true}
 		var members map[string]json.RawMessage
 		switch {
 		case value == "yes":

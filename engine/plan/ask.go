@@ -64,13 +64,15 @@ type Reply struct {
 	Kind   QuestionKind
 	Action Action
 	Value  []byte
+	// Asked: the question was put for this very call. Otherwise the answer is a value like an
+	// argument, and no consent: nobody can have been shown what it is given to.
+	Asked bool
 }
 
 // Answers are what came of the questions of a call so far, by their names.
 type Answers struct {
 	Given map[string]Reply
-	// Asked counts how often the questions of the call were asked. While it is 0, no answer is a
-	// consent: nobody can have been shown what it is given to.
+	// Asked counts how often the questions of the call were asked.
 	Asked int
 }
 
@@ -136,7 +138,7 @@ func (a *asking) ask(s *scope, answers *Answers) (*Ask, error) {
 // at all.
 func (q *question) settle(s *scope, answers *Answers) (problem string, err error) {
 	got, ok := answers.Given[q.name]
-	if !ok || !q.takes(got.Kind) || q.consent && answers.Asked == 0 {
+	if !ok || !q.takes(got.Kind) || q.consent && !got.Asked && got.Action != Unable {
 		return "it has no answer", nil
 	}
 	switch {

@@ -73,7 +73,7 @@ func asked(res *plan.Result) string {
 }
 
 func accepted(value string) plan.Reply {
-	return plan.Reply{Action: plan.Accepted, Value: []byte(value)}
+	return plan.Reply{Action: plan.Accepted, Value: []byte(value), Asked: true}
 }
 
 func given(replies ...any) *plan.Answers {
@@ -83,7 +83,7 @@ func given(replies ...any) *plan.Answers {
 		case string:
 			a.Given[replies[i].(string)] = accepted(v)
 		case plan.Action:
-			a.Given[replies[i].(string)] = plan.Reply{Action: v}
+			a.Given[replies[i].(string)] = plan.Reply{Action: v, Asked: true}
 		}
 	}
 	return a
@@ -117,11 +117,11 @@ func TestAskConfirm(t *testing.T) {
 		t.Errorf("unable: %v", err)
 	}
 	early := given("confirm", `{}`)
-	early.Asked = 0
+	early.Given["confirm"] = plan.Reply{Action: plan.Accepted, Value: []byte(`{}`)}
 	if res, err := d.put(`{"id":"7"}`, early); err != nil || res.Kind != plan.Asks {
 		t.Errorf("a yes that nobody asked for: %v", err)
 	}
-	other := &plan.Answers{Given: map[string]plan.Reply{"confirm": {Kind: plan.AskRoots, Action: plan.Accepted, Value: []byte(`{}`)}}, Asked: 1}
+	other := &plan.Answers{Given: map[string]plan.Reply{"confirm": {Kind: plan.AskRoots, Action: plan.Accepted, Value: []byte(`{}`), Asked: true}}, Asked: 1}
 	if res, err := d.put(`{"id":"7"}`, other); err != nil || res.Kind != plan.Asks {
 		t.Errorf("an answer of another kind: %v", err)
 	}
