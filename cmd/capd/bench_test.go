@@ -46,6 +46,7 @@ func BenchmarkToolsCall(b *testing.B) {
 			"Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"get-thing"},
 		}},
 		{name: "2025-11-25 session", message: olderCall, session: true},
+		{name: "2025-11-25 alone", message: olderCall, flags: []string{"--mcp-sessions", "off"}},
 	} {
 		b.Run(mode.name, func(b *testing.B) {
 			up := benchUpstream(b)
