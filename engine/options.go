@@ -73,6 +73,9 @@ type Options struct {
 	// PublicURL is where clients reach what is served, when that is known: a proxy may stand in
 	// front. It is an absolute http or https URL of a host and perhaps a path.
 	PublicURL string
+	// Stdio, if set, chooses what is served on standard input and output instead of at
+	// addresses: nothing is listened on.
+	Stdio *plan.StdioOptions
 
 	OnInvalid OnInvalid
 	// Limits bound a document; zero fields mean those of [spec.DefaultLimits].
@@ -110,7 +113,7 @@ type Options struct {
 func (o *Options) Linking() plan.LinkOptions {
 	return plan.LinkOptions{
 		Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress,
-		CombinedMCP: o.CombinedMCP, Views: o.Views, PublicURL: o.PublicURL,
+		CombinedMCP: o.CombinedMCP, Views: o.Views, PublicURL: o.PublicURL, Stdio: o.Stdio,
 	}
 }
 
@@ -122,6 +125,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.AllowedOrigins = slices.Clone(o.AllowedOrigins)
 	o.Adapters = maps.Clone(o.Adapters)
 	o.Views = slices.Clone(o.Views)
+	if o.Stdio != nil {
+		o.Stdio = &plan.StdioOptions{Selectors: slices.Clone(o.Stdio.Selectors)}
+	}
 	if err := o.validate(); err != nil {
 		return Options{}, err
 	}

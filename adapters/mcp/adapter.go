@@ -9,10 +9,12 @@ package mcp
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -149,6 +151,7 @@ type Adapter struct {
 	mu    sync.Mutex
 	bound *plan.Bound               // of the last swap
 	live  map[endpointKey]*endpoint // what is served since
+	pipes []*pipe                   // connections over streams; they end with the process
 }
 
 // New makes an adapter that serves nothing yet.
@@ -217,9 +220,16 @@ func (a *Adapter) add(g *generation, key endpointKey, live map[endpointKey]*endp
 	return ep
 }
 
-// renew gives the endpoint of a view of several its next state, if the view is still there.
+// renew gives the endpoint of a view of several its next state, if the view is still there,
+// and that of standard input and output in any case.
 func (g *generation) renew(key endpointKey, ep *endpoint) {
-	if !key.several || g.endpoints[key] != nil {
+	if g.endpoints[key] != nil {
+		return
+	}
+	if key == stdioKey {
+		g.endpoints[key], g.states[ep] = ep, ep.prepare(stdioView(g.bound), g.bound)
+	}
+	if !key.several {
 		return
 	}
 	l := g.bound.Plan().Listener(key.addr)
@@ -277,21 +287,29 @@ func (a *Adapter) open(addr string, segments []string) *guarded {
 
 // Drain ends every stream that stays open by itself (the listening streams of both eras)
 // and refuses new ones, so that the HTTP server can shut down. Calls in flight go on. It
-// returns when the streams have ended, or with the context's error.
+// returns when the streams have ended, or with the context's error. What [Adapter.Connect]
+// connected ends when its calls are answered, and they are cut off with the context.
 func (a *Adapter) Drain(ctx context.Context) error {
 	a.mu.Lock()
-	live := maps.Clone(a.live)
+	live, pipes := maps.Clone(a.live), slices.Clone(a.pipes)
 	a.mu.Unlock()
+	for _, p := range pipes {
+		p.finish()
+	}
 	var ends []<-chan struct{}
 	for _, ep := range live {
 		ends = append(ends, ep.streams.end())
 	}
+	var late error
 	for _, end := range ends {
 		select {
 		case <-end:
 		case <-ctx.Done():
-			return fmt.Errorf("draining the MCP streams: %w", ctx.Err())
+			late = fmt.Errorf("draining the MCP streams: %w", ctx.Err())
 		}
 	}
-	return nil
+	for _, p := range pipes {
+		late = errors.Join(late, p.drain(ctx))
+	}
+	return late
 }

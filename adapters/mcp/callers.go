@@ -48,11 +48,10 @@ func (c *callers) find(id string) *plan.Caller {
 // no HTTP is of whoever started capd. A request whose HTTP request has ended is nobody's any
 // more: where a gate wanted to know who it is, it is not served.
 func (e *endpoint) identify(ctx context.Context, method string, req sdk.Request) (context.Context, error) {
-	x := req.GetExtra()
-	if x == nil || x.Header == nil {
-		return plan.WithCaller(ctx, &plan.Caller{Local: true}), nil
-	}
 	id := requestID(req)
+	if x := req.GetExtra(); e.local || x == nil || x.Header == nil {
+		return plan.WithCaller(ctx, &plan.Caller{Local: true, RequestID: id}), nil
+	}
 	who := e.callers.find(id)
 	if who == nil {
 		who = &plan.Caller{RequestID: id}

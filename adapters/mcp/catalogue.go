@@ -238,9 +238,11 @@ func invalidCursor() error {
 // caching is what every list and every resource says about itself. Unless the document says
 // otherwise, a reload may change it at any time, and what one caller sees is not for others.
 func (s *state) caching() sdk.Cacheable {
-	c := sdk.Cacheable{TTLMs: s.view.Members[0].Exposure.TTL, CacheScope: "public"}
-	for _, m := range s.view.Members {
-		c.TTLMs = min(c.TTLMs, m.Exposure.TTL)
+	c := sdk.Cacheable{CacheScope: "public"}
+	for i, m := range s.view.Members {
+		if i == 0 || m.Exposure.TTL < c.TTLMs {
+			c.TTLMs = m.Exposure.TTL
+		}
 		if !m.Exposure.Public {
 			c.CacheScope = "private"
 		}

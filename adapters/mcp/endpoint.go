@@ -28,6 +28,8 @@ type endpointKey struct {
 	// Of a view of several exposures: the listen address, and the segments of the path.
 	several    bool
 	addr, view string
+
+	stdio bool // on standard input and output, of which there is one
 }
 
 // keyOf gives the key of an exposure's own endpoint.
@@ -60,6 +62,7 @@ type endpoint struct {
 	name    slog.Attr // for the log: the ID of the document, or the path of a view of several
 	current atomic.Pointer[state]
 	closed  atomic.Bool
+	local   bool // its one client is who started capd
 	streams *streams
 	older   *sessions // of the older protocol
 	visits  tally     // requests under way

@@ -59,8 +59,8 @@ func mcpFixtures() []fixture {
 			try:   resourcesAndPrompts,
 		},
 		{
-			files: both("mcp/mcp-stdio-capability.yaml"), findings: notServedYet,
-			remark: "Loads; transport stdio is not served yet.",
+			files: both("mcp/mcp-stdio-capability.yaml"), findings: "info stdio",
+			remark: "Served by capd mcp; serve says so.",
 		},
 		{
 			files: both("mcp/mcp-step-with-namespace-capability.yaml"),

@@ -119,18 +119,26 @@ type serveFlags struct {
 
 // register adds every flag of serve.
 func (s *serveFlags) register(f *pflag.FlagSet) {
-	s.documents.register(f)
-	s.variables.register(f)
-	s.scripts.register(f)
-	s.log.register(f)
+	s.registerShared(f)
 	s.views.register(f)
-	f.Var(&s.search, "mcp-search-above", fmt.Sprintf("offer tools to search with where more than `NUMBER` tools would be listed, or never (default %d, and %d for one spec by itself)", mcp.DefaultSearchAbove, mcp.DefaultSearchAboveOwn))
 
 	f.StringVar(&s.listen, "listen", "", "serve everything on `HOST:PORT` instead of the declared ports")
 	f.StringVar(&s.address, "address", "", "`HOST` to listen on for declared ports, whatever specs say (default 127.0.0.1)")
 	f.BoolVar(&s.allowSpecAddress, "allow-spec-address", false, "listen on the addresses that specs declare")
 	f.StringSliceVar(&s.allowedHosts, "allowed-hosts", nil, "further `HOSTS` that a request may name, comma-separated; loopback names and the listening host always may")
 	f.StringSliceVar(&s.allowedOrigins, "allowed-origins", nil, "web `ORIGINS` that may call, comma-separated, such as https://app.example.com")
+	s.mcpSessions = mcpSessionsAuto
+	f.Var(choiceFlag(&s.mcpSessions, mcpSessionsAuto, mcpSessionsOff), "mcp-sessions", "sessions for MCP clients of the older protocol: auto, or off, for replicas that share no sessions")
+	s.maxHeader = defaultMaxHeader
+	f.Var(&s.maxHeader, "max-header", "largest request header")
+}
+
+// registerShared adds the flags that have nothing to do with addresses.
+func (s *serveFlags) registerShared(f *pflag.FlagSet) {
+	s.documents.register(f)
+	s.variables.register(f)
+	s.scripts.register(f)
+	s.log.register(f)
 
 	f.StringVar(&s.publicURL, "public-url", "", "`URL` under which clients reach capd, such as https://api.example.com; tokens of adapters that declare no resource must be for an address below it")
 
@@ -140,20 +148,18 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	f.Var(choiceFlag(&s.watch, watchEvents, watchPoll, watchOff), "watch", "how changed files are noticed: events of the file system (and a look every 30s), poll, or off")
 	s.watchInterval = duration(engine.DefaultPollInterval)
 	f.Var(&s.watchInterval, "watch-interval", "how often --watch poll looks at files")
-	s.mcpSessions = mcpSessionsAuto
-	f.Var(choiceFlag(&s.mcpSessions, mcpSessionsAuto, mcpSessionsOff), "mcp-sessions", "sessions for MCP clients of the older protocol: auto, or off, for replicas that share no sessions")
 	f.BoolVar(&s.check, "check", false, "do everything but listen, then exit")
 	f.StringVar(&s.stateKeyFile, "state-key-file", "", "`FILE` with the key that signs what MCP clients keep while their user is asked; the same for all replicas (default: one at random)")
 
 	s.drainTimeout, s.callTimeout = defaultDrainTimeout, duration(engine.DefaultCallTimeout)
-	s.maxBody, s.maxUpstreamBody, s.maxHeader = defaultMaxBody, engine.DefaultMaxUpstreamBody, defaultMaxHeader
+	s.maxBody, s.maxUpstreamBody = defaultMaxBody, engine.DefaultMaxUpstreamBody
 	f.Var(&s.drainTimeout, "drain-timeout", "how long a stop waits for calls in flight")
 	f.Var(&s.callTimeout, "call-timeout", "longest time for one call in total")
 	f.Var(&s.maxBody, "max-body", "largest request body")
 	f.Var(&s.maxUpstreamBody, "max-upstream-body", "largest upstream answer that is held in memory; streamed ones have no limit")
+	f.Var(&s.search, "mcp-search-above", fmt.Sprintf("offer tools to search with where more than `NUMBER` tools would be listed, or never (default %d, and %d for one spec by itself)", mcp.DefaultSearchAbove, mcp.DefaultSearchAboveOwn))
 	s.maxResult = mcp.DefaultMaxText
 	f.Var(&s.maxResult, "max-result", "largest text in a result of an MCP tool whose spec says nothing; what is longer is given in parts")
-	f.Var(&s.maxHeader, "max-header", "largest request header")
 	f.StringVar(&s.upstream, "upstream", "", "send every consumed base URI to `URL` instead, keeping its path")
 	f.BoolVar(&s.stub, "stub", false, "answer consumed operations here, without account, key or network")
 }

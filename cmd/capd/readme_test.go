@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -37,6 +40,11 @@ func TestREADME(t *testing.T) {
 	calls := 0
 	for n, b := range blocks {
 		if b.language != "sh" {
+			continue
+		}
+		if input, command, ok := strings.Cut(b.text, " | capd mcp "); ok {
+			calls++
+			sameJSON(t, b.text, pipedThrough(t, input, command), blocks[n+1].text)
 			continue
 		}
 		words := shellWords(t, b.text)
@@ -78,6 +86,63 @@ func TestREADME(t *testing.T) {
 	}
 	if calls < 2 {
 		t.Errorf("the README shows %d calls, want REST and MCP", calls)
+	}
+}
+
+// pipedThrough gives what capd mcp with the given arguments answers to an echo command.
+func pipedThrough(t *testing.T, echo, arguments string) string {
+	t.Helper()
+	said, args := shellWords(t, echo), append([]string{"mcp"}, shellWords(t, arguments)...)
+	if len(said) != 2 || said[0] != "echo" {
+		t.Fatalf("the README pipes %q", said)
+	}
+	return capdMCP(t, nil, args, said[1]+"\n")
+}
+
+// capdMCP runs capd until the end of its input, and gives what it wrote to standard output.
+func capdMCP(t *testing.T, env, args []string, input string) string {
+	t.Helper()
+	for k, a := range args {
+		if _, name, ok := strings.Cut(a, "capabilities/"); ok {
+			args[k] = capabilities + "/" + name
+		}
+	}
+	var out, log output
+	if code := run(context.Background(), args, env, strings.NewReader(input), &out, &log); code != exitOK {
+		t.Errorf("capd %q ends with %d:\n%s", args, code, &log)
+	}
+	return out.String()
+}
+
+// TestREADMEDesktop: the configuration for desktop clients starts a server that answers, with
+// every variable it needs.
+func TestREADMEDesktop(t *testing.T) {
+	t.Parallel()
+	_, blocks := readme(t)
+	var config struct {
+		MCPServers map[string]struct {
+			Command string
+			Args    []string
+			Env     map[string]string
+		}
+	}
+	i := slices.IndexFunc(blocks, func(b block) bool { return b.language == "json" && strings.Contains(b.text, `"mcpServers"`) })
+	if i < 0 {
+		t.Fatal("the README shows no configuration for desktop clients")
+	}
+	if err := json.Unmarshal([]byte(blocks[i].text), &config); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range config.MCPServers {
+		var env []string
+		for k, v := range s.Env {
+			env = append(env, k+"="+v)
+		}
+		got := capdMCP(t, env, append(s.Args, "--on-invalid", "fail", "--log-level", "error"), `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":`+
+			`{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`)
+		if !strings.Contains(got, `"mint-call-token"`) || !strings.HasSuffix(s.Command, "/capd") {
+			t.Errorf("%s: %+v answers %s", name, s, got)
+		}
 	}
 }
 

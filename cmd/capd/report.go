@@ -26,6 +26,7 @@ type report struct {
 
 	list    diag.List
 	checked bool // nothing listens
+	stdio   bool // one client is served, at no address
 }
 
 // reportDocument is one file that was found. One of which nothing is served is refused, whatever
@@ -55,6 +56,7 @@ type reportAdapter struct {
 	Kind      plan.Kind `json:"kind"`
 	Namespace string    `json:"namespace,omitempty"`
 	URL       string    `json:"url"`
+	Alias     string    `json:"alias,omitempty"` // what names of tools begin with, on stdio
 	Routes    int       `json:"routes,omitempty"`
 	Tools     int       `json:"tools,omitempty"`
 	Resources int       `json:"resources,omitempty"`
@@ -87,11 +89,16 @@ type reportDiagnostic struct {
 // lookup gives the value of a document's variable, or [plan.ErrUnset].
 type lookup func(doc string, v *plan.Variable) (plan.Secret, error)
 
+// isEmpty reports whether nothing of any document is served.
+func (r *report) isEmpty() bool {
+	return !slices.ContainsFunc(r.Documents, func(d reportDocument) bool { return d.served() })
+}
+
 // newReport describes a plan. addr gives the real address of a declared one, empty when
 // nothing listens there.
 func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, addr func(string) string, look lookup) *report {
 	r := &report{
-		Documents: []reportDocument{}, Addresses: []reportAddress{}, Diagnostics: reportDiagnostics(list), list: list,
+		Documents: []reportDocument{}, Addresses: []reportAddress{}, Diagnostics: reportDiagnostics(list), list: list, stdio: p.Stdio != nil,
 	}
 	exposures := exposuresByUnit(p, addr)
 	for _, d := range docs {
@@ -144,22 +151,15 @@ func exposuresByUnit(p *plan.Plan, addr func(string) string) map[*plan.Unit][]re
 			if at := addr(l.Addr); at != "" {
 				a.URL = "http://" + reachable(at) + m.Path
 			}
-			for _, route := range e.Routes {
-				tally(route.Operation != nil, &a.Routes, &a.Refused)
-			}
-			for _, tool := range e.Tools {
-				tally(tool.Operation != nil, &a.Tools, &a.Refused)
-			}
-			for _, r := range e.Resources {
-				tally(r.Refusal == nil, &a.Resources, &a.Refused)
-			}
-			for _, p := range e.Prompts {
-				tally(p.Refusal == nil, &a.Prompts, &a.Refused)
-			}
-			for _, skill := range e.Skills {
-				tally(skill.Refusal == nil, &a.Skills, &a.Refused)
-			}
+			a.tally(e.Routes, e.Skills, e.Tools, e.Resources, e.Prompts)
 			found[e.Unit] = append(found[e.Unit], placed{e.Index, a})
+		}
+	}
+	if p.Stdio != nil {
+		for _, m := range p.Stdio.Members {
+			a := reportAdapter{Kind: m.Exposure.Kind, Namespace: m.Exposure.Namespace, URL: stdioURL, Alias: m.Alias}
+			a.tally(nil, nil, m.Tools, m.Resources, m.Prompts)
+			found[m.Exposure.Unit] = append(found[m.Exposure.Unit], placed{m.Exposure.Index, a})
 		}
 	}
 	out := make(map[*plan.Unit][]reportAdapter, len(found))
@@ -170,6 +170,28 @@ func exposuresByUnit(p *plan.Plan, addr func(string) string) map[*plan.Unit][]re
 		}
 	}
 	return out
+}
+
+// stdioURL stands for the address of what is served on standard input and output.
+const stdioURL = "stdio"
+
+// tally counts what an exposure has.
+func (a *reportAdapter) tally(routes []*plan.Route, skills []*plan.SkillEntry, tools []*plan.Tool, resources []*plan.Resource, prompts []*plan.Prompt) {
+	for _, route := range routes {
+		tally(route.Operation != nil, &a.Routes, &a.Refused)
+	}
+	for _, tool := range tools {
+		tally(tool.Operation != nil, &a.Tools, &a.Refused)
+	}
+	for _, r := range resources {
+		tally(r.Refusal == nil, &a.Resources, &a.Refused)
+	}
+	for _, p := range prompts {
+		tally(p.Refusal == nil, &a.Prompts, &a.Refused)
+	}
+	for _, skill := range skills {
+		tally(skill.Refusal == nil, &a.Skills, &a.Refused)
+	}
 }
 
 // reachable gives an address at which this machine can call what listens on another. All
@@ -331,6 +353,9 @@ func (r *report) headline() string {
 			at = append(at, a.Actual)
 		}
 	}
+	if r.stdio {
+		text += " on standard input and output"
+	}
 	if len(at) > 0 {
 		text += " on " + strings.Join(at, ", ")
 	}
@@ -363,8 +388,11 @@ func (d *reportDocument) text(w io.Writer) {
 	fmt.Fprintf(w, "\n%s\n", diag.Printable(title))
 	for _, a := range d.Adapters {
 		at := a.URL
-		if at == "" {
+		switch {
+		case at == "":
 			at = "(not listening)"
+		case a.Alias != "":
+			at += " as " + a.Alias + "__*"
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s\n", a.Kind, diag.Printable(at), a.counts())
 	}

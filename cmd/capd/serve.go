@@ -47,25 +47,8 @@ func (c *command) serve(ctx context.Context, paths []string, f *serveFlags) erro
 	if err != nil {
 		return err
 	}
-	eng, err := engine.New(w.Options)
-	if err != nil {
-		return failure("%w", err)
-	}
-	if f.check {
-		return c.check(ctx, w.Options, f, log)
-	}
-	sig, release := watchSignals(ctx)
-	defer release()
-
-	s := &server{command: c, engine: eng, wiring: w, flags: f, log: log}
-	ended := make(chan error, 1)
-	go func() { ended <- s.run(sig) }()
-	select {
-	case err := <-ended:
-		return err
-	case n := <-sig.again:
-		return interrupted(n)
-	}
+	s := &server{command: c, wiring: w, flags: f, log: log}
+	return s.live(ctx)
 }
 
 // server is one run of an engine and what is said about it.
@@ -76,6 +59,29 @@ type server struct {
 	flags  *serveFlags
 	log    *slog.Logger
 	last   *report // the last one that was written; nil before the first
+	// connect serves one client beside the listeners, until ended is closed; nil: there is none.
+	connect func() (ended <-chan struct{}, _ error)
+}
+
+// live serves for as long as the process is wanted.
+func (s *server) live(ctx context.Context) (err error) {
+	if s.engine, err = engine.New(s.wiring.Options); err != nil {
+		return failure("%w", err)
+	}
+	if s.flags.check {
+		return s.check(ctx, s.wiring.Options, s.flags, s.log)
+	}
+	sig, release := watchSignals(ctx)
+	defer release()
+
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(sig) }()
+	select {
+	case err := <-ended:
+		return err
+	case n := <-sig.again:
+		return interrupted(n)
+	}
 }
 
 // run starts the engine, says what it serves, and serves until it is told to stop.
@@ -89,9 +95,18 @@ func (s *server) run(sig signals) error {
 	}
 	s.tuneCollector()
 	s.report()
+	var gone <-chan struct{}
+	if s.connect != nil {
+		var err error
+		if gone, err = s.connect(); err != nil {
+			return errors.Join(err, s.stop())
+		}
+	}
 	for {
 		select {
 		case <-sig.stop.Done():
+			return s.stop()
+		case <-gone:
 			return s.stop()
 		case <-sig.reload:
 			s.reload(sig.stop)

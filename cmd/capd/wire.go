@@ -24,6 +24,7 @@ import (
 type wiring struct {
 	engine.Options
 	env *secrets.Sources
+	mcp *mcp.Adapter // one of the adapters
 }
 
 // wire makes an engine's options of flags. It is the only place that knows every adapter.
@@ -56,7 +57,13 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if f.onInvalid == onInvalidFail {
 		onInvalid = engine.Fail
 	}
-	return &wiring{env: env, Options: engine.Options{
+	tools := mcp.New(mcp.Options{
+		Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody), MaxResult: int64(f.maxUpstreamBody), MaxText: int64(f.maxResult),
+		WithoutSessions: f.mcpSessions == mcpSessionsOff,
+		StateKey:        stateKey,
+		SearchAbove:     int(f.search),
+	})
+	return &wiring{env: env, mcp: tools, Options: engine.Options{
 		Paths:            paths,
 		Listen:           f.listen,
 		Address:          f.address,
@@ -80,13 +87,8 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Gate:             keeper.Gate,
 		Logger:           log,
 		Adapters: map[plan.Kind]engine.Adapter{
-			plan.REST: rest.New(rest.Options{Logger: log, MaxBody: int64(f.maxBody)}),
-			plan.MCP: mcp.New(mcp.Options{
-				Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody), MaxResult: int64(f.maxUpstreamBody), MaxText: int64(f.maxResult),
-				WithoutSessions: f.mcpSessions == mcpSessionsOff,
-				StateKey:        stateKey,
-				SearchAbove:     int(f.search),
-			}),
+			plan.REST:  rest.New(rest.Options{Logger: log, MaxBody: int64(f.maxBody)}),
+			plan.MCP:   tools,
 			plan.Skill: skill.New(skill.Options{Logger: log}),
 		},
 	}}, nil

@@ -119,6 +119,7 @@ const (
 	CodeSpecAddress     Code = "spec-address"     // an address the document asks for is not honoured
 	CodeMissingPort     Code = "missing-port"     // an adapter without a port
 	CodeView            Code = "view"             // a view of several documents is not what was asked for
+	CodeStdio           Code = "stdio"            // an adapter or a document that is served elsewhere: on standard input and output, or not there
 	CodeListen          Code = "cannot-listen"    // an address that is in use or not to be had
 	CodeStale           Code = "stale"            // the last good state is served instead of the file's
 	CodeInternal        Code = "internal"         // a fault of capd while compiling the unit

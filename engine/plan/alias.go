@@ -46,14 +46,15 @@ func (x *Exposure) alias() string {
 }
 
 // among gives which exposure this is of those of its kind and namespace in its document, and
-// whether it is the document's first of its kind.
+// whether it is the document's first of its kind. Those for standard input and output are
+// never in a view with others.
 func (x *Exposure) among() (nth int, first bool) {
 	first = true
 	for _, o := range x.Unit.Exposures {
 		if o == x {
 			break
 		}
-		if o.Kind == x.Kind {
+		if o.Kind == x.Kind && o.onStdio() == x.onStdio() {
 			first = false
 			if o.Namespace == x.Namespace {
 				nth++

@@ -69,7 +69,7 @@ func (c *compiler) expose() {
 		e := &c.doc.Exposes[i]
 		out := &Exposure{
 			Unit: c.unit, Kind: Kind(strings.ToLower(e.Type.Value)), Namespace: e.Namespace.Value, Index: i,
-			Description: e.Description.Value, Address: e.Address.Value, AddressSpan: e.Address.Span(), Port: e.Port, PortSpan: e.PortSpan, Transport: strings.ToLower(e.Transport.Value), Span: e.Span,
+			Description: e.Description.Value, Address: e.Address.Value, AddressSpan: e.Address.Span(), Port: e.Port, PortSpan: e.PortSpan, Transport: strings.ToLower(e.Transport.Value), TransportSpan: e.Transport.Span(), Span: e.Span,
 		}
 		unit := diag.Unit{Adapter: adapterName(out)}
 		if f := c.judgeExposure(e, out); f != nil {
@@ -119,7 +119,7 @@ func (c *compiler) judgeExposure(e *spec.Exposed, out *Exposure) *fault {
 	default:
 		return unknownAdapter(e)
 	}
-	if e.Auth == nil || out.Kind == Control {
+	if e.Auth == nil || out.Kind == Control || out.onStdio() {
 		return nil
 	}
 	guard, f := c.readGuard(e, out)

@@ -27,6 +27,9 @@ type LinkOptions struct {
 	// PublicURL is where clients reach what is served, in front of the fixed addresses:
 	// "https://host[/path]" without a slash at its end. Empty means that it is not known.
 	PublicURL string
+	// Stdio, if set, serves nothing but a view of MCP exposures on standard input and output,
+	// and no address at all.
+	Stdio *StdioOptions
 }
 
 // Link gives each exposure its addresses and resolves what documents claim twice
@@ -37,6 +40,11 @@ func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 	l := &linker{options: o, listeners: map[string]*Listener{}}
 	p := &Plan{Units: slices.Clone(units), public: o.PublicURL}
 	slices.SortStableFunc(p.Units, func(a, b *Unit) int { return cmp.Compare(a.ID, b.ID) })
+	if o.Stdio != nil {
+		p.Stdio = l.stdio(p.Units, o.Stdio)
+		l.list.Sort()
+		return p, l.list
+	}
 	for _, u := range p.Units {
 		for _, e := range u.Exposures {
 			if addr, ok := l.address(e); ok && l.canBeNamed(e) {
@@ -76,7 +84,9 @@ func (l *linker) note(sev diag.Severity, code diag.Code, e *Exposure, at diag.Sp
 // address gives where an exposure is served.
 func (l *linker) address(e *Exposure) (string, bool) {
 	switch {
-	case e.Kind == MCP && e.Transport == "stdio":
+	case e.onStdio():
+		l.note(diag.Info, diag.CodeStdio, e, placeOr(e.TransportSpan, e.Span), "run capd mcp FILE; or leave transport out, to serve it over HTTP",
+			"the adapter is for standard input and output, and not served at an address")
 		return "", false
 	case l.options.Listen != "":
 		return l.options.Listen, true
@@ -122,7 +132,7 @@ func (x *Listener) mount(e *Exposure) {
 	}
 	same, first := 0, true
 	for _, o := range e.Unit.Exposures {
-		if o.Kind == e.Kind && !(o.Kind == MCP && o.Transport == "stdio") {
+		if o.Kind == e.Kind && !o.onStdio() {
 			if same == 0 {
 				first = o == e
 			}

@@ -21,10 +21,11 @@ func (c *compiler) noteMisplaced(e *spec.Exposed, kind Kind, unit diag.Unit) {
 		c.note(diag.Warning, unit, faultf(diag.CodeNotHonoured, "", e.Node.Get("tools").Span(), "an adapter of type rest serves no tools").
 			hintf("write them into an adapter of type mcp, or write resources with operations"))
 	case kind == MCP:
-		if t := e.Transport; strings.EqualFold(t.Value, "stdio") {
-			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", t.Span(), "an adapter with transport stdio is not served yet").
-				hintf("give it a port and leave transport out, to serve it over HTTP"))
-		} else if t.Value != "" && !strings.EqualFold(t.Value, "http") {
+		if e.Auth != nil && strings.EqualFold(e.Transport.Value, transportStdio) {
+			c.note(diag.Warning, unit, faultf(diag.CodeNotHonoured, "D4", e.Auth.Span(), "authentication has no effect with transport stdio: who can start capd has the document and its secrets").
+				hintf("leave it out, or serve the adapter over HTTP"))
+		}
+		if t := e.Transport; t.Value != "" && !strings.EqualFold(t.Value, transportStdio) && !strings.EqualFold(t.Value, "http") {
 			c.note(diag.Warning, unit, faultf(diag.CodeNotHonoured, "", t.Span(), "transport %s is not defined; the adapter is served over HTTP", t.Value).
 				hintf("write transport: http, or leave it out"))
 		}

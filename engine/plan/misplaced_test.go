@@ -91,7 +91,7 @@ func TestOtherProtocols(t *testing.T) {
 func TestMCPTransport(t *testing.T) {
 	t.Parallel()
 	for transport, want := range map[string]string{
-		"http": "", "HTTP": "", "''": "", "stdio": "warning unsupported-feature", "streamable-http": "warning not-honoured",
+		"http": "", "HTTP": "", "''": "", "stdio": "info stdio", "streamable-http": "warning not-honoured",
 	} {
 		d := load(t, strings.Replace(behindTunnel("https://crm.internal", "null"), "type: mcp", "type: mcp\n    transport: "+transport, 1))
 		if got := d.codes(); got != want {

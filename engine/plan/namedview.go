@@ -36,7 +36,7 @@ func ParseNamedView(text string) (NamedView, error) {
 	}
 	for s := range strings.SplitSeq(list, ",") {
 		s = strings.TrimSpace(s)
-		if err := checkSelector(s); err != nil {
+		if err := CheckSelector(s); err != nil {
 			return v, fmt.Errorf("view %s: %w", v.Name, err)
 		}
 		if !slices.Contains(v.Selectors, s) {
@@ -46,7 +46,8 @@ func ParseNamedView(text string) (NamedView, error) {
 	return v, nil
 }
 
-func checkSelector(s string) error {
+// CheckSelector says what is wrong with a selector of a [NamedView], or nil.
+func CheckSelector(s string) error {
 	word, rest, colon := strings.Cut(s, ":")
 	near, isNear := diag.Nearest(word, []string{"tag", "toolset"})
 	folder := strings.TrimSuffix(s, "/"+selectAll)

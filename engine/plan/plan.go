@@ -56,28 +56,29 @@ type Unit struct {
 
 // Exposure is one adapter of a document.
 type Exposure struct {
-	Unit        *Unit
-	Kind        Kind
-	Namespace   string
-	Index       int // position in the document's exposes
-	Description string
-	Address     string    // as declared; empty when not
-	PortSpan    diag.Span // of the value of port, usable or not
-	AddressSpan diag.Span // of Address
-	Port        int       // 0 when not declared
-	Transport   string    // of MCP: http or stdio
-	Routes      []*Route
-	Tools       []*Tool
-	Toolsets    []Toolset // of MCP
-	Skills      []*SkillEntry
-	Guard       *Guard      // what callers must show; nil: nothing
-	Resources   []*Resource // of MCP
-	Prompts     []*Prompt   // of MCP
-	MaxBinary   int64       // bytes of an answer that is not text; 0 when not declared
-	TTL         int         // of MCP: how long lists may be kept, in milliseconds
-	Public      bool        // of MCP: a list that is kept may be shared between callers
-	Icons       []Icon      // of MCP: those of the server
-	Span        diag.Span
+	Unit          *Unit
+	Kind          Kind
+	Namespace     string
+	Index         int // position in the document's exposes
+	Description   string
+	Address       string    // as declared; empty when not
+	PortSpan      diag.Span // of the value of port, usable or not
+	AddressSpan   diag.Span // of Address
+	Port          int       // 0 when not declared
+	Transport     string    // of MCP: http or stdio
+	TransportSpan diag.Span // of Transport
+	Routes        []*Route
+	Tools         []*Tool
+	Toolsets      []Toolset // of MCP
+	Skills        []*SkillEntry
+	Guard         *Guard      // what callers must show; nil: nothing
+	Resources     []*Resource // of MCP
+	Prompts       []*Prompt   // of MCP
+	MaxBinary     int64       // bytes of an answer that is not text; 0 when not declared
+	TTL           int         // of MCP: how long lists may be kept, in milliseconds
+	Public        bool        // of MCP: a list that is kept may be shared between callers
+	Icons         []Icon      // of MCP: those of the server
+	Span          diag.Span
 }
 
 // Route is one REST operation. Exactly one of Operation and Refusal is set.
@@ -166,6 +167,8 @@ type Variable struct {
 type Plan struct {
 	Units     []*Unit     // by ID
 	Listeners []*Listener // by address
+	// Stdio is what is served on standard input and output; nil when nothing is.
+	Stdio *View
 
 	public string // URL under which clients reach all of it; empty when not known
 }
