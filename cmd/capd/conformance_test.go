@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -13,7 +14,8 @@ import (
 // where Node is. Its tests here use the Go SDK's client, and always run.
 const conformance = "../../testdata/mcp/conformance.yaml"
 
-// TestConformanceFixture: clients of every version of the protocol list and call on one URL.
+// TestConformanceFixture: clients of every version of the protocol list and call on one URL, and over
+// stdio.
 func TestConformanceFixture(t *testing.T) {
 	t.Parallel()
 	i := start(t, nil, conformance)
@@ -21,20 +23,24 @@ func TestConformanceFixture(t *testing.T) {
 		t.Errorf("the fixture has findings: %+v", i.report.Diagnostics)
 	}
 	for _, version := range mcp.SupportedProtocolVersions() {
-		t.Run(version, func(t *testing.T) {
-			t.Parallel()
-			c := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
-			s, err := c.Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: i.url + "/mcp/conformance", MaxRetries: -1},
-				&mcp.ClientSessionOptions{ProtocolVersion: version})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = s.Close() }()
-			if got := s.InitializeResult().ProtocolVersion; got != version {
-				t.Errorf("agreed on %s", got)
-			}
-			converse(t, s)
-		})
+		for name, transport := range map[string]mcp.Transport{
+			"http":  &mcp.StreamableClientTransport{Endpoint: i.url + "/mcp/conformance", MaxRetries: -1},
+			"stdio": &mcp.CommandTransport{Command: exec.Command("capd", "mcp", conformance)},
+		} {
+			t.Run(version+" "+name, func(t *testing.T) {
+				t.Parallel()
+				c := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
+				s, err := c.Connect(t.Context(), transport, &mcp.ClientSessionOptions{ProtocolVersion: version})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = s.Close() }()
+				if got := s.InitializeResult().ProtocolVersion; got != version {
+					t.Errorf("agreed on %s", got)
+				}
+				converse(t, s)
+			})
+		}
 	}
 }
 
