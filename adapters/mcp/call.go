@@ -199,7 +199,7 @@ func (e *endpoint) introduce(res sdk.Result, session string) {
 	case *sdk.InitializeResult:
 		res.Instructions = text
 		e.offer(res.Capabilities)
-		if session == "" {
+		if session == "" && !e.local {
 			offerAlone(res.Capabilities)
 		}
 	case *sdk.DiscoverResult:

@@ -469,6 +469,9 @@ func TestStdioReload(t *testing.T) {
 	s := p.connect(older, &sdk.ClientOptions{
 		ToolListChangedHandler: func(context.Context, *sdk.ToolListChangedRequest) { told <- struct{}{} },
 	})
+	if c := s.InitializeResult().Capabilities; c.Tools == nil || !c.Tools.ListChanged {
+		t.Errorf("capabilities %+v, want the change of lists", c.Tools)
+	}
 	for _, tt := range []struct {
 		docs map[string]string
 		want []string
