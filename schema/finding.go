@@ -15,6 +15,7 @@ type finding struct {
 	kinds   []string // for type: the JSON types allowed
 	names   []string // for required: the members that are missing
 	anyName bool     // one of names is enough
+	several bool     // for oneOf: more than one form fits
 	low     any      // for minimum and maximum: the bounds, nil where there is none
 	high    any
 }
@@ -52,10 +53,22 @@ func (v *Validator) leaf(pointer, rule string, document any) finding {
 				f.names = append(f.names, name)
 			}
 		}
+	case "oneOf":
+		f.several = true // forms of which none fits are causes
 	case "minimum", "maximum":
 		f.low, f.high = lookup(v.text, parent+"/minimum"), lookup(v.text, parent+"/maximum")
 	}
+	if name, ok := expected.(string); ok && isDependent(parent) { // /dependentRequired/given/0
+		f.keyword, f.names = "required", []string{name}
+	}
 	return f
+}
+
+// isDependent reports whether a rule is a list of members that another member wants.
+func isDependent(rule string) bool {
+	above, _ := cutLast(rule)
+	_, keyword := cutLast(above)
+	return keyword == "dependentRequired" || keyword == "dependencies"
 }
 
 // texts reads a keyword that is a string or a list of strings.

@@ -224,9 +224,12 @@ func (v *Validator) demand(f *finding) string {
 	switch f.keyword {
 	case "type":
 		return "must be of type " + join(f.kinds, "or")
-	case "required", "dependentRequired":
-		if len(f.names) == 0 {
+	case "required":
+		switch {
+		case len(f.names) == 0:
 			return "lacks members that it must have"
+		case f.anyName:
+			return "must have " + quotedNames(f.names, "or")
 		}
 		return "must have " + quotedNames(f.names, "and")
 	case "enum":
@@ -245,6 +248,9 @@ func (v *Validator) demand(f *finding) string {
 		}
 		return "must have no other members"
 	case "anyOf", "oneOf":
+		if f.several {
+			return "fits more than one of the forms of which it can have one"
+		}
 		return "fits none of the forms that it can have"
 	case "not":
 		return "must not have the form that is excluded"

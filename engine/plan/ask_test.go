@@ -593,6 +593,8 @@ func TestAskRefusals(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, tool, want string }{
 		{"a number for a question", "call: rooms.get-room\nconfirm: 5", "confirm of tool t is no question"},
+		{"nothing for a question", "call: rooms.get-room\nconfirm:", "confirm of tool t is no question"},
+		{"a model asked nothing", "call: rooms.get-room\nask: [{name: a, sample: {}}]", "question a of tool t does not say what it asks"},
 		{"an empty question", "call: rooms.get-room\nconfirm: ''", "confirm of tool t is no question"},
 		{"a list of texts", "call: rooms.get-room\nask: ['Which?']", "a question of tool t is text, expected a mapping"},
 		{"a text", "call: rooms.get-room\nask: Which?", "ask of tool t is no list of questions"},
@@ -640,4 +642,20 @@ func TestAskRefusals(t *testing.T) {
 			t.Errorf("want %q, got %v", c.want, d.list)
 		})
 	}
+}
+
+// TestAskMisspelledInput: an input that only a question shows is not said to be what the upstream
+// needs, and a name that is meant is offered.
+func TestAskMisspelledInput(t *testing.T) {
+	t.Parallel()
+	d := load(t, asking("call: rooms.get-room\ninputParameters: {room: {type: string}}\nwith: {id: tools.room}\nconfirm: 'Show {{rom}}?'"))
+	for _, x := range d.list {
+		if x.Message == "tool t does not declare the input rom, which its questions show; it is added" {
+			if !strings.Contains(x.Hint, "did you mean {{room}}?") {
+				t.Errorf("hint %q", x.Hint)
+			}
+			return
+		}
+	}
+	t.Errorf("found %v", d.list)
 }

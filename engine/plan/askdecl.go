@@ -127,8 +127,11 @@ func (d *draft) declareConfirm(v *spec.Value) *fault {
 // is refused.
 func (d *draft) addAsk(decl *spec.Question, q *question) *fault {
 	if d.x.kind == REST && !q.optional {
-		return faultf(diag.CodeAsk, "", decl.Span, "%s cannot ask %s: a REST caller has nobody to ask", d.x.title(), q.name).
-			hintf("write the question at the MCP tool instead, or let the call go on without: optional: true")
+		f := faultf(diag.CodeAsk, "", decl.Span, "%s cannot ask %s: a REST caller has nobody to ask", d.x.title(), q.name)
+		if decl.Node.Kind != spec.Map { // confirm has no other words
+			return f.hintf("write the question at the MCP tool instead")
+		}
+		return f.hintf("write the question at the MCP tool instead, or let the call go on without: optional: true")
 	}
 	if d.asks == nil {
 		d.asks = &askDraft{before: -1, shown: map[string]bool{}, unsaid: d.x.kind == REST}
@@ -296,6 +299,8 @@ func (d *draft) buildAsk(x *questionDraft) *fault {
 	switch {
 	case q.name == confirmName && decl.Node.Kind == spec.Bool:
 		q.message = literalExpr("Go on with " + firstOf(d.x.decl.Label.Value, d.x.unit.Name) + "?")
+	case text.Value == "" && q.kind == AskModel:
+		return faultf(diag.CodeAsk, "", decl.Span, "question %s of %s does not say what it asks", q.name, d.x.title()).hintf("write sample: and what the model is asked")
 	case text.Value == "" && q.kind != AskRoots:
 		return faultf(diag.CodeAsk, "", decl.Span, "question %s of %s does not say what it asks", q.name, d.x.title()).hintf("write message: and the question")
 	}

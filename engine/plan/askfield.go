@@ -241,9 +241,9 @@ func (f *askField) appendSchema(out []byte, older bool) []byte {
 	word := func(name string, value any) {
 		out = appendJSON(append(appendString(append(out, ','), name), ':'), value)
 	}
-	for name, text := range map[string]string{"title": f.title, "description": f.description, "format": f.format} {
-		if text != "" {
-			word(name, text)
+	for _, w := range [][2]string{{"title", f.title}, {"description", f.description}, {"format", f.format}} {
+		if w[1] != "" {
+			word(w[0], w[1])
 		}
 	}
 	if f.rule != nil {

@@ -95,8 +95,15 @@ func (b *draft) noteAdded(added []*property) {
 		by = b.out.calls[0].name + " needs"
 	}
 	for _, p := range added {
+		by, hint := by, "add it to inputParameters"
+		if !p.required && b.isShown(p.name) {
+			by = "its questions show"
+			if near, ok := diag.Nearest(p.name, b.declaredNames()); ok {
+				hint = "did you mean {{" + near + "}}? Otherwise " + hint
+			}
+		}
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "M1", b.x.decl.Span, "%s does not declare the input %s, which %s; it is added", b.x.title(), p.name, by).
-			hintf("add it to inputParameters").
+			hintf("%s", hint).
 			mendedBy(func() []diag.Edit { return b.x.declareInputs(added) }))
 	}
 }

@@ -6,7 +6,7 @@ import "capd/engine/diag"
 // Nothing malformed is left out of it: what a user was to be asked must not become a call
 // without a question.
 type Asking struct {
-	Confirm  *Value       // a text, or true for a general question
+	Confirm  *Value       // a text, or true for a general question; null is not taken for nothing here
 	Ask      *Value       // the key as written, when it is no list and no mapping
 	Rounds   [][]Question // one behind the other; those of a round are asked together
 	Requires *Value       // the mapping as written
@@ -68,7 +68,7 @@ const maxSampleTokens = 1 << 20
 
 // asking reads confirm, ask and requires.
 func (p *parser) asking(v *Value) Asking {
-	a := Asking{Confirm: some(v, "confirm"), Requires: some(v, "requires")}
+	a := Asking{Confirm: v.Get("confirm"), Requires: some(v, "requires")}
 	if a.Requires != nil && a.Requires.Kind == Map {
 		p.keys(a.Requires, requiresKeys, "")
 	}
