@@ -28,6 +28,7 @@ const (
 	methodInitialize = "initialize"
 	methodListen     = "subscriptions/listen"
 	methodCallTool   = "tools/call"
+	methodComplete   = "completion/complete"
 	methodRead       = "resources/read"
 )
 
@@ -42,10 +43,11 @@ func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 		&sdk.ServerOptions{
 			Logger: log,
 			Capabilities: &sdk.ServerCapabilities{
-				Tools:     &sdk.ToolCapabilities{ListChanged: true},
-				Prompts:   &sdk.PromptCapabilities{ListChanged: true},
-				Resources: &sdk.ResourceCapabilities{ListChanged: true},
-				Logging:   &sdk.LoggingCapabilities{},
+				Tools:       &sdk.ToolCapabilities{ListChanged: true},
+				Prompts:     &sdk.PromptCapabilities{ListChanged: true},
+				Completions: &sdk.CompletionCapabilities{},
+				Resources:   &sdk.ResourceCapabilities{ListChanged: true},
+				Logging:     &sdk.LoggingCapabilities{},
 			},
 			SubscribeHandler:   e.watches.subscribe,
 			UnsubscribeHandler: e.watches.unsubscribe,
@@ -104,6 +106,8 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return e.readResource(ctx, method, req, next)
 		case *sdk.GetPromptRequest:
 			return e.getPrompt(ctx, method, req, next)
+		case *sdk.CompleteRequest:
+			return e.complete(ctx, req)
 		case *sdk.SubscriptionsListenRequest:
 			if !isModern(req.Params) {
 				return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "this protocol version has no " + method}
@@ -113,7 +117,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return next(listening, method, req)
 		}
 		if res, err = next(ctx, method, downgraded(req)); err == nil {
-			e.introduce(res, sessionOf(req))
+			e.introduce(res, e.hasSession(req))
 			if s, ok := req.GetSession().(*sdk.ServerSession); ok && method == methodInitialize && s.ID() != "" {
 				e.older.open(opening(ctx), s)
 			}
@@ -192,14 +196,14 @@ func (e *endpoint) occupy(ctx context.Context, method string, req sdk.Request) (
 
 // introduce puts the exposure's present description into what a client reads first, and
 // takes out the capabilities for what it has not.
-func (e *endpoint) introduce(res sdk.Result, session string) {
+func (e *endpoint) introduce(res sdk.Result, session bool) {
 	st := e.current.Load()
 	text := instructions(st.view, st.catalogue().finder)
 	switch res := res.(type) {
 	case *sdk.InitializeResult:
 		res.Instructions = text
 		e.offer(res.Capabilities)
-		if session == "" && !e.local {
+		if !session {
 			offerAlone(res.Capabilities)
 		}
 	case *sdk.DiscoverResult:
@@ -213,7 +217,8 @@ func (e *endpoint) introduce(res sdk.Result, session string) {
 // read everywhere.
 func (e *endpoint) offers(method string) error {
 	what, _, _ := strings.Cut(method, "/")
-	if what == "resources" && !e.hasResources.Load() && method != methodRead || what == "prompts" && !e.hasPrompts.Load() || what == "logging" && !e.hasSteps.Load() {
+	if what == "resources" && !e.hasResources.Load() && method != methodRead || what == "prompts" && !e.hasPrompts.Load() ||
+		what == "logging" && !e.hasSteps.Load() || method == methodComplete && !e.hasCompletions.Load() {
 		return notOffered(what)
 	}
 	return nil
@@ -234,6 +239,9 @@ func (e *endpoint) offer(c *sdk.ServerCapabilities) {
 	}
 	if !e.hasSteps.Load() {
 		c.Logging = nil
+	}
+	if !e.hasCompletions.Load() {
+		c.Completions = nil
 	}
 }
 
@@ -256,6 +264,10 @@ func sessionOf(req sdk.Request) string {
 	}
 	return ""
 }
+
+// hasSession reports whether a client of the older protocol can be told of changes: over HTTP
+// in a session with an ID, over a stream always.
+func (e *endpoint) hasSession(req sdk.Request) bool { return e.local || sessionOf(req) != "" }
 
 // downgraded asks for a session in the newest version that has sessions, where a client asked
 // for a newer one. The SDK answers the same either way, but would remember what was asked for, and

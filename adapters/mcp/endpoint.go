@@ -69,7 +69,7 @@ type endpoint struct {
 	watches *watches
 	callers callers // of them
 
-	hasResources, hasPrompts, hasSteps atomic.Bool // now, or at any time since it began
+	hasResources, hasPrompts, hasSteps, hasCompletions atomic.Bool // now, or at any time since it began
 
 	// The protocol engine is made when the first client comes.
 	once     sync.Once
@@ -134,6 +134,9 @@ func (e *endpoint) swap(st *state) {
 		}
 		if len(m.Prompts) > 0 {
 			e.hasPrompts.Store(true)
+		}
+		if completes(m) {
+			e.hasCompletions.Store(true)
 		}
 		if slices.ContainsFunc(m.Tools, func(t *plan.Tool) bool { return t.Operation != nil && t.Operation.StepCount() > 0 }) {
 			e.hasSteps.Store(true)

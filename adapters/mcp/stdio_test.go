@@ -160,6 +160,9 @@ func TestStdio(t *testing.T) {
 		if res := call(t, s, "get-room", map[string]any{"id": "8"}); !res.IsError {
 			t.Errorf("%s: a failed call is no error", era)
 		}
+		if !s.InitializeResult().Capabilities.Tools.ListChanged {
+			t.Errorf("%s: news of other tools are not offered", era)
+		}
 		if info := s.InitializeResult(); info.ServerInfo.Name != "rooms" || info.Instructions != "Find and book rooms." {
 			t.Errorf("%s: %+v", era, info)
 		}

@@ -44,7 +44,7 @@ func newWatches(e *endpoint) *watches { return &watches{endpoint: e, byURI: map[
 // subscribe is called by the SDK for a subscription of either era.
 func (w *watches) subscribe(ctx context.Context, req *sdk.SubscribeRequest) error {
 	modern := isModern(req.Params)
-	if !modern && sessionOf(req) == "" {
+	if !modern && !w.endpoint.hasSession(req) {
 		return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "subscriptions need a session, and this server has none"}
 	}
 	p := &pendingRead{endpoint: w.endpoint, uri: req.Params.URI, modern: modern}

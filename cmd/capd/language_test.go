@@ -72,6 +72,7 @@ func languagePlaces() []struct{ place, lists, definitions string } {
 		{"steps", "stepKeys stepSilent stepUnheard", "step stepCall stepLookup stepScript"},
 		{"steps: log", "logKeys", "log"},
 		{"exposes: MCP resources: watch", "watchKeys", "watch"},
+		{"exposes: MCP completion", "completionKeys", "completion"},
 		{"mappings", "mappingKeys mappingSilent", "mapping"},
 	}
 }

@@ -38,6 +38,7 @@ const (
 	CodeContent            Code = "content"             // an item of what a tool answers that cannot be said as declared
 	CodeToolSchema         Code = "tool-schema"         // a JSON Schema of a tool that cannot be used
 	CodeIcon               Code = "icon"                // a picture that clients cannot show
+	CodeCompletion         Code = "completion"          // values to choose from that cannot be offered
 	CodeToolName           Code = "tool-name"           // a name no MCP client accepts
 	CodeSkillName          Code = "skill-name"          // a name that cannot be a part of a skill's address
 	CodeDuplicateSkill     Code = "duplicate-skill"     // the same skill twice in one adapter

@@ -34,6 +34,7 @@ type PromptArgument struct {
 	Title       string
 	Description string
 	Required    bool
+	Complete    *Completion // nil: nothing to choose from
 }
 
 // PromptMessage is a message of a filled-in prompt.
@@ -124,6 +125,8 @@ func (c *compiler) exposePrompts(e *spec.Exposed, out *Exposure, unit diag.Unit)
 		}
 		if f != nil {
 			p.Refusal = c.refuse(unit, decl.Span, what, f)
+		} else {
+			c.completePrompt(decl, p, out, e.Own(), unit)
 		}
 		out.Prompts = append(out.Prompts, p)
 	}

@@ -37,6 +37,9 @@ type Resource struct {
 	// Every is how often the resource is looked at while somebody subscribed to it; 0 when
 	// that is not declared.
 	Every time.Duration
+	// Completions are what users may choose from for the variables of the URI, by their names as
+	// clients see them.
+	Completions map[string]*Completion
 
 	static  bool           // files; also when they are refused
 	pattern *regexp.Regexp // of a template: of URIs as normalURI gives them
@@ -188,6 +191,7 @@ func (c *compiler) exposeResources(e *spec.Exposed, out *Exposure, unit diag.Uni
 			c.dynamicResource(x, decl, r)
 		}
 		c.watchResource(x, decl, r)
+		c.completeResource(x, decl, r)
 		r.Annotations, r.Icons = c.contentAnnotations(decl.Annotations, x.unit), c.icons(decl.Icons, x.unit)
 		out.Resources = append(out.Resources, r)
 	}

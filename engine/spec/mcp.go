@@ -13,6 +13,8 @@ type MCPResource struct {
 
 	Watch *Value // how often it is looked at for subscribers
 
+	Complete []Completion // of the variables of the URI
+
 	Text        Text // instead of a call: what it is, a template
 	Data        Text // instead of a call: what it is, as base64
 	Annotations *ContentAnnotations
@@ -45,6 +47,7 @@ type PromptArgument struct {
 	Label       Text
 	Description Text
 	Required    bool
+	Complete    *Completion // nil: nothing to choose from
 }
 
 // PromptMessage is one message of a prompt, or as many as it has items.
@@ -55,14 +58,14 @@ type PromptMessage struct {
 }
 
 const (
-	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location scopes watch text data annotations icons confirm ask requires label display"
+	mcpResourceKeys   = "name uri mimeType binary description call with steps mappings outputParameters location complete scopes watch text data annotations icons confirm ask requires label display"
 	mcpResourceSilent = "title summary tags hints inputParameters calls operation"
 
 	watchKeys = "every"
 
 	promptKeys           = "name description arguments template location scopes icons confirm ask requires label display"
 	promptSilent         = "title summary tags"
-	promptArgumentKeys   = "name description required label display"
+	promptArgumentKeys   = "name description required complete enum label display"
 	promptArgumentSilent = "title summary type default example examples"
 	promptMessageKeys    = "role content"
 )
@@ -77,7 +80,7 @@ func (p *parser) mcpResources(v *Value) []MCPResource {
 			Operation: p.operation(e, p.required()), URI: p.text(e.value, "uri"), MimeType: p.text(e.value, "mimeType"),
 			Binary: p.tristate(e.value, "binary", Unset), Location: p.text(e.value, "location"),
 			Text: p.text(e.value, "text"), Data: p.text(e.value, "data"), Annotations: p.contentAnnotations(e.value), Icons: p.icons(e.value),
-			Watch: p.watch(e.value),
+			Watch: p.watch(e.value), Complete: p.completions(e.value),
 		})
 	}
 	return out
@@ -117,6 +120,7 @@ func (p *parser) promptArguments(v *Value) []PromptArgument {
 		out = append(out, PromptArgument{
 			Span: e.span, Node: e.value, Name: e.name, Label: p.first(e.value, "label", "display", "title"),
 			Description: p.first(e.value, "description", "summary"), Required: p.tristate(e.value, "required", True) == True,
+			Complete: p.argumentCompletion(e.value),
 		})
 	}
 	return out
