@@ -36,7 +36,7 @@ var mayImport = []struct {
 	{"engine/plan", []string{"engine/diag", "engine/spec", "engine/expr", "engine/format", "engine/script"}},
 	{"engine/repair", []string{"engine/diag", "engine/spec", "engine/plan"}},
 	{"schema", []string{"engine/diag"}},
-	{"adapters/*", []string{"engine/plan", "engine/diag", "engine/format", "engine/portable", "engine/script"}},
+	{"adapters/*", []string{"engine/plan", "engine/diag", "engine/expr", "engine/format", "engine/portable", "engine/script"}},
 	{"capabilities", nil},
 }
 

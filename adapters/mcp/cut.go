@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"capd/engine/expr"
 	"capd/engine/portable"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -45,19 +46,19 @@ type cut struct {
 
 // whole is a text or a list that is given in parts.
 type whole struct {
-	text     string
-	elements []json.RawMessage // instead of text
+	text string
+	list *jsonList // instead of text
 }
 
 func (w whole) total() int {
-	if w.elements != nil {
-		return len(w.elements)
+	if w.list != nil {
+		return w.list.total
 	}
 	return len(w.text)
 }
 
 func (w whole) unit() string {
-	if w.elements != nil {
+	if w.list != nil {
 		return unitElements
 	}
 	return unitBytes
@@ -65,20 +66,18 @@ func (w whole) unit() string {
 
 // size is about what it takes in memory.
 func (w whole) size() int {
-	const slice = 24
-	n := len(w.text)
-	for _, e := range w.elements {
-		n += len(e) + slice
+	if w.list != nil {
+		return len(w.list.raw)
 	}
-	return n
+	return len(w.text)
 }
 
 // part gives what follows from, of at most limit bytes, and where the next part begins. A
 // text is cut between lines or words where that is near, a list between elements.
 func (w whole) part(from, limit int) (text string, next int) {
-	if w.elements != nil {
-		next = from + fitting(w.elements[from:], limit-len("[]"))
-		return string(portable.AppendList(nil, w.elements[from:next])), next
+	if w.list != nil {
+		part, next := w.list.part(from, limit-len("[]"))
+		return string(part), next
 	}
 	for from < len(w.text) && !utf8.RuneStart(w.text[from]) {
 		from++
@@ -104,17 +103,62 @@ func cutPoint(text string, limit int) int {
 	return len(head)
 }
 
-// fitting gives how many of the first elements fit into limit bytes with commas between, at
-// least one.
-func fitting(elements []json.RawMessage, limit int) int {
-	n, used := 0, 0
-	for _, e := range elements {
-		if used += len(e) + 1; n > 0 && used-1 > limit {
-			break
-		}
-		n++
+// jsonList is a JSON list. Its elements are looked for when they are needed, since there can be
+// millions.
+type jsonList struct {
+	raw     json.RawMessage
+	total   int // elements
+	longest int // bytes of one
+}
+
+// newList reads a list; nil when raw is none. raw is JSON.
+func newList(raw json.RawMessage) *jsonList {
+	l := &jsonList{raw: raw}
+	if !expr.EachElement(raw, func(e []byte) bool {
+		l.total++
+		l.longest = max(l.longest, len(e))
+		return true
+	}) {
+		return nil
 	}
-	return n
+	return l
+}
+
+// part gives a list of the elements that follow from, as many as fit into limit bytes with commas
+// between, at least one, and where the next part begins.
+func (l *jsonList) part(from, limit int) (part json.RawMessage, next int) {
+	at, out := 0, []byte{'['}
+	expr.EachElement(l.raw, func(e []byte) bool {
+		if at++; at <= from {
+			return true
+		}
+		if len(out) > len("[") {
+			if len(out)+len(e) > limit {
+				at--
+				return false
+			}
+			out = append(out, ',')
+		}
+		out = append(out, e...)
+		return true
+	})
+	return append(out, ']'), at
+}
+
+// first gives a list of the first n elements.
+func (l *jsonList) first(n int) json.RawMessage {
+	out := []byte{'['}
+	expr.EachElement(l.raw, func(e []byte) bool {
+		if n--; n < 0 {
+			return false
+		}
+		if len(out) > len("[") {
+			out = append(out, ',')
+		}
+		out = append(out, e...)
+		return true
+	})
+	return append(out, ']')
 }
 
 // cutTexts cuts the texts of a result to limit bytes together; nil when they are no longer.
@@ -175,22 +219,22 @@ func cutList(res *sdk.CallToolResult, t *sdk.TextContent, limit int, declared bo
 	if !json.Valid(body) {
 		return nil
 	}
-	path, elements := longestList(body, 0)
-	if len(elements) < 2 {
+	path, all := longestList(body, 0)
+	if all == nil || all.total < 2 {
 		return nil
 	}
-	frame := len(replaced(body, path, nil))
-	c := &cut{whole: whole{elements: elements}, of: path}
-	if c.shown = fitting(elements, limit-frame); slices.ContainsFunc(elements, func(e json.RawMessage) bool { return len(e)+frame > limit }) {
+	frame := len(replaced(body, path, json.RawMessage("[]")))
+	if all.longest+frame > limit {
 		return nil
 	}
-	structured, ok := cutStructured(res.StructuredContent, path, len(elements), c.shown)
+	part, shown := all.part(0, limit-frame)
+	structured, ok := cutStructured(res.StructuredContent, path, all.total, shown)
 	if !ok && declared {
 		return nil
 	}
 	res.StructuredContent = structured
-	t.Text = string(replaced(body, path, elements[:c.shown]))
-	return c
+	t.Text = string(replaced(body, path, part))
+	return &cut{whole: whole{list: all}, shown: shown, of: path}
 }
 
 // cutStructured cuts structured content at the list where the text is cut. nil is cut to nil.
@@ -200,8 +244,8 @@ func cutStructured(content any, path []string, total, keep int) (any, bool) {
 		return nil, content == nil
 	}
 	for _, at := range [][]string{path, append([]string{"result"}, path...)} {
-		if elements := listAt(raw, at); len(elements) == total {
-			return replaced(raw, at, elements[:keep]), true
+		if l := listAt(raw, at); l != nil && l.total == total {
+			return replaced(raw, at, l.first(keep)), true
 		}
 	}
 	return nil, false
@@ -210,28 +254,28 @@ func cutStructured(content any, path []string, total, keep int) (any, bool) {
 // maxListDepth is how deep a list is looked for.
 const maxListDepth = 4
 
-// longestList gives the elements of the longest list of a JSON value, and the names of the
-// members that lead to it. It is the one to cut where most of the value is in it.
-func longestList(raw json.RawMessage, depth int) ([]string, []json.RawMessage) {
+// longestList gives the longest list of a JSON value, nil for none, and the names of the members
+// that lead to it. It is the one to cut where most of the value is in it.
+func longestList(raw json.RawMessage, depth int) ([]string, *jsonList) {
 	switch raw = bytes.TrimSpace(raw); {
 	case len(raw) == 0 || depth > maxListDepth:
 	case raw[0] == '[':
-		return nil, listAt(raw, nil)
+		return nil, newList(raw)
 	case raw[0] == '{':
 		o, err := portable.ParseObject(raw)
 		if err != nil || len(o) == 0 {
 			break
 		}
 		longest := slices.MaxFunc(o.Unique(), func(a, b portable.Member) int { return len(a.Value) - len(b.Value) })
-		if path, elements := longestList(longest.Value, depth+1); elements != nil {
-			return append([]string{longest.Name}, path...), elements
+		if path, l := longestList(longest.Value, depth+1); l != nil {
+			return append([]string{longest.Name}, path...), l
 		}
 	}
 	return nil, nil
 }
 
-// listAt gives the elements of the list at a path of members; nil when there is none.
-func listAt(raw json.RawMessage, path []string) []json.RawMessage {
+// listAt gives the list at a path of members; nil when there is none.
+func listAt(raw json.RawMessage, path []string) *jsonList {
 	for _, name := range path {
 		o, err := portable.ParseObject(raw)
 		if err != nil {
@@ -243,17 +287,13 @@ func listAt(raw json.RawMessage, path []string) []json.RawMessage {
 		}
 		raw = o[at].Value
 	}
-	var elements []json.RawMessage
-	if json.Unmarshal(raw, &elements) != nil {
-		return nil
-	}
-	return elements
+	return newList(raw)
 }
 
-// replaced gives a JSON value with other elements in the list at a path.
-func replaced(raw json.RawMessage, path []string, elements []json.RawMessage) json.RawMessage {
+// replaced gives a JSON value with another list at a path.
+func replaced(raw json.RawMessage, path []string, with json.RawMessage) json.RawMessage {
 	if len(path) == 0 {
-		return portable.AppendList(nil, elements)
+		return with
 	}
 	o, err := portable.ParseObject(raw)
 	if err != nil {
@@ -261,7 +301,7 @@ func replaced(raw json.RawMessage, path []string, elements []json.RawMessage) js
 	}
 	o = slices.Clone(o.Unique())
 	if at := o.Find(path[0]); at >= 0 {
-		o[at].Value = replaced(o[at].Value, path[1:], elements)
+		o[at].Value = replaced(o[at].Value, path[1:], with)
 	}
 	return o.JSON()
 }

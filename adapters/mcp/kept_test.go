@@ -7,8 +7,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"capd/engine/portable"
-
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
@@ -77,7 +75,7 @@ func FuzzCut(f *testing.F) {
 			return
 		}
 		shown := res.Content[0].(*sdk.TextContent).Text
-		if len(shown) > limit || c.whole.elements != nil && !json.Valid([]byte(shown)) {
+		if len(shown) > limit || c.whole.list != nil && !json.Valid([]byte(shown)) {
 			t.Fatalf("%q cut to %d is %q", text, limit, shown)
 		}
 		var parts strings.Builder
@@ -86,7 +84,7 @@ func FuzzCut(f *testing.F) {
 			if next <= from || len(part) > limit {
 				t.Fatalf("the part from %d to %d is %q", from, next, part)
 			}
-			if c.whole.elements != nil {
+			if c.whole.list != nil {
 				part = strings.TrimSuffix(strings.TrimPrefix(part, "["), "]")
 				if next < c.whole.total() {
 					part += ","
@@ -96,12 +94,27 @@ func FuzzCut(f *testing.F) {
 			from = next
 		}
 		want := text
-		if c.whole.elements != nil {
-			list := string(portable.AppendList(nil, c.whole.elements))
+		if c.whole.list != nil {
+			list := string(c.whole.list.first(c.whole.total()))
 			want = list[1 : len(list)-1]
 		}
 		if parts.String() != want {
 			t.Fatalf("the parts of %q are %q", want, parts.String())
 		}
 	})
+}
+
+// TestCutManyElements: cutting a list does not take all of it apart, since an answer of megabytes
+// can have millions of elements.
+func TestCutManyElements(t *testing.T) {
+	text := "[" + strings.Repeat("1, ", 100_000) + "1]"
+	allocs := testing.AllocsPerRun(1, func() {
+		res := &sdk.CallToolResult{Content: []sdk.Content{&sdk.TextContent{Text: text}}, StructuredContent: json.RawMessage(text)}
+		if c := cutTexts(res, 1000, true); c == nil || c.shown != 499 || c.whole.total() != 100_001 {
+			t.Errorf("cut to %+v", c)
+		}
+	})
+	if allocs > 1000 {
+		t.Errorf("%.0f allocations", allocs)
+	}
 }

@@ -95,7 +95,7 @@ func (c *catalogue) restTool() string {
 }
 
 func (w whole) mediaType() string {
-	if w.elements != nil {
+	if w.list != nil {
 		return "application/json"
 	}
 	return "text/plain"

@@ -76,9 +76,19 @@ func Element(raw []byte, n int) ([]byte, bool) {
 
 // Elements gives the texts of a list's elements. ok is false when raw is no list.
 func Elements(raw []byte) (all [][]byte, ok bool) {
+	ok = EachElement(raw, func(e []byte) bool {
+		all = append(all, e)
+		return true
+	})
+	return all, ok
+}
+
+// EachElement calls yield with the text of each element of a list, in order, until it says
+// false. It keeps nothing, so that a list may have millions. ok is false when raw is no list.
+func EachElement(raw []byte, yield func(element []byte) bool) (ok bool) {
 	i := skipSpace(raw, 0)
 	if i >= len(raw) || raw[i] != '[' {
-		return nil, false
+		return false
 	}
 	i = skipSpace(raw, i+1)
 	for i < len(raw) && raw[i] != ']' {
@@ -86,13 +96,15 @@ func Elements(raw []byte) (all [][]byte, ok bool) {
 		if i = skipValue(raw, i); i == v {
 			break // no JSON
 		}
-		all = append(all, raw[v:i])
+		if !yield(raw[v:i]) {
+			break
+		}
 		i = skipSpace(raw, i)
 		if i < len(raw) && raw[i] == ',' {
 			i = skipSpace(raw, i+1)
 		}
 	}
-	return all, true
+	return true
 }
 
 // Kind gives the first byte of the value: one of { [ " t f n or a digit or minus; 0 for an
