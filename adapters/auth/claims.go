@@ -95,10 +95,14 @@ func (c *claims) caller(issuer string) *plan.Caller {
 	return out
 }
 
+// errUnasked says that nobody was asked about a token yet.
+var errUnasked = errors.New("auth: nobody was asked about the token")
+
 // verifier checks the tokens of one lock. The error of check is errToken, errUnavailable or
-// that of the context.
+// that of the context. recall shows the token to nobody; its error may be errUnasked too.
 type verifier interface {
 	check(ctx context.Context, token string) (*plan.Caller, error)
+	recall(ctx context.Context, token string) (*plan.Caller, error)
 }
 
 // signed checks JWTs by the keys of their issuer.
@@ -126,6 +130,11 @@ func (s *signed) check(ctx context.Context, token string) (*plan.Caller, error) 
 		return nil, errToken
 	}
 	return c.caller(s.lock.Issuer), nil
+}
+
+// recall is check: it shows a token to nobody.
+func (s *signed) recall(ctx context.Context, token string) (*plan.Caller, error) {
+	return s.check(ctx, token)
 }
 
 // isFor reports whether a token is for an audience. Of that too people leave out the slash at

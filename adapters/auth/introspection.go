@@ -82,6 +82,27 @@ func (i *introspected) check(ctx context.Context, token string) (*plan.Caller, e
 	if err != nil {
 		return nil, errUnavailable
 	}
+	return i.judge(f)
+}
+
+// recall checks a token by what its issuer was asked about it before.
+func (i *introspected) recall(_ context.Context, token string) (*plan.Caller, error) {
+	i.mu.Lock()
+	f, now := i.known[sha256.Sum256([]byte(token))], i.now()
+	i.mu.Unlock()
+	switch {
+	case f == nil:
+		return nil, errUnasked
+	case !f.isOver(now) && f.isDone():
+		return i.judge(f)
+	case f.isDone() && f.err == nil:
+		return nil, errUnasked
+	}
+	return nil, errUnavailable
+}
+
+// judge gives whom a token lets in of which the issuer has said something.
+func (i *introspected) judge(f *finding) (*plan.Caller, error) {
 	c, now := f.claims, i.now()
 	switch {
 	case c == nil,
@@ -121,9 +142,14 @@ func (i *inspector) find(ctx context.Context, token string) (*finding, error) {
 
 // isOver reports whether a finding says nothing any more.
 func (f *finding) isOver(now time.Time) bool {
+	return f.isDone() && (f.err != nil || !now.Before(f.until))
+}
+
+// isDone reports whether the issuer has answered, or not in time.
+func (f *finding) isDone() bool {
 	select {
 	case <-f.done:
-		return f.err != nil || !now.Before(f.until)
+		return true
 	default:
 		return false
 	}
@@ -175,8 +201,10 @@ func (i *inspector) finish(f *finding, err error) {
 	now := i.now()
 	switch f.err = err; {
 	case err != nil:
+		if !now.Before(i.retry) { // of many questions that fail at once one is told
+			i.log.Warn("an issuer cannot be asked about tokens", "issuer", i.server.issuer, "error", err.Error())
+		}
 		i.at, i.retry = nil, now.Add(retryFirst)
-		i.log.Warn("an issuer cannot be asked about tokens", "issuer", i.server.issuer, "error", err.Error())
 	case f.claims == nil || f.claims.hasEnded(now):
 		f.until = now.Add(inactiveFor)
 	default:

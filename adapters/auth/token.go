@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -15,7 +16,7 @@ import (
 const retryAfter = "5"
 
 // tokenGate is the gate of a lock that wants a token of an authorization server. It is a
-// [plan.Described] and [plan.Scoped], and immutable.
+// [plan.Described], [plan.Scoped] and [plan.Asking], and immutable.
 type tokenGate struct {
 	realm    string
 	shut     bool
@@ -42,7 +43,7 @@ func (k *Keeper) tokenGate(l plan.Lock) *tokenGate {
 
 // Admit gives the request without the token, or nil when it may not come in.
 func (g *tokenGate) Admit(r *http.Request) *http.Request {
-	who, token, err := g.check(r)
+	who, token, err := g.check(r, verifier.check)
 	if err != nil || who.Lacks(g.lock.Scopes) {
 		return nil
 	}
@@ -52,21 +53,27 @@ func (g *tokenGate) Admit(r *http.Request) *http.Request {
 	return out
 }
 
-// check gives who shows the token of a request.
-func (g *tokenGate) check(r *http.Request) (*plan.Caller, string, error) {
+// Knows reports whether Admit would let the request in, without asking the issuer.
+func (g *tokenGate) Knows(r *http.Request) bool {
+	who, _, err := g.check(r, verifier.recall)
+	return err == nil && !who.Lacks(g.lock.Scopes)
+}
+
+// check gives who shows the token of a request, as one of the verifier's methods says.
+func (g *tokenGate) check(r *http.Request, by func(verifier, context.Context, string) (*plan.Caller, error)) (*plan.Caller, string, error) {
 	token, ok := bearer(r)
 	if g.shut || !ok {
 		return nil, "", errToken
 	}
-	who, err := g.verifier.check(r.Context(), token)
+	who, err := by(g.verifier, r.Context(), token)
 	return who, token, err
 }
 
 // Refuse answers 401 to who shows no token or one that is not valid, 403 to who may not do
 // enough, and 503 while tokens cannot be checked: then nobody is told that theirs is bad, and
-// nobody comes in.
+// nobody comes in. It asks nobody: where Admit did, the answer is known.
 func (g *tokenGate) Refuse(w http.ResponseWriter, r *http.Request) {
-	who, _, err := g.check(r)
+	who, _, err := g.check(r, verifier.recall)
 	switch {
 	case errors.Is(err, errUnavailable), err == nil && !who.Lacks(g.lock.Scopes): // it was so a moment ago
 		w.Header().Set("Retry-After", retryAfter)
@@ -75,7 +82,7 @@ func (g *tokenGate) Refuse(w http.ResponseWriter, r *http.Request) {
 		g.RefuseScopes(w, r, g.lock.Scopes)
 	default:
 		failure := ""
-		if _, ok := bearer(r); ok {
+		if _, ok := bearer(r); ok && !errors.Is(err, errUnasked) {
 			failure = "invalid_token"
 		}
 		w.Header().Set("WWW-Authenticate", g.challenge(failure, g.lock.Scopes))

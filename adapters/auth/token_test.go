@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -371,6 +372,46 @@ func TestIntrospection(t *testing.T) {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("the log has %q: %s", secret, log)
 		}
+	}
+}
+
+// TestGateThatAsksNobody: what lists many things shows no token to an issuer, and knows what
+// was asked before.
+func TestGateThatAsksNobody(t *testing.T) {
+	t.Parallel()
+	is, now := newIssuer(t), newClock()
+	gate := keeper(t, now, nil).Gate(is.tokenLock(func(l *plan.TokenLock) {
+		l.Introspect, l.ClientID, l.ClientSecret = true, plan.NewSecret("capd"), plan.NewSecret("the secret")
+	}))
+	claims := is.claims(now, nil)
+	claims["active"] = true
+	is.with(func() { is.says = map[string]map[string]any{"good": claims, "bad": {"active": false}} })
+	r := httptest.NewRequest(http.MethodGet, "/mcp", nil)
+	shows := func(token string, of int) bool {
+		r.Header.Set("Authorization", "Bearer "+token)
+		return plan.Shows(gate, r, of)
+	}
+	if shows("good", 2) || is.count("/introspect") != 0 {
+		t.Errorf("a token that nobody knows yet: the issuer was asked %d times", is.count("/introspect"))
+	}
+	w := httptest.NewRecorder()
+	gate.Refuse(w, r)
+	wantRefusal(t, "not asked", w, 401, strings.Replace(badToken, `error="invalid_token", `, "", 1))
+	if is.count("/introspect") != 0 {
+		t.Error("a refusal asks the issuer")
+	}
+	wantStatus(t, "good", gate, "good", 200)
+	wantStatus(t, "bad", gate, "bad", 401)
+	asked := is.count("/introspect")
+	if !shows("good", 2) || shows("bad", 2) || is.count("/introspect") != asked {
+		t.Errorf("tokens that are known: the issuer was asked %d times more", is.count("/introspect")-asked)
+	}
+	now.move(time.Minute)
+	if shows("good", 2) || is.count("/introspect") != asked {
+		t.Error("what was known a minute ago still holds, or was asked again")
+	}
+	if !shows("good", 1) {
+		t.Error("the only thing of a list is not shown")
 	}
 }
 

@@ -120,10 +120,9 @@ func (rt *router) find(segs []string) *guarded {
 // serveIndex answers with the endpoints that the caller may call. An index of which nothing
 // may be seen is refused as its first endpoint refuses.
 func (rt *router) serveIndex(w http.ResponseWriter, r *http.Request) {
-	admits := func(g plan.Gate) bool { return g == nil || g.Admit(r) != nil }
 	var seen []*plan.Mount
 	for _, m := range rt.mounts {
-		if admits(rt.bound.Gate(m.Exposure)) {
+		if plan.Shows(rt.bound.Gate(m.Exposure), r, len(rt.mounts)) {
 			seen = append(seen, m)
 		}
 	}
@@ -135,7 +134,7 @@ func (rt *router) serveIndex(w http.ResponseWriter, r *http.Request) {
 	if len(seen) < len(rt.mounts) {
 		var views []indexView
 		for _, v := range rt.views() {
-			if admits(v.gate) {
+			if plan.Shows(v.gate, r, len(rt.mounts)) {
 				views = append(views, v)
 			}
 		}

@@ -58,9 +58,6 @@ func (w *watches) subscribe(ctx context.Context, req *sdk.SubscribeRequest) erro
 	if err := permit(ctx, v.exposure, v.Scopes); err != nil {
 		return protocolError(plan.AsError(err), "resource")
 	}
-	if err := permit(ctx, v.exposure, v.Scopes); err != nil {
-		return protocolError(plan.AsError(err), "resource")
-	}
 	return w.add(p.uri, v.Resource, req.Session)
 }
 

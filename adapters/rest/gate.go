@@ -40,10 +40,9 @@ func (s *server) permits(c echo.Context, e *entry) bool {
 	return false
 }
 
-// mayCome reports whether admit would let the request through.
-func (s *server) mayCome(c echo.Context, x *plan.Exposure) bool {
-	g := s.bound.Gate(x)
-	return g == nil || g.Admit(c.Request()) != nil
+// shows reports whether the caller may be told of an exposure, as one of so many.
+func (s *server) shows(c echo.Context, x *plan.Exposure, of int) bool {
+	return plan.Shows(s.bound.Gate(x), c.Request(), of)
 }
 
 // reveal gives what a table of several exposures has for a request, as far as the caller may
@@ -58,7 +57,7 @@ func (s *server) reveal(c echo.Context, m match) (match, bool) {
 	}
 	var methods []string
 	for _, e := range m.near {
-		if s.mayCome(c, e.exposure) {
+		if s.shows(c, e.exposure, len(m.near)) {
 			methods = append(methods, e.route.Method)
 		}
 	}

@@ -106,11 +106,12 @@ func queryOf(conditions []plan.Pair) string {
 func (s *server) serveIndex(c echo.Context, mounts []*plan.Mount) error {
 	index := &apiIndex{APIs: []apiEntry{}}
 	for _, m := range mounts {
-		if s.mayCome(c, m.Exposure) {
+		if s.shows(c, m.Exposure, len(mounts)) {
 			index.APIs = append(index.APIs, newAPIEntry(m))
 		}
 	}
-	if len(mounts) > 0 && len(index.APIs) == 0 && !s.admit(c, mounts[0].Exposure) {
+	if len(mounts) > 0 && len(index.APIs) == 0 {
+		s.bound.Gate(mounts[0].Exposure).Refuse(c.Response(), c.Request())
 		return nil
 	}
 	r := c.Request()

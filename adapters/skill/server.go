@@ -96,7 +96,7 @@ func (s *server) serveIndex(w http.ResponseWriter, r *http.Request) error {
 	hidden := map[*plan.Exposure]bool{}
 	var first plan.Gate
 	for _, c := range s.site.catalogues {
-		if gate := s.bound.Gate(c.exposure); gate != nil && gate.Admit(r) == nil {
+		if gate := s.bound.Gate(c.exposure); !plan.Shows(gate, r, len(s.site.catalogues)) {
 			hidden[c.exposure] = true
 			if first == nil {
 				first = gate

@@ -72,6 +72,25 @@ type Described interface {
 	Metadata() []byte
 }
 
+// Asking is a [Gate] that may show a credential to somebody else, who judges it.
+type Asking interface {
+	// Knows is Admit by what is known already: it asks nobody about the credential.
+	Knows(r *http.Request) bool
+}
+
+// Shows reports whether who makes a request may be told of what is behind a gate, nil for
+// none, in a list of things behind as many gates as of says. A credential is for one of them,
+// and must not be shown to the issuers of the others to find out for which.
+func Shows(g Gate, r *http.Request, of int) bool {
+	if g == nil {
+		return true
+	}
+	if a, ok := g.(Asking); ok && of > 1 {
+		return a.Knows(r)
+	}
+	return g.Admit(r) != nil
+}
+
 // Scoped is a [Gate] that lets callers in who may do a part of what is behind it.
 type Scoped interface {
 	// RefuseScopes answers a caller whose scopes are not enough. It names all that the call
