@@ -79,6 +79,8 @@ async function converse(connecting, wanted) {
     assert.ok(prompts.some((p) => p.name === 'test_prompt_with_arguments'));
     const prompt = await client.getPrompt({ name: 'test_prompt_with_arguments', arguments: { arg1: 'one', arg2: 'two' } });
     assert.match(prompt.messages[0].content.text, /one.*two/);
+    const { completion } = await client.complete({ ref: { type: 'ref/prompt', name: 'test_prompt_with_arguments' }, argument: { name: 'arg1', value: 'park' } });
+    assert.deepEqual(completion.values, ['park']);
     return `${version}, ${names.length} tools`;
   } finally {
     await client.close();
