@@ -63,6 +63,7 @@ type Engine struct {
 	started bool
 	ending  bool
 	servers map[string]*server // by declared address
+	control *server            // of [Options.Control]
 	failed  map[string]error   // addresses of the plan nothing listens on
 	leaving map[*server]bool   // given up, with calls in flight
 	stopErr error

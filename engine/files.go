@@ -58,6 +58,9 @@ type fallback struct{ refused bool }
 // newFiles gives the files of a source.
 func (l *loader) newFiles(src *source) *files {
 	paths := slices.Concat(src.roots, l.AllowPaths)
+	if l.Sealed {
+		paths = nil
+	}
 	limit := max(l.Limits.Bytes, spec.DefaultLimits.Bytes)
 	return &files{
 		limit: limit, left: readTogether * limit,

@@ -60,6 +60,8 @@ func newAllowance(hosts, origins []string) (*allowance, error) {
 type door struct {
 	*allowance
 	listen host // of the address; the zero host for all interfaces
+
+	closedToPages bool // no web page may call, wherever it is from
 }
 
 // newDoor makes the door of an address, host:port.
@@ -84,6 +86,9 @@ func (d *door) refuse(r *http.Request) string {
 	if !d.anyHost && (!ok || !d.knows(h, local)) {
 		return "the Host of this request is not one that is served here; --allowed-hosts allows more"
 	}
+	if d.closedToPages {
+		return refusePage(r)
+	}
 	if d.anyOrigin {
 		return ""
 	}
@@ -94,6 +99,15 @@ func (d *door) refuse(r *http.Request) string {
 		}
 	case len(values) > 1 || !d.admits(values[0], h, local):
 		return "pages of this Origin may not call; --allowed-origins allows more"
+	}
+	return ""
+}
+
+// refusePage keeps out what a web page sends. What a person types into a browser is let in.
+func refusePage(r *http.Request) string {
+	site := r.Header.Get("Sec-Fetch-Site")
+	if len(r.Header["Origin"]) > 0 || site != "" && site != "none" && site != "same-origin" {
+		return "web pages may not use this address"
 	}
 	return ""
 }

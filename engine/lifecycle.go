@@ -11,7 +11,8 @@ import (
 	"sync"
 )
 
-// Start loads the documents, binds the addresses and begins to serve. The context bounds
+// Start serves the control address, loads the documents, binds their addresses and begins to
+// serve. The context bounds
 // the start, not the life of what was started. It fails with a [*PathError] when a path does
 // not exist, a [*ListenError] when no address can be bound, and an [*InvalidError] under
 // [Fail]; then nothing is left behind and Start may be tried again.
@@ -20,7 +21,15 @@ func (e *Engine) Start(ctx context.Context) error {
 		if started {
 			return ErrStarted
 		}
+		if err := e.openControl(ctx); err != nil {
+			return err
+		}
 		err := e.advance(ctx)
+		if err != nil {
+			if left := e.closeControl(); left != nil {
+				err = errors.Join(err, left)
+			}
+		}
 		// Loading leaves several times as much garbage as the plans weigh, and the next
 		// collection may be hours away.
 		debug.FreeOSMemory()
@@ -141,6 +150,9 @@ func (e *Engine) stop(ctx context.Context, servers []*server) error {
 		}
 	}
 	down.Wait()
+	if err := e.closeControl(); err != nil {
+		errs = append(errs, err)
+	}
 	e.running.Wait()
 	e.mu.Lock()
 	clear(e.servers)

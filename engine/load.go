@@ -28,6 +28,8 @@ type LoadOptions struct {
 	// AllowPaths are folders whose files every document may use, beside those of the folder
 	// it was found in.
 	AllowPaths []string
+	// Sealed lets documents use no files at all: for texts from others.
+	Sealed bool
 	// Link decides on addresses.
 	Link plan.LinkOptions
 	// Bind, if set, looks up the variables too.

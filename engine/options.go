@@ -102,6 +102,8 @@ type Options struct {
 	// nobody comes in there.
 	Gate func(plan.Lock) plan.Gate
 
+	// Control, if set, is the address of those who run the process.
+	Control *ControlOptions
 	// Adapters serve the kinds of exposure. REST answers everything that is under no other
 	// kind's prefix.
 	Adapters map[plan.Kind]Adapter
@@ -125,6 +127,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.AllowedOrigins = slices.Clone(o.AllowedOrigins)
 	o.Adapters = maps.Clone(o.Adapters)
 	o.Views = slices.Clone(o.Views)
+	if o.Control != nil {
+		o.Control = &ControlOptions{Addr: o.Control.Addr, Handler: o.Control.Handler}
+	}
 	if o.Stdio != nil {
 		o.Stdio = &plan.StdioOptions{Selectors: slices.Clone(o.Stdio.Selectors)}
 	}
@@ -179,7 +184,7 @@ func (o *Options) validate() error {
 		fail("a limit is negative: limits and timeouts are zero, for the default, or more")
 	}
 	_, allowed := newAllowance(o.AllowedHosts, o.AllowedOrigins)
-	errs = append(errs, checkAddress(o.Listen, o.Address), allowed)
+	errs = append(errs, checkAddress(o.Listen, o.Address), o.checkControl(), allowed)
 	return errors.Join(errs...)
 }
 
