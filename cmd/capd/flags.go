@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/pflag"
 
@@ -77,9 +78,11 @@ func (v *variableFlags) register(f *pflag.FlagSet) {
 type logFlags struct {
 	format string
 	level  string
+	now    *slog.LevelVar // level, until something else is asked for
 }
 
 func (l *logFlags) register(f *pflag.FlagSet) {
+	l.now = new(slog.LevelVar)
 	l.format, l.level = formatText, "info"
 	f.Var(choiceFlag(&l.format, formatText, formatJSON), "log-format", "log as text or json")
 	f.Var(choiceFlag(&l.level, "debug", "info", "warn", "error"), "log-level", "least important log `level`: debug, info, warn or error")
@@ -92,6 +95,7 @@ type serveFlags struct {
 	scripts   scriptFlags
 	log       logFlags
 	views     viewFlags
+	control   controlFlags
 	search    searchAbove
 
 	listen           string
@@ -108,6 +112,7 @@ type serveFlags struct {
 	mcpSessions      string
 	check            bool
 	stateKeyFile     string
+	all              *pflag.FlagSet // as they were registered
 
 	drainTimeout    duration
 	callTimeout     duration
@@ -121,6 +126,7 @@ type serveFlags struct {
 func (s *serveFlags) register(f *pflag.FlagSet) {
 	s.registerShared(f)
 	s.views.register(f)
+	s.control.register(f)
 
 	f.StringVar(&s.listen, "listen", "", "serve everything on `HOST:PORT` instead of the declared ports")
 	f.StringVar(&s.address, "address", "", "`HOST` to listen on for declared ports, whatever specs say (default 127.0.0.1)")
@@ -135,6 +141,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 
 // registerShared adds the flags that have nothing to do with addresses.
 func (s *serveFlags) registerShared(f *pflag.FlagSet) {
+	s.all = f
 	s.documents.register(f)
 	s.variables.register(f)
 	s.scripts.register(f)

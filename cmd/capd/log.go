@@ -8,7 +8,8 @@ import (
 
 // logger writes to w what is at least as important as the flags ask for.
 func (l *logFlags) logger(w io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: l.slogLevel()}
+	l.now.Set(l.slogLevel())
+	o := &slog.HandlerOptions{Level: l.now}
 	if l.format == formatJSON {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}

@@ -247,8 +247,9 @@ func sourcesOf(u *plan.Unit) []reportSource {
 	return out
 }
 
-// report says what the engine serves now: everything the first time, later what changed.
-func (s *server) report() {
+// report says what the engine serves now: everything the first time, later what changed. It
+// gives the changes in a few words.
+func (s *server) report() (summary string) {
 	now := s.engine.Current()
 	r := newReport(now.Plan, now.Docs, now.Diagnostics, s.engine.Addr, s.wiring.Look)
 	for _, a := range s.engine.Addrs() {
@@ -260,12 +261,14 @@ func (s *server) report() {
 	}
 	write := r.write
 	if s.last != nil {
-		write = r.since(s.last).write
+		c := r.since(s.last)
+		write, summary = c.write, c.summary()
 	}
 	s.last = r
 	if err := write(s.stderr, s.flags.log.format); err != nil {
 		s.log.Warn("cannot write the report", "error", err)
 	}
+	return summary
 }
 
 // diagnostics prints problems that kept everything else from being said.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"capd/adapters/control"
 	"capd/engine"
 	"capd/engine/plan"
 )
@@ -68,6 +69,7 @@ func (s *server) live(ctx context.Context) (err error) {
 	if s.engine, err = engine.New(s.wiring.Options); err != nil {
 		return failure("%w", err)
 	}
+	s.wiring.desk.engine.Store(s.engine)
 	if s.flags.check {
 		return s.check(ctx, s.wiring.Options, s.flags, s.log)
 	}
@@ -109,9 +111,11 @@ func (s *server) run(sig signals) error {
 		case <-gone:
 			return s.stop()
 		case <-sig.reload:
-			s.reload(sig.stop)
+			_, _ = s.reload(sig.stop) // it was logged
 		case <-changed:
-			s.reload(sig.stop)
+			_, _ = s.reload(sig.stop) // it was logged
+		case a := <-s.wiring.desk.asked:
+			s.reloadFor(sig.stop, a)
 		case err := <-s.engine.Broken():
 			s.log.Error("a listener failed", "error", err)
 			return errors.Join(failure("a listener failed: %w", err), s.stop())
@@ -134,6 +138,7 @@ func (s *server) watch(ctx context.Context) <-chan struct{} {
 // stop lets calls in flight finish. Calls that had to be cut are worth a log line; the stop
 // itself did what it was asked to.
 func (s *server) stop() error {
+	s.wiring.desk.close()
 	// The engine bounds the stop by its drain timeout; this is for the case that it does not.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.flags.drainTimeout)+5*time.Second)
 	defer cancel()
@@ -147,19 +152,23 @@ func (s *server) stop() error {
 
 // reload reads everything again, env files first. A failed reload leaves everything as it
 // was.
-func (s *server) reload(ctx context.Context) {
+func (s *server) reload(ctx context.Context) (control.Reloaded, error) {
 	if err := s.wiring.env.Reload(); err != nil {
 		s.log.Error("reload failed, serving what was served before", "error", err)
-		return
+		return control.Reloaded{}, err
 	}
+	s.wiring.desk.reloadToken()
 	if err := s.engine.Reload(ctx); err != nil {
 		s.log.Error("reload failed, serving what was served before", "error", err)
+		var done control.Reloaded
 		if invalid, ok := errors.AsType[*engine.InvalidError](err); ok {
 			s.diagnostics(invalid.Diagnostics)
+			done.Findings = findingsJSON(invalid.Diagnostics)
 		}
-		return
+		return done, err
 	}
-	s.report()
+	summary := s.report()
+	return control.Reloaded{Summary: summary, Findings: findingsJSON(s.engine.Current().Diagnostics)}, nil
 }
 
 // startFailure turns why nothing is served into an exit code.

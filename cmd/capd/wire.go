@@ -25,6 +25,8 @@ type wiring struct {
 	engine.Options
 	env *secrets.Sources
 	mcp *mcp.Adapter // one of the adapters
+	// desk answers those who run the process.
+	desk *desk
 }
 
 // wire makes an engine's options of flags. It is the only place that knows every adapter.
@@ -63,7 +65,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		StateKey:        stateKey,
 		SearchAbove:     int(f.search),
 	})
-	return &wiring{env: env, mcp: tools, Options: engine.Options{
+	w := &wiring{env: env, mcp: tools, Options: engine.Options{
 		Paths:            paths,
 		Listen:           f.listen,
 		Address:          f.address,
@@ -91,7 +93,12 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 			plan.MCP:   tools,
 			plan.Skill: skill.New(skill.Options{Logger: log}),
 		},
-	}}, nil
+	}}
+	if w.desk, err = newDesk(w, f, log); err != nil {
+		return nil, err
+	}
+	w.Control = w.desk.control()
+	return w, nil
 }
 
 // transport gives what answers consumed operations: the network, another place in the

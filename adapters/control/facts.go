@@ -1,0 +1,159 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Phase is what the process is doing.
+type Phase uint8
+
+// The phases of a process.
+const (
+	Starting Phase = iota // nothing was served yet
+	Serving
+	Stopping
+)
+
+// String gives the lower-case word for the phase.
+func (p Phase) String() string {
+	switch p {
+	case Starting:
+		return "starting"
+	case Serving:
+		return "serving"
+	}
+	return "stopping"
+}
+
+// MarshalText gives the word of [Phase.String].
+func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// The states of a document.
+const (
+	StateServed  = "served"  // as its file stands
+	StateStale   = "stale"   // its last good state, its file has errors now
+	StateRefused = "refused" // nothing of it
+)
+
+// Document is one document and what became of it.
+type Document struct {
+	ID       string     `json:"id"`
+	File     string     `json:"file"`
+	Label    string     `json:"label,omitempty"`
+	State    string     `json:"state"`
+	Codes    []string   `json:"codes,omitempty"` // of its errors, each once
+	Adapters []Endpoint `json:"adapters,omitempty"`
+}
+
+// Endpoint is one adapter of a document.
+type Endpoint struct {
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	URL       string `json:"url,omitempty"` // empty while nothing listens there
+	Has       string `json:"has,omitempty"` // such as "3 routes"
+}
+
+// Listener is an address as declared and as the system gave it.
+type Listener struct {
+	Declared string `json:"declared"`
+	Actual   string `json:"actual,omitempty"`
+	Error    string `json:"error,omitempty"`
+}
+
+// Facts are what the process says of itself at one moment.
+type Facts struct {
+	Phase     Phase
+	Serial    uint64 // of what is served; counts the reloads that succeeded
+	Listeners []Listener
+	Documents []Document // those that are no capability left out
+}
+
+// Build says which capd this is.
+type Build struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+// Option is one setting in effect. What could be a credential in a value is masked.
+type Option struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	Set   bool   `json:"set"` // by the operator
+}
+
+// Config is how the process was set up.
+type Config struct {
+	Paths   []string `json:"paths"`
+	Options []Option `json:"options"`
+}
+
+// Route is one thing that can be called.
+type Route struct {
+	Document  string   `json:"document"`
+	Kind      string   `json:"kind"`           // of the adapter
+	Type      string   `json:"type,omitempty"` // resource or prompt, of an MCP adapter
+	Namespace string   `json:"namespace,omitempty"`
+	Name      string   `json:"name"`
+	Method    string   `json:"method,omitempty"`
+	Path      string   `json:"path,omitempty"`
+	Addresses []string `json:"addresses"`
+	Calls     string   `json:"calls,omitempty"`
+	Refused   string   `json:"refused,omitempty"` // code
+}
+
+// Reloaded is what a reload came to.
+type Reloaded struct {
+	// Summary says what changed in a few words.
+	Summary string
+	// Findings are all problems of what is served now, as validate writes them in JSON; of
+	// the reload that failed, what it failed for. Nil: none are known.
+	Findings json.RawMessage
+}
+
+// Reloader reads everything again. An error says that everything is as it was.
+type Reloader func(context.Context) (Reloaded, error)
+
+// counts are how many documents are in each state.
+type counts struct {
+	Served  int `json:"served"`
+	Stale   int `json:"stale"`
+	Refused int `json:"refused"`
+}
+
+func (f *Facts) counts() counts {
+	var c counts
+	for _, d := range f.Documents {
+		switch d.State {
+		case StateServed:
+			c.Served++
+		case StateStale:
+			c.Stale++
+		default:
+			c.Refused++
+		}
+	}
+	return c
+}
+
+// isoDuration writes a duration in whole seconds as ISO 8601 does: PT1H2M3S.
+func isoDuration(d time.Duration) string {
+	var b strings.Builder
+	b.WriteString("PT")
+	s := int64(d / time.Second)
+	if h := s / 3600; h > 0 {
+		fmt.Fprintf(&b, "%dH", h)
+	}
+	if m := s / 60 % 60; m > 0 {
+		fmt.Fprintf(&b, "%dM", m)
+	}
+	if s%60 > 0 || s < 60 {
+		fmt.Fprintf(&b, "%dS", s%60)
+	}
+	return b.String()
+}

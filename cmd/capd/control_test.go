@@ -1,0 +1,436 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// roomsSpec is a document with one route that calls the variable UPSTREAM.
+const roomsSpec = `naftiko: 1.0.0-alpha2
+capability:
+  consumes:
+  - type: http
+    namespace: rooms
+    baseUri: "{{UPSTREAM}}"
+    resources:
+    - path: /rooms
+      operations:
+      - { name: list-rooms, method: GET }
+  exposes:
+  - type: rest
+    namespace: api
+    port: 8080
+    resources:
+    - path: /rooms
+      operations:
+      - { name: list, method: GET, call: rooms.list-rooms }
+`
+
+// brokenSpec is not even YAML.
+const brokenSpec = "naftiko: [\n"
+
+// controlURL gives the control address of an instance.
+func (i *instance) controlURL(tb testing.TB) string {
+	tb.Helper()
+	for line := range strings.Lines(i.stderr.String()) {
+		var e struct{ Msg, Address string }
+		if json.Unmarshal([]byte(line), &e) == nil && e.Msg == "the control address is served" {
+			return "http://" + e.Address
+		}
+	}
+	tb.Fatalf("no control address is served:\n%s", i.stderr)
+	return ""
+}
+
+// controlled serves a folder with a control address.
+func controlled(t *testing.T, files map[string]string, env []string, args ...string) (i *instance, control, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for name, text := range files {
+		writeSpec(t, filepath.Join(dir, name), text)
+	}
+	i = start(t, env, append([]string{"--control-address", "127.0.0.1:0", "--watch", "off", dir}, args...)...)
+	return i, i.controlURL(t), dir
+}
+
+func writeSpec(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// asks sends a request and wants a status; body is decoded into to unless that is nil.
+func asks(t *testing.T, method, url, body string, want int, to any, header ...string) string {
+	t.Helper()
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := 0; k < len(header); k += 2 {
+		req.Header.Set(header[k], header[k+1])
+	}
+	got := send(t, req)
+	if got.Status != want {
+		t.Errorf("%s %s: %d %s, want %d", method, url, got.Status, got.Body, want)
+	}
+	if got.Header.Get("Cache-Control") != "no-store" && got.Status != http.StatusForbidden {
+		t.Errorf("%s %s may be kept", method, url)
+	}
+	if to != nil {
+		if err := json.Unmarshal([]byte(got.Body), to); err != nil {
+			t.Errorf("%s %s: %v\n%s", method, url, err, got.Body)
+		}
+	}
+	return got.Body
+}
+
+// seenHealth is an answer of /health/ready.
+type seenHealth struct {
+	Status, Reason string
+	Serial         uint64
+	Documents      struct{ Served, Stale, Refused int }
+	Stale, Refused []struct {
+		ID    string
+		Codes []string
+	}
+}
+
+// TestControlAddress asks everything there is to ask.
+func TestControlAddress(t *testing.T) {
+	t.Parallel()
+	const marked = "marked-secret-41"
+	i, at, dir := controlled(t, map[string]string{"rooms.yaml": roomsSpec, "broken.yaml": brokenSpec},
+		[]string{"UPSTREAM=https://" + marked + ".example.com", "CAPD_MAX_BODY=1MiB"}, "--stub")
+
+	asks(t, "GET", at+"/health/live", "", 200, nil)
+	var h seenHealth
+	asks(t, "GET", at+"/health/ready", "", 200, &h)
+	if h.Status != "DEGRADED" || h.Documents.Served != 1 || len(h.Refused) != 1 || h.Refused[0].ID != "broken" || !slices.Equal(h.Refused[0].Codes, []string{"yaml"}) {
+		t.Errorf("ready: %+v", h)
+	}
+	var status struct {
+		Phase, Uptime string
+		Engine        struct{ Version, Go string }
+		Listeners     []struct{ Declared, Actual string }
+		Documents     []struct {
+			ID, State string
+			Adapters  []struct{ Kind, URL, Has string }
+		}
+	}
+	asks(t, "GET", at+"/status", "", 200, &status)
+	if status.Phase != "serving" || status.Engine.Version == "" || !strings.HasPrefix(status.Uptime, "PT") || len(status.Documents) != 2 ||
+		status.Documents[1].Adapters[0].URL != i.url+"/apis/rooms" || status.Listeners[0].Actual != strings.TrimPrefix(i.url, "http://") {
+		t.Errorf("status: %+v", status)
+	}
+	var routes struct {
+		Routes []struct {
+			Document, Method, Path string
+			Addresses              []string
+		}
+	}
+	asks(t, "GET", at+"/routes", "", 200, &routes)
+	if len(routes.Routes) != 1 || routes.Routes[0].Document != "rooms" || routes.Routes[0].Addresses[0] != i.url+"/apis/rooms/rooms" {
+		t.Errorf("routes: %+v", routes)
+	}
+	if got := call(t, "GET", routes.Routes[0].Addresses[0], ""); got.Status != 200 {
+		t.Errorf("a listed address answers %d", got.Status)
+	}
+	var config struct {
+		Paths   []string
+		Options []struct {
+			Name, Value string
+			Set         bool
+		}
+	}
+	text := asks(t, "GET", at+"/config", "", 200, &config)
+	option := map[string]string{}
+	for _, o := range config.Options {
+		if o.Set {
+			option[o.Name] = o.Value
+		}
+	}
+	if strings.Contains(text, marked) || option["max-body"] != "1MiB" || option["stub"] != "true" || config.Paths[0] != dir {
+		t.Errorf("config: %s", text)
+	}
+	asks(t, "GET", at+"/nothing", "", 404, nil)
+	asks(t, "POST", at+"/status", "", 405, nil)
+	asks(t, "GET", at+"/reload", "", 405, nil)
+	asks(t, "POST", at+"/reload", "", 403, nil, "Origin", "http://localhost:3000")
+}
+
+// TestSettingsAreMasked: what may be a credential in a setting is not told.
+func TestSettingsAreMasked(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, value, want string }{
+		{"listen", "127.0.0.1:8000", "127.0.0.1:8000"},
+		{"upstream", "https://staging.example.com/v1", "https://staging.example.com/v1"},
+		{"redis", "redis://user:p@ss/w:rd@host:6379/0", "redis://<secret>@host:6379/0"},
+		{"vault-address", "https://v.example.com/?token=abc&x=d", "https://v.example.com/?token=<secret>&x=<secret>"},
+		{"some-token", "abc", "<secret>"},
+		{"password", "abc", "<secret>"},
+		{"some-token", "", ""},
+		{"control-token-file", "/run/token", "/run/token"},
+	} {
+		if got := maskSetting(tt.name, tt.value); got != tt.want {
+			t.Errorf("%s %s: %s, want %s", tt.name, tt.value, got, tt.want)
+		}
+	}
+}
+
+// TestControlReload: a reload is the one of SIGHUP, and its answer says what it came to.
+func TestControlReload(t *testing.T) {
+	t.Parallel()
+	i, at, dir := controlled(t, map[string]string{"rooms.yaml": roomsSpec}, []string{"UPSTREAM=https://rooms.example.com"}, "--stub")
+	var done struct {
+		Status, Summary, Error string
+		Serial                 uint64
+		Diagnostics            struct{ Summary struct{ Errors int } }
+	}
+	writeSpec(t, filepath.Join(dir, "more.yaml"), roomsSpec)
+	asks(t, "POST", at+"/reload", "", 200, &done)
+	if done.Status != "reloaded" || done.Serial != 2 || !strings.Contains(done.Summary, "1 file added") || done.Diagnostics.Summary.Errors != 0 {
+		t.Errorf("a document more: %+v", done)
+	}
+	if got := call(t, "GET", i.url+"/apis/more/rooms", ""); got.Status != 200 {
+		t.Errorf("the new document answers %d", got.Status)
+	}
+	writeSpec(t, filepath.Join(dir, "more.yaml"), brokenSpec)
+	asks(t, "POST", at+"/reload", "", 200, &done)
+	var h seenHealth
+	asks(t, "GET", at+"/health/ready", "", 200, &h)
+	if done.Diagnostics.Summary.Errors == 0 || h.Status != "DEGRADED" || h.Serial != 3 || len(h.Stale) != 1 || h.Stale[0].ID != "more" || !slices.Contains(h.Stale[0].Codes, "yaml") {
+		t.Errorf("a broken document: %+v, ready %+v", done, h)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	asks(t, "POST", at+"/reload", "", 409, &done)
+	asks(t, "GET", at+"/health/ready", "", 200, &h)
+	if done.Status != "failed" || done.Error == "" || done.Serial != 3 || h.Documents.Served != 1 {
+		t.Errorf("a folder that is gone: %+v, ready %+v", done, h)
+	}
+}
+
+// TestControlReloadsTogether: many who ask at once all have an answer.
+func TestControlReloadsTogether(t *testing.T) {
+	t.Parallel()
+	_, at, _ := controlled(t, map[string]string{"rooms.yaml": roomsSpec}, nil, "--stub")
+	statuses := make(chan int, 20)
+	for range cap(statuses) {
+		go func() {
+			resp, err := http.Post(at+"/reload", "", nil)
+			if err != nil {
+				statuses <- 0
+				return
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+			statuses <- resp.StatusCode
+		}()
+	}
+	for range cap(statuses) {
+		if got := <-statuses; got != 200 {
+			t.Errorf("a reload among others: %d", got)
+		}
+	}
+}
+
+// TestControlValidate: a text is judged as validate does, by itself and within limits.
+func TestControlValidate(t *testing.T) {
+	t.Parallel()
+	_, at, dir := controlled(t, map[string]string{"rooms.yaml": roomsSpec, "part.yaml": "marked-file-text"},
+		[]string{"UPSTREAM=https://rooms.example.com"}, "--stub", "--max-document", "4KiB")
+	var out, log output
+	run(context.Background(), []string{"validate", "-", "--format", "json", "--stdin-filename", "x.yaml"}, nil, strings.NewReader(brokenSpec), &out, &log)
+	sameJSON(t, "validate", asks(t, "POST", at+"/validate?name=x.yaml", brokenSpec, 422, nil), out.String())
+	asks(t, "POST", at+"/validate", roomsSpec, 200, nil)
+	asks(t, "POST", at+"/validate", strings.Repeat("#", 5000), 413, nil)
+	// Neither a file nor a variable of this machine is looked at.
+	outside := strings.Replace(roomsSpec, "  exposes:", "  - import: ./part.yaml\n    location: ./part.yaml\n  exposes:", 1)
+	body := asks(t, "POST", at+"/validate?name="+filepath.Join(dir, "x.yaml"), outside, 422, nil)
+	if strings.Contains(body, "marked-file-text") || !strings.Contains(body, "import-unreadable") {
+		t.Errorf("a file beside the text: %s", body)
+	}
+}
+
+// TestControlLevel: the level of the log is switched while capd serves.
+func TestControlLevel(t *testing.T) {
+	t.Parallel()
+	i, at, _ := controlled(t, map[string]string{"rooms.yaml": roomsSpec}, nil, "--stub")
+	requests := func() int { return strings.Count(i.stderr.String(), `"msg":"request"`) }
+	call(t, "GET", i.url+"/apis/rooms/rooms", "")
+	if requests() != 0 {
+		t.Error("requests are logged at info")
+	}
+	for body, want := range map[string]int{"": 400, "loud": 400, `{"level":7}`: 400, strings.Repeat("x", 2000): 413} {
+		asks(t, "PUT", at+"/logs/level", body, want, nil)
+	}
+	for _, body := range []string{"DEBUG", `{"level":"debug"}`} {
+		if got := asks(t, "PUT", at+"/logs/level", body, 200, nil); got != "{\"level\":\"debug\"}\n" {
+			t.Errorf("%s: %s", body, got)
+		}
+	}
+	call(t, "GET", i.url+"/apis/rooms/rooms", "")
+	asks(t, "PUT", at+"/logs/level", "error", 200, nil) // an answer after the record of the call
+	if requests() == 0 {
+		t.Error("requests are not logged at debug")
+	}
+	if got := asks(t, "GET", at+"/logs/level", "", 200, nil); got != "{\"level\":\"error\"}\n" {
+		t.Error(got)
+	}
+}
+
+// TestControlToken: without the token there is health and nothing of documents. A token that
+// was rotated counts from the reload on.
+func TestControlToken(t *testing.T) {
+	t.Parallel()
+	token := filepath.Join(t.TempDir(), "token")
+	writeSpec(t, token, "first-token\n")
+	_, at, _ := controlled(t, map[string]string{"rooms.yaml": roomsSpec, "broken.yaml": brokenSpec}, nil, "--stub", "--control-token-file", token)
+	for _, header := range []string{"", "Bearer", "Bearer wrong", "Basic first-token", "Bearer first-token extra"} {
+		for _, path := range []string{"/status", "/config", "/routes", "/logs/level", "/nothing"} {
+			asks(t, "GET", at+path, "", 401, nil, "Authorization", header)
+		}
+		asks(t, "POST", at+"/reload", "", 401, nil, "Authorization", header)
+		asks(t, "POST", at+"/validate", roomsSpec, 401, nil, "Authorization", header)
+		asks(t, "GET", at+"/health/live", "", 200, nil, "Authorization", header)
+		if body := asks(t, "GET", at+"/health/ready", "", 200, nil, "Authorization", header); strings.Contains(body, "broken") || !strings.Contains(body, `"refused":1`) {
+			t.Errorf("ready to anybody: %s", body)
+		}
+	}
+	if body := asks(t, "GET", at+"/health/ready", "", 200, nil, "Authorization", "Bearer first-token"); !strings.Contains(body, "broken") {
+		t.Errorf("ready to the operator: %s", body)
+	}
+	writeSpec(t, token, "second-token")
+	asks(t, "POST", at+"/reload", "", 200, nil, "Authorization", "bearer first-token")
+	asks(t, "GET", at+"/status", "", 401, nil, "Authorization", "Bearer first-token")
+	asks(t, "GET", at+"/status", "", 200, nil, "Authorization", "Bearer second-token")
+	writeSpec(t, token, "")
+	asks(t, "POST", at+"/reload", "", 200, nil, "Authorization", "Bearer second-token")
+	asks(t, "GET", at+"/status", "", 200, nil, "Authorization", "Bearer second-token")
+}
+
+// TestControlForOthers: an address that other machines reach tells them no more than health,
+// unless there is a token.
+func TestControlForOthers(t *testing.T) {
+	t.Parallel()
+	spec := specFile(t, "rooms.yaml", roomsSpec)
+	i := start(t, nil, "--control-address", "0.0.0.0:0", "--stub", spec)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(i.controlURL(t), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := "http://127.0.0.1:" + port
+	asks(t, "GET", at+"/health/ready", "", 200, nil)
+	for _, path := range []string{"/status", "/config", "/routes"} {
+		asks(t, "GET", at+path, "", 403, nil)
+	}
+	asks(t, "POST", at+"/reload", "", 403, nil)
+}
+
+// TestControlWhileDraining: an instance that stops is not ready, and says so until the last
+// call has its answer.
+func TestControlWhileDraining(t *testing.T) {
+	t.Parallel()
+	called, finish := make(chan struct{}), make(chan struct{})
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		close(called)
+		<-finish
+		_, _ = io.WriteString(w, `{"rooms":1}`)
+	}))
+	defer up.Close()
+	i, at, _ := controlled(t, map[string]string{"rooms.yaml": roomsSpec}, []string{"UPSTREAM=" + up.URL})
+	answered := make(chan answer, 1)
+	go func() { answered <- call(t, "GET", i.url+"/apis/rooms/rooms", "") }()
+	<-called
+	stopped := make(chan int, 1)
+	go func() { stopped <- i.stop() }()
+	for { // until the stop has begun
+		if got := call(t, "GET", at+"/health/ready", ""); got.Status == http.StatusServiceUnavailable {
+			if !strings.Contains(got.Body, `"reason":"stopping"`) {
+				t.Errorf("ready: %s", got.Body)
+			}
+			break
+		}
+	}
+	asks(t, "GET", at+"/health/live", "", 200, nil)
+	asks(t, "POST", at+"/reload", "", 503, nil)
+	close(finish)
+	if got := <-answered; got.Status != 200 || got.Body != `{"rooms":1}` {
+		t.Errorf("the call in flight: %d %s", got.Status, got.Body)
+	}
+	if code := <-stopped; code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestControlCommands: what they print and how they end.
+func TestControlCommands(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	token := filepath.Join(dir, "token")
+	writeSpec(t, token, "the-token")
+	_, at, specs := controlled(t, map[string]string{"rooms.yaml": roomsSpec}, []string{"UPSTREAM=https://rooms.example.com"}, "--stub", "--control-token-file", token)
+	env := []string{"CAPD_CONTROL_ADDRESS=" + strings.TrimPrefix(at, "http://"), "CAPD_CONTROL_TOKEN_FILE=" + token}
+	ask := func(want int, env []string, args ...string) (string, string) {
+		t.Helper()
+		var out, log bytes.Buffer
+		if got := run(context.Background(), args, env, strings.NewReader(""), &out, &log); got != want {
+			t.Errorf("capd %q: exit code %d, want %d\n%s%s", args, got, want, &out, &log)
+		}
+		return out.String(), log.String()
+	}
+	if out, _ := ask(0, env, "health"); out != "ready: 1 served, 0 stale, 0 refused\n" {
+		t.Errorf("health: %s", out)
+	}
+	if out, _ := ask(0, nil, "health", "--live", "--control", at); out != "live\n" {
+		t.Errorf("health --live: %s", out)
+	}
+	if out, _ := ask(0, env, "status"); !strings.Contains(out, "rooms (served)\n  rest  http://") {
+		t.Errorf("status: %s", out)
+	}
+	if _, log := ask(2, env[:1], "status"); log != "capd: the answer is 401: the control address wants its token\n" {
+		t.Errorf("status without the token: %s", log)
+	}
+	if out, _ := ask(0, env, "status", "--format", "json"); !json.Valid([]byte(out)) {
+		t.Errorf("status --format json: %s", out)
+	}
+	writeSpec(t, filepath.Join(specs, "rooms.yaml"), brokenSpec)
+	if out, _ := ask(0, env, "reload"); !strings.Contains(out, "0 served, 1 stale, 0 refused") || !strings.Contains(out, "rooms.yaml:1:10: error [yaml]") {
+		t.Errorf("reload: %s", out)
+	}
+	if out, _ := ask(0, env, "health"); out != "ready: 0 served, 1 stale, 0 refused\nstale: rooms (yaml)\n" {
+		t.Errorf("health: %s", out)
+	}
+	if err := os.Remove(filepath.Join(specs, "rooms.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	ask(0, env, "reload")
+	if out, _ := ask(1, env, "health"); out != "not ready (nothing-served): 0 served, 0 stale, 0 refused\n" {
+		t.Errorf("health: %s", out)
+	}
+	ask(1, env, "status")
+	if err := os.RemoveAll(specs); err != nil {
+		t.Fatal(err)
+	}
+	if out, _ := ask(1, env, "reload"); !strings.HasPrefix(out, "reload failed, everything is as it was: ") {
+		t.Errorf("reload: %s", out)
+	}
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	ask(2, nil, "health", "--control", other.URL)
+	for _, args := range [][]string{{"health"}, {"status"}, {"reload"}, {"health", "--control", "ftp://x"}, {"health", "--control", "127.0.0.1:1"}, {"reload", "--control-token-file", dir, "--control", at}} {
+		ask(2, nil, args...)
+	}
+}
