@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"capd/engine/plan"
@@ -58,6 +59,17 @@ func askerOf[P sdk.Params](e *endpoint, req *sdk.ServerRequest[P], modern bool, 
 		endpoint: e, modern: modern, version: req.ProtocolVersion(), can: can, session: req.Session,
 		call: digest(append([]string{who}, what...)...), responses: responses, state: state,
 	}
+}
+
+// subject says what an answer is given to: what is called, of which adapter, with what, and what
+// is asked then. A yes to one question is none to another, which a reload can put in its place.
+func subject(kind string, x *plan.Exposure, questions []plan.Question, what ...string) []string {
+	out := []string{kind, x.Unit.ID, x.Namespace, strconv.Itoa(x.Index), strconv.Itoa(len(questions))}
+	for i := range questions {
+		q := &questions[i]
+		out = append(out, q.Name, q.Message, q.URL, q.System, string(q.Schema))
+	}
+	return append(out, what...)
 }
 
 // until tries until nothing is left to be asked, or until the request has to be answered with

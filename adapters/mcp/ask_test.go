@@ -514,6 +514,29 @@ func TestAskConsentOfALaterRound(t *testing.T) {
 	}
 }
 
+// TestAskConsentOfBefore: a yes to what a tool asked before a reload is none to what it asks since.
+func TestAskConsentOfBefore(t *testing.T) {
+	t.Parallel()
+	const spec = `
+ikanos: 1.0.0-beta5
+capability:
+  exposes:
+  - {type: mcp, namespace: m, port: 9090, tools: {t: {description: d, confirm: 'Look?', outputParameters: [{name: r, type: string, value: done}]}}}
+`
+	serve := func(spec string) *house {
+		return open(t, map[string]string{"ask": spec}, mcp.Options{StateKey: []byte("shared"), Now: func() time.Time { return time.Unix(1_800_000_000, 0) }})
+	}
+	h := serve(spec)
+	_, state := required(t, h.round("t", `{}`, elicits, ""))
+	yes := with(state, `{"confirm":{"action":"accept"}}`)
+	if a := h.round("t", `{}`, elicits, yes); !strings.Contains(a.body, "done") {
+		t.Errorf("%s", a.body)
+	}
+	if a := serve(strings.Replace(spec, "Look?", "Destroy?", 1)).round("t", `{}`, elicits, yes); a.status != http.StatusBadRequest {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 // TestAskOptionalConsent: a client that cannot ask for an optional yes goes on without it, in
 // both eras.
 func TestAskOptionalConsent(t *testing.T) {

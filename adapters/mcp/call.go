@@ -351,7 +351,7 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	var ask *asker
 	if t.Operation.Asks() {
 		ask = askerOf(c.endpoint, req, isModern(req.Params), req.Params.InputResponses, req.Params.RequestState,
-			"tool", c.tool.exposure.Unit.ID, c.tool.exposure.Namespace, t.Name, sortedJSON(raw))
+			subject("tool", c.tool.exposure, t.Operation.Questions(), t.Name, sortedJSON(raw))...)
 	}
 	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, follow(ctx, req, c.tool.name, t.Operation), ask)
 	if err != nil {

@@ -125,7 +125,7 @@ func dispatchPrompt(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPro
 
 // identity says what is asked for, for the state of its questions.
 func (p *pendingPrompt) identity(args map[string]string) []string {
-	out := []string{"prompt", p.exposure.Unit.ID, p.exposure.Namespace, p.prompt.Name}
+	out := subject("prompt", p.exposure, p.prompt.Questions(), p.prompt.Name)
 	for _, name := range slices.Sorted(maps.Keys(args)) {
 		out = append(out, name, args[name])
 	}

@@ -260,7 +260,7 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 	var ask *asker
 	if op := p.resource.Operation; op != nil && op.Asks() {
 		ask = askerOf(p.endpoint, req, p.modern, req.Params.InputResponses, req.Params.RequestState,
-			"resource", p.resource.exposure.Unit.ID, p.resource.exposure.Namespace, p.uri)
+			subject("resource", p.resource.exposure, op.Questions(), p.uri)...)
 	}
 	contents, err := p.run(ctx, ask)
 	if e, ok := wireError(err); ok {

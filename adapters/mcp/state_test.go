@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"reflect"
@@ -87,4 +88,25 @@ func FuzzState(f *testing.F) {
 			t.Errorf("%q gives %+v, %v", in, s, err)
 		}
 	})
+}
+
+// TestSubject: two adapters of one namespace are told apart, and so are two questions.
+func TestSubject(t *testing.T) {
+	t.Parallel()
+	x, twin := &plan.Exposure{Unit: &plan.Unit{ID: "d"}, Namespace: "m"}, &plan.Exposure{Unit: &plan.Unit{ID: "d"}, Namespace: "m", Index: 1}
+	asks := []plan.Question{{Name: "confirm", Message: "Look?"}}
+	one := digest(subject("tool", x, asks, "t")...)
+	if !bytes.Equal(one, digest(subject("tool", x, asks, "t")...)) {
+		t.Error("a call is not itself")
+	}
+	for name, other := range map[string][]string{
+		"another kind":     subject("prompt", x, asks, "t"),
+		"another adapter":  subject("tool", twin, asks, "t"),
+		"another question": subject("tool", x, []plan.Question{{Name: "confirm", Message: "Destroy?"}}, "t"),
+		"no question":      subject("tool", x, nil, "t"),
+	} {
+		if bytes.Equal(one, digest(other...)) {
+			t.Errorf("%s is the same call", name)
+		}
+	}
 }

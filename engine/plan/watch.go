@@ -38,8 +38,8 @@ func (c *compiler) watchResource(x *exposed, decl *spec.MCPResource, r *Resource
 		note(every.Span(), "write 1s or more", "every is %s, and the least is %s", d, MinWatch)
 	case r.Operation != nil && r.Operation.changes():
 		note(v.Span(), "watch only what is read", "reading it may change something, so it is not done unasked")
-	case r.Operation != nil && len(r.Operation.Questions()) > 0:
-		note(v.Span(), "leave out ask and confirm, or watch", "there is nobody to ask")
+	case r.Operation != nil && r.Operation.Asks():
+		note(v.Span(), "leave out ask, confirm and requires, or watch", "there is nobody to ask")
 	default:
 		r.Every = d
 	}

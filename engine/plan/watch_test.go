@@ -22,6 +22,8 @@ func TestWatchKeyword(t *testing.T) {
 		"too often":  {`{ every: 10ms }`, "get", 0, `watch of resource r has no effect: every is 10ms, and the least is 1s; write 1s or more`},
 		"how often":  {`{}`, "get", 0, `watch of resource r has no effect: it does not say how often; write watch: {every: 30s}`},
 		"it changes": {`30s`, "post", 0, `watch of resource r has no effect: reading it may change something, so it is not done unasked; watch only what is read`},
+		"it asks":    {`30s, confirm: 'Show it?'`, "get", 0, `watch of resource r has no effect: there is nobody to ask; leave out ask, confirm and requires, or watch`},
+		"it wants":   {`30s, requires: {clientCapabilities: [roots]}`, "get", 0, `watch of resource r has no effect: there is nobody to ask; leave out ask, confirm and requires, or watch`},
 	} {
 		d := load(t, `ikanos: 1.0.0-beta5
 capability:
