@@ -127,6 +127,15 @@ type rpc struct {
 		Name      string          `json:"name"`
 		URI       string          `json:"uri"`
 		Arguments json.RawMessage `json:"arguments"`
+
+		Ref struct { // of a completion
+			Type string `json:"type"`
+			Name string `json:"name"`
+			URI  string `json:"uri"`
+		} `json:"ref"`
+		Argument struct {
+			Name string `json:"name"`
+		} `json:"argument"`
 	} `json:"params"`
 }
 
@@ -160,7 +169,8 @@ func (e *endpoint) messages(r *http.Request) []rpc {
 		if decoded, ok := decodeHeaderValue(name); ok {
 			name = decoded
 		}
-		if f := e.current.Load().catalogue().finder; f != nil && name == f.call { // the body says for which tool
+		f := e.current.Load().catalogue().finder
+		if f != nil && name == f.call || r.Header.Get(headerMethod) == methodComplete { // the body says for what
 			_ = json.Unmarshal(peek(r, e.opts.MaxBody), &one)
 		}
 		one.Method, one.Params.Name, one.Params.URI = r.Header.Get(headerMethod), name, name
@@ -193,6 +203,11 @@ func (c *catalogue) scopes(m *rpc) (*plan.Exposure, []string) {
 	case "prompts/get":
 		if p := c.prompts.byName[m.Params.Name]; p != nil {
 			return p.exposure, p.prompt.Scopes
+		}
+	case methodComplete:
+		ref := &sdk.CompleteReference{Type: m.Params.Ref.Type, Name: m.Params.Ref.Name, URI: m.Params.Ref.URI}
+		if what, err := c.completed(ref, m.Params.Argument.Name); err == nil {
+			return what.exposure, what.scopes
 		}
 	}
 	return nil, nil

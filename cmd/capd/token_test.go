@@ -61,7 +61,7 @@ capability:
     - { name: one, uri: "rooms://one/{id}", description: One room, call: up.one, scopes: [rooms.secret] }
     prompts:
     - { name: plan, template: [{ role: user, content: Plan }] }
-    - { name: plot, template: [{ role: user, content: Plot }], scopes: [rooms.secret] }
+    - { name: plot, template: [{ role: user, content: 'Plot {{how}}' }], scopes: [rooms.secret], arguments: [{ name: how, complete: [fast] }] }
   - type: mcp
     namespace: opaque
     port: 8080
@@ -335,6 +335,11 @@ func TestScopes(t *testing.T) {
 	challenged(t, "modern resource", modernMessage(t, url, few, "resources/read", "rooms://secret", `{"uri":"rooms://secret"`), 403, secret)
 	challenged(t, "modern template", modernMessage(t, url, few, "resources/read", "rooms://one/7", `{"uri":"rooms://one/7"`), 403, secret)
 	challenged(t, "modern prompt", modernMessage(t, url, few, "prompts/get", "plot", `{"name":"plot"`), 403, secret)
+	const how = `{"ref":{"type":"ref/prompt","name":"plot"},"argument":{"name":"how","value":""}`
+	challenged(t, "modern completion", modernMessage(t, url, few, "completion/complete", "", how), 403, secret)
+	if got := modernMessage(t, url, is.token(t, "agent", "rooms.read", "rooms.secret"), "completion/complete", "", how); !strings.Contains(got.Body, `"fast"`) {
+		t.Errorf("a completion with the scope: %d %s", got.Status, got.Body)
+	}
 	// A header that names something else does not get past the body.
 	if got := modernMessage(t, url, few, "tools/call", "list", `{"name":"add","arguments":{}`); got.Status != 400 {
 		t.Errorf("another name in the header: %d %s", got.Status, got.Body)
@@ -352,6 +357,7 @@ func TestScopes(t *testing.T) {
 	challenged(t, "older tool", olderMessage(t, url, few, session, add), 403, writes)
 	challenged(t, "older resource", olderMessage(t, url, few, session, `{"jsonrpc":"2.0","id":2,"method":"resources/read","params":{"uri":"rooms://secret"}}`), 403, secret)
 	challenged(t, "older prompt", olderMessage(t, url, few, session, `{"jsonrpc":"2.0","id":2,"method":"prompts/get","params":{"name":"plot"}}`), 403, secret)
+	challenged(t, "older completion", olderMessage(t, url, few, session, `{"jsonrpc":"2.0","id":2,"method":"completion/complete","params":`+how+`}}`), 403, secret)
 	challenged(t, "older batch", olderMessage(t, url, few, session, `[`+add+`]`), 403, writes)
 	// Of a member that is there twice, readers of JSON take one or the other.
 	for _, trick := range []string{
