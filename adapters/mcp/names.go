@@ -36,10 +36,17 @@ func publishBehind(alias string, tools []*plan.Tool) []string {
 	if alias == "" {
 		return names
 	}
-	taken := map[string]bool{}
+	long := false
 	for i, name := range names {
 		names[i] = behind(alias, name)
-		taken[strings.ToLower(names[i])] = true
+		long = long || len(names[i]) > portable.MaxName
+	}
+	if !long { // as nearly always; a view of a tag does this for every tool there is
+		return names
+	}
+	taken := map[string]bool{}
+	for _, name := range names {
+		taken[strings.ToLower(name)] = true
 	}
 	for i, full := range names {
 		if len(full) > portable.MaxName {

@@ -21,11 +21,11 @@ const MaxName = 64
 // take it, else an alias. Names differ in more than case, because some clients fold it.
 func ToolNames(declared []string) []string {
 	names := make([]string, len(declared))
-	taken := map[string]bool{}
+	taken := make(map[string]bool, len(declared))
 	var rest []int
 	for i, name := range declared {
 		folded := strings.ToLower(name)
-		if toolName.MatchString(name) && !taken[folded] {
+		if isToolName(name) && !taken[folded] {
 			names[i] = name
 		} else {
 			rest = append(rest, i)
@@ -38,6 +38,18 @@ func ToolNames(declared []string) []string {
 		taken[strings.ToLower(names[i])] = true
 	}
 	return names
+}
+
+// isToolName is toolName for very many names.
+func isToolName(name string) bool {
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return name != "" && len(name) <= MaxName
 }
 
 // sanitise makes a name that ok accepts, out of what name has of it.

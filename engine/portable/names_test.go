@@ -27,3 +27,13 @@ func TestPublishedNames(t *testing.T) {
 		})
 	}
 }
+
+// TestPlainNames: what is looked at byte by byte is what the expression says.
+func TestPlainNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "a", "A-_9", "a.b", "a\n", "é", "a b", strings.Repeat("a", MaxName), strings.Repeat("a", MaxName+1)} {
+		if got, want := isToolName(name), toolName.MatchString(name); got != want {
+			t.Errorf("%q: %v, want %v", name, got, want)
+		}
+	}
+}
