@@ -144,7 +144,7 @@ func (x *contentItem) one(out []ContentItem, s *scope) ([]ContentItem, *Error) {
 		item.Size, _ = sizeOf(x.size.eval(s))
 	}
 	if x.kind == ResourceContent || x.kind == LinkContent {
-		if item.URI = normalURI(said(x.uri, s)); item.URI == "" {
+		if item.URI = normalURI(said(x.uri, s)); item.URI == "" || isActive(item.URI) && !x.uri.saysScheme() {
 			return out, nil
 		}
 	}
@@ -248,6 +248,22 @@ func (x *expression) uriText(s *scope) any {
 		}
 	}
 	return string(b)
+}
+
+// saysScheme reports whether the author wrote the scheme of a URI.
+func (x *expression) saysScheme() bool {
+	return x.kind == exprLiteral || len(x.parts) > 0 && x.parts[0].kind == exprLiteral
+}
+
+// isActive reports whether following a URI does something here instead of fetching what is
+// elsewhere. Only an author may want that, never who answers or who calls.
+func isActive(uri string) bool {
+	scheme, _, _ := strings.Cut(uri, ":")
+	switch strings.ToLower(strings.TrimSpace(scheme)) {
+	case "javascript", "vbscript", "data", "file", "blob", "about":
+		return true
+	}
+	return false
 }
 
 // appendURIPart escapes whatever could end the part (RFC 3986 section 2.3).

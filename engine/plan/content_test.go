@@ -98,7 +98,7 @@ func describeItem(c plan.ContentItem) string {
 
 func TestContentOfTools(t *testing.T) {
 	t.Parallel()
-	const answer = `{"name":"Blue","note":null,"link":"https://x.example/a b","chart":"aGk=","bytes":2,
+	const answer = `{"name":"Blue","note":null,"link":"https://x.example/a b","bad":"JavaScript:alert(1)","chart":"aGk=","bytes":2,
 		"items":[{"id":"a/b","t":"One","n":3},{"id":"","t":"none"},{"t":"lost"},{"id":"c","t":null}]}`
 	for _, c := range []struct{ name, tool, args, items, body string }{
 		{"a constant", `x: { content: [ "hello", { type: text, text: "you {{name}}" }, { type: image, mimeType: image/png, data: aGk } ] }`, `{"name":"Ann"}`,
@@ -114,6 +114,8 @@ func TestContentOfTools(t *testing.T) {
 			"resource_link uri=\"rooms://a%2Fb/x\" name=\"One\" title=\"T 7\" size=3\nresource_link uri=\"rooms://c/x\" name=\"rooms://c/x\" title=\"T 7\"", ""},
 		{"links by a wildcard", `x: { call: rooms.get, content: [ { each: "$.items[*]", text: $.t } ] }`, `{"id":"7"}`,
 			"text text=\"One\"\ntext text=\"none\"\ntext text=\"lost\"", ""},
+		{"a link that does something", `x: { call: rooms.get, content: [ { type: resource_link, uri: $.bad, name: n }, { type: resource_link, uri: "{{$.bad}}", name: n }, { type: text, text: rest } ] }`, `{"id":"7"}`,
+			`text text="rest"`, ""},
 		{"a link as it is", `x: { call: rooms.get, content: [ { type: resource_link, uri: $.link, name: n } ] }`, `{"id":"7"}`,
 			`resource_link uri="https://x.example/a%20b" name="n"`, ""},
 		{"a list of the caller", `x: { content: [ { each: "{{tags}}", text: "tag {{$}}" } ] }`, `{"tags":["a",2]}`, "text text=\"tag a\"\ntext text=\"tag 2\"", ""},
