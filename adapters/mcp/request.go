@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"capd/engine/plan"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // Headers of streamable HTTP (specification 2026-07-28, basic/transports), and the one that
@@ -103,4 +105,19 @@ func decodeHeaderValue(v string) (string, bool) {
 		return "", false
 	}
 	return string(raw), true
+}
+
+// isModern reports whether the request is of the era whose requests name their version.
+// The session's own idea does not tell: it holds what an older client asked for.
+func isModern(params interface{ GetMeta() map[string]any }) bool {
+	v, _ := params.GetMeta()[sdk.MetaKeyProtocolVersion].(string)
+	return v >= firstModern
+}
+
+// requestID gives the ID of the HTTP request that carries req.
+func requestID(req sdk.Request) string {
+	if x := req.GetExtra(); x != nil {
+		return x.Header.Get(headerRequestID)
+	}
+	return ""
 }
