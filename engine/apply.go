@@ -91,7 +91,7 @@ func (e *Engine) bindSockets(ctx context.Context, c *change) error {
 		if live[l.Addr] != nil || c.sockets[l.Addr] != nil {
 			continue
 		}
-		s, err := e.listen(ctx, l.Addr)
+		s, err := e.listen(ctx, l.Addr, e.opts.TLS)
 		if err != nil {
 			c.failed[l.Addr] = c.bindFailure(l.Addr, err, live, e.Current().Plan)
 			continue

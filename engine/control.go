@@ -15,7 +15,8 @@ import (
 // ControlOptions are the address of those who run the process. It is served from before the
 // first document is read until everything else has stopped, and belongs to no document.
 type ControlOptions struct {
-	// Addr is where to listen, host:port.
+	// Addr is where to listen, host:port. It speaks plain HTTP, whatever others do: it is for
+	// this machine and for probes.
 	Addr string
 	// Handler answers. No web page reaches it, whatever AllowedOrigins says, and a loopback
 	// address knows no AllowedHosts.
@@ -45,7 +46,7 @@ func (e *Engine) openControl(ctx context.Context) error {
 	if o == nil {
 		return nil
 	}
-	s, err := e.listen(ctx, o.Addr)
+	s, err := e.listen(ctx, o.Addr, nil)
 	if err != nil {
 		return &ListenError{[]Addr{{Declared: o.Addr, Err: err}}}
 	}

@@ -67,7 +67,11 @@ func (f *front) serve(out *answer, r *http.Request, handler http.Handler, id str
 	case handler == nil:
 		writeProblem(out, http.StatusNotFound, plan.Errorf(plan.CodeNotFound, "nothing is served under this address"), id)
 	default:
-		in := r.WithContext(plan.WithRequestID(r.Context(), id))
+		ctx := plan.WithRequestID(r.Context(), id)
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+			ctx = plan.WithCallerCertificate(ctx, plan.NewCallerCertificate(r.TLS.VerifiedChains[0][0]))
+		}
+		in := r.WithContext(ctx)
 		if out.body != nil {
 			in.Body = out.body
 		}

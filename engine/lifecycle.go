@@ -39,12 +39,14 @@ func (e *Engine) Start(ctx context.Context) error {
 
 // Reload loads everything again and serves it from one moment to the next. An unchanged
 // document keeps its unit, a document that is broken now keeps its last good one, a removed
-// one is gone. When Reload fails, everything is as it was. Reloads happen one after another.
+// one is gone. When Reload fails, everything is as it was, but for TLS: its files are read
+// again whatever becomes of the documents. Reloads happen one after another.
 func (e *Engine) Reload(ctx context.Context) error {
 	return e.work(ctx, func(ctx context.Context, started bool) error {
 		if !started {
 			return ErrNotStarted
 		}
+		e.opts.TLS.Reload()
 		return e.advance(ctx)
 	})
 }

@@ -24,8 +24,8 @@ type server struct {
 	leaving  atomic.Bool
 }
 
-// listen binds an address.
-func (e *Engine) listen(ctx context.Context, addr string) (*server, error) {
+// listen binds an address. It speaks plain HTTP if speaks is nil.
+func (e *Engine) listen(ctx context.Context, addr string, speaks *TLS) (*server, error) {
 	var lc net.ListenConfig
 	socket, err := lc.Listen(ctx, network(addr), addr)
 	if err != nil {
@@ -42,6 +42,17 @@ func (e *Engine) listen(ctx context.Context, addr string) (*server, error) {
 		// What net/http logs are broken connections; clients break them all the time.
 		ErrorLog: slog.NewLogLogger(e.opts.Logger.Handler(), slog.LevelDebug),
 	}
+	if speaks != nil {
+		s.http.TLSConfig = speaks.config()
+		s.http.HTTP2 = &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerStream:     streamWindow,
+			MaxReceiveBufferPerConnection: connectionWindow,
+			WriteByteTimeout:              e.waits.taken,
+			SendPingTimeout:               e.waits.taken,
+			PingTimeout:                   e.waits.taken,
+		}
+	}
 	s.http.RegisterOnShutdown(sync.OnceFunc(func() { close(s.begun) }))
 	return s, nil
 }
@@ -51,7 +62,11 @@ func (s *server) serveHTTP(w http.ResponseWriter, r *http.Request) { s.front.Loa
 
 // serve accepts connections until the socket is closed.
 func (s *server) serve() error {
-	err := s.http.Serve(s.socket)
+	serve := s.http.Serve
+	if s.http.TLSConfig != nil {
+		serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+	}
+	err := serve(s.socket)
 	if s.leaving.Load() || errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

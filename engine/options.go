@@ -30,6 +30,14 @@ const (
 
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
+
+	// maxStreams is how many calls may run at once on a connection of HTTP/2.
+	maxStreams = 250
+	// streamWindow is how much of a request's body a connection of HTTP/2 keeps for a call
+	// that does not read it, and connectionWindow how much for all its calls: so many must
+	// stand still before the others do.
+	streamWindow     = 256 << 10
+	connectionWindow = 2 << 20
 )
 
 // OnInvalid says what a document with errors means for the others.
@@ -76,6 +84,9 @@ type Options struct {
 	// Stdio, if set, chooses what is served on standard input and output instead of at
 	// addresses: nothing is listened on.
 	Stdio *plan.StdioOptions
+
+	// TLS is what the addresses of documents speak; nil means plain HTTP.
+	TLS *TLS
 
 	OnInvalid OnInvalid
 	// Limits bound a document; zero fields mean those of [spec.DefaultLimits].

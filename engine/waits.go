@@ -20,11 +20,15 @@ type waits struct {
 	answer time.Duration
 	// unread bounds the arrival of a body that nobody wants to read any more.
 	unread time.Duration
+	// taken is how long a connection of HTTP/2 may take nothing of what is written to it, and how
+	// long it may say nothing before it is asked, and then again before it is closed. The other
+	// times end only a stream, and to say so something must be written.
+	taken time.Duration
 }
 
 // newWaits gives the waits that belong to the longest time of a call.
 func newWaits(call time.Duration) waits {
-	return waits{call: call, answer: 5 * time.Second, unread: time.Second}
+	return waits{call: call, answer: 5 * time.Second, unread: time.Second, taken: 30 * time.Second}
 }
 
 // maxUnread is how much of an unwanted body is read so that its connection can be used again,
@@ -42,6 +46,7 @@ type inbound struct {
 	control *http.ResponseController
 	waits   waits
 	waited  bool // the sender waits for a 100 Continue
+	stream  bool // of HTTP/2: the connection does not depend on it
 
 	mu    sync.Mutex
 	begun bool      // something was read
@@ -57,7 +62,7 @@ func newInbound(w http.ResponseWriter, r *http.Request, t waits) *inbound {
 	}
 	b := &inbound{
 		ReadCloser: r.Body, control: http.NewResponseController(w), waits: t,
-		waited: r.Header.Get("Expect") != "",
+		waited: r.Header.Get("Expect") != "", stream: r.ProtoMajor >= 2,
 	}
 	if t.call > 0 {
 		b.within(t.call)
@@ -118,7 +123,7 @@ func (b *inbound) drain() bool {
 	ended, late, untouched := b.ended, b.late, b.waited && !b.begun
 	b.mu.Unlock()
 	switch {
-	case ended:
+	case ended, b.stream:
 		return true
 	case late:
 		return false

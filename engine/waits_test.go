@@ -216,7 +216,7 @@ func TestNoCallTimeout(t *testing.T) {
 func TestWaitsFollowTheCallTimeout(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil, func(o *Options) { o.CallTimeout = 7 * time.Second })
-	if got, want := r.engine.waits, (waits{call: 7 * time.Second, answer: 5 * time.Second, unread: time.Second}); got != want {
+	if got, want := r.engine.waits, (waits{call: 7 * time.Second, answer: 5 * time.Second, unread: time.Second, taken: 30 * time.Second}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	_ = r.engine.Stop(context.Background())

@@ -159,7 +159,7 @@ func (d *desk) facts() control.Facts {
 		}
 		out.Listeners = append(out.Listeners, l)
 	}
-	exposures := exposuresByUnit(now.Plan, e.Addr)
+	exposures := exposuresByUnit(now.Plan, d.flags.tls.scheme().origins(e.Addr))
 	for i := range now.Docs {
 		if now.Docs[i].State != engine.Ignored {
 			out.Documents = append(out.Documents, documentFacts(&now.Docs[i], exposures))
@@ -200,7 +200,7 @@ func (d *desk) routes() []control.Route {
 		return nil
 	}
 	now := e.Current()
-	where := newAddressBook(now.Plan)
+	where := newAddressBook(now.Plan, d.flags.tls.scheme())
 	var out []control.Route
 	for _, doc := range now.Docs {
 		if doc.Unit == nil {
@@ -233,10 +233,10 @@ func actualAddresses(routes []control.Route, addrs []engine.Addr) {
 	}
 	for _, r := range routes {
 		for i, at := range r.Addresses {
-			rest := strings.TrimPrefix(at, "http://")
+			before, rest, _ := strings.Cut(at, "://")
 			host, _, _ := strings.Cut(rest, "/")
 			if to := actual[host]; to != "" {
-				r.Addresses[i] = "http://" + to + strings.TrimPrefix(rest, host)
+				r.Addresses[i] = before + "://" + to + strings.TrimPrefix(rest, host)
 			}
 		}
 	}

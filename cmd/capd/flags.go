@@ -97,6 +97,7 @@ type serveFlags struct {
 	views     viewFlags
 	control   controlFlags
 	search    searchAbove
+	tls       tlsFlags
 
 	listen           string
 	address          string
@@ -127,6 +128,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	s.registerShared(f)
 	s.views.register(f)
 	s.control.register(f)
+	s.tls.register(f)
 
 	f.StringVar(&s.listen, "listen", "", "serve everything on `HOST:PORT` instead of the declared ports")
 	f.StringVar(&s.address, "address", "", "`HOST` to listen on for declared ports, whatever specs say (default 127.0.0.1)")

@@ -62,7 +62,7 @@ func (c *command) inspect(ctx context.Context, file string, f *inspectFlags) err
 	if err != nil {
 		return err
 	}
-	in := newInspection(loaded, doc, env.Look)
+	in := newInspection(loaded, doc, f.addresses.scheme(), env.Look)
 	if f.format == formatJSON {
 		err = writeJSON(c.stdout, in)
 	} else {
@@ -192,7 +192,7 @@ type inspectedFinding struct {
 	Hint     string        `json:"hint,omitempty"`
 }
 
-func newInspection(loaded *engine.Loaded, doc *engine.DocState, look lookup) *inspection {
+func newInspection(loaded *engine.Loaded, doc *engine.DocState, s scheme, look lookup) *inspection {
 	in := &inspection{
 		Version: 1, ID: doc.ID, File: doc.File, State: doc.State,
 		Variables: []inspectedVariable{}, Consumed: []inspectedCall{}, Adapters: []inspectedAdapter{},
@@ -214,7 +214,7 @@ func newInspection(loaded *engine.Loaded, doc *engine.DocState, look lookup) *in
 	for _, op := range u.Consumed() {
 		in.Consumed = append(in.Consumed, inspectCall(&op))
 	}
-	where := newAddressBook(loaded.Plan)
+	where := newAddressBook(loaded.Plan, s)
 	for _, x := range u.Exposures {
 		in.Adapters = append(in.Adapters, inspectExposure(x, where))
 	}

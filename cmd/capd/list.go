@@ -22,6 +22,7 @@ type addressFlags struct {
 	listen           string
 	address          string
 	allowSpecAddress bool
+	tlsCert          string
 	views            viewFlags
 }
 
@@ -29,6 +30,7 @@ func (a *addressFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&a.listen, "listen", "", "addresses as with everything on `HOST:PORT`")
 	flags.StringVar(&a.address, "address", "", "addresses as with this `HOST` for declared ports (default 127.0.0.1)")
 	flags.BoolVar(&a.allowSpecAddress, "allow-spec-address", false, "addresses as with those that specs declare")
+	flags.StringVar(&a.tlsCert, "tls-cert", "", "addresses as with a certificate in `FILE`, which is not read")
 	a.views.register(flags)
 }
 
@@ -37,6 +39,8 @@ func (a *addressFlags) link() plan.LinkOptions {
 	a.views.apply(&o)
 	return o
 }
+
+func (a *addressFlags) scheme() scheme { return (&tlsFlags{cert: a.tlsCert}).scheme() }
 
 // listFlags are the settings of list.
 type listFlags struct {
@@ -81,7 +85,7 @@ func (c *command) list(ctx context.Context, paths []string, f *listFlags) error 
 	if len(loaded.Docs) == 0 {
 		return failure("no .yaml or .yml file found in %s", strings.Join(paths, ", "))
 	}
-	list := newListing(loaded)
+	list := newListing(loaded, f.addresses.scheme())
 	if f.tools {
 		list.onlyTools()
 	}
@@ -177,8 +181,8 @@ type listedRefusal struct {
 	Name   string    `json:"name,omitempty"`
 }
 
-func newListing(loaded *engine.Loaded) *listing {
-	where := newAddressBook(loaded.Plan)
+func newListing(loaded *engine.Loaded, s scheme) *listing {
+	where := newAddressBook(loaded.Plan, s)
 	list := &listing{Version: 1, Documents: []listedDocument{}}
 	for _, d := range loaded.Docs {
 		if d.State == engine.Ignored {
@@ -195,7 +199,7 @@ func newListing(loaded *engine.Loaded) *listing {
 		doc.Refused = otherRefusals(&d)
 		list.Documents = append(list.Documents, doc)
 	}
-	list.Views = listViews(loaded.Plan)
+	list.Views = listViews(loaded.Plan, s)
 	return list
 }
 
@@ -376,10 +380,11 @@ func shortAddresses(all []string) string {
 	if len(all) == 0 {
 		return "no address"
 	}
-	host, _, _ := strings.Cut(strings.TrimPrefix(all[0], "http://"), "/")
+	before, rest, _ := strings.Cut(all[0], "://")
+	host, _, _ := strings.Cut(rest, "/")
 	out := slices.Clone(all)
 	for i := 1; i < len(out); i++ {
-		out[i] = strings.TrimPrefix(out[i], "http://"+host)
+		out[i] = strings.TrimPrefix(out[i], before+"://"+host)
 	}
 	return strings.Join(out, ", ")
 }
@@ -401,10 +406,10 @@ type addressBook struct {
 	skills map[*plan.SkillEntry][]string // at their bare path
 }
 
-func newAddressBook(p *plan.Plan) *addressBook {
+func newAddressBook(p *plan.Plan, s scheme) *addressBook {
 	a := &addressBook{mounts: map[*plan.Exposure][]string{}, bare: map[*plan.Route][]string{}, skills: map[*plan.SkillEntry][]string{}}
 	for _, l := range p.Listeners {
-		at := "http://" + l.Addr
+		at := s.of(l.Addr)
 		for _, m := range l.Mounts {
 			list := a.mounts[m.Exposure]
 			if m.Main {

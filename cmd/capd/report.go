@@ -27,6 +27,8 @@ type report struct {
 	list    diag.List
 	checked bool // nothing listens
 	stdio   bool // one client is served, at no address
+	// knowsCallers: who calls has shown a certificate.
+	knowsCallers bool
 }
 
 // reportDocument is one file that was found. One of which nothing is served is refused, whatever
@@ -94,13 +96,13 @@ func (r *report) isEmpty() bool {
 	return !slices.ContainsFunc(r.Documents, func(d reportDocument) bool { return d.served() })
 }
 
-// newReport describes a plan. addr gives the real address of a declared one, empty when
-// nothing listens there.
-func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, addr func(string) string, look lookup) *report {
+// newReport describes a plan. origin gives the URL of a declared address, empty when nothing
+// listens there.
+func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, origin func(string) string, look lookup) *report {
 	r := &report{
 		Documents: []reportDocument{}, Addresses: []reportAddress{}, Diagnostics: reportDiagnostics(list), list: list, stdio: p.Stdio != nil,
 	}
-	exposures := exposuresByUnit(p, addr)
+	exposures := exposuresByUnit(p, origin)
 	for _, d := range docs {
 		doc := reportDocument{ID: d.ID, File: d.File, State: d.State, hash: d.Hash}
 		if d.Unit != nil {
@@ -135,7 +137,7 @@ func reportDiagnostics(list diag.List) []reportDiagnostic {
 }
 
 // exposuresByUnit gives each document's exposures in the order the document has them.
-func exposuresByUnit(p *plan.Plan, addr func(string) string) map[*plan.Unit][]reportAdapter {
+func exposuresByUnit(p *plan.Plan, origin func(string) string) map[*plan.Unit][]reportAdapter {
 	type placed struct {
 		index int
 		reportAdapter
@@ -148,8 +150,8 @@ func exposuresByUnit(p *plan.Plan, addr func(string) string) map[*plan.Unit][]re
 			}
 			e := m.Exposure
 			a := reportAdapter{Kind: e.Kind, Namespace: e.Namespace}
-			if at := addr(l.Addr); at != "" {
-				a.URL = "http://" + reachable(at) + m.Path
+			if at := origin(l.Addr); at != "" {
+				a.URL = at + m.Path
 			}
 			a.tally(e.Routes, e.Skills, e.Tools, e.Resources, e.Prompts)
 			found[e.Unit] = append(found[e.Unit], placed{e.Index, a})
@@ -251,7 +253,8 @@ func sourcesOf(u *plan.Unit) []reportSource {
 // gives the changes in a few words.
 func (s *server) report() (summary string) {
 	now := s.engine.Current()
-	r := newReport(now.Plan, now.Docs, now.Diagnostics, s.engine.Addr, s.wiring.Look)
+	r := newReport(now.Plan, now.Docs, now.Diagnostics, s.flags.tls.scheme().origins(s.engine.Addr), s.wiring.Look)
+	r.knowsCallers = s.flags.tls.knowsCallers()
 	for _, a := range s.engine.Addrs() {
 		at := reportAddress{Declared: a.Declared, Actual: a.Actual, AllInterfaces: a.Actual != "" && allInterfaces(a.Actual)}
 		if a.Err != nil {
@@ -369,7 +372,7 @@ func (r *report) headline() string {
 // former report has told of.
 func (r *report) warnOpen(w io.Writer, told []reportAddress) {
 	for _, a := range r.Addresses {
-		if a.AllInterfaces && !slices.Contains(told, a) {
+		if a.AllInterfaces && !r.knowsCallers && !slices.Contains(told, a) {
 			fmt.Fprintf(w, "capd: %s is on all interfaces of this machine, and callers are not authenticated: everyone who reaches it can call\n", a.Actual)
 		}
 	}

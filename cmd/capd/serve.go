@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -128,7 +129,7 @@ func (s *server) watch(ctx context.Context) <-chan struct{} {
 	if s.flags.watch == watchOff {
 		return nil
 	}
-	o := engine.WatchOptions{Extra: s.flags.variables.envFile}
+	o := engine.WatchOptions{Extra: slices.Concat(s.flags.variables.envFile, s.wiring.TLS.Files())}
 	if s.flags.watch == watchPoll {
 		o.Mode, o.Interval = engine.WatchPoll, time.Duration(s.flags.watchInterval)
 	}
@@ -151,9 +152,10 @@ func (s *server) stop() error {
 }
 
 // reload reads everything again, env files first. A failed reload leaves everything as it
-// was.
+// was, but for TLS: a certificate waits for nothing else.
 func (s *server) reload(ctx context.Context) (control.Reloaded, error) {
 	if err := s.wiring.env.Reload(); err != nil {
+		s.wiring.TLS.Reload()
 		s.log.Error("reload failed, serving what was served before", "error", err)
 		return control.Reloaded{}, err
 	}
@@ -204,7 +206,7 @@ func (c *command) check(ctx context.Context, o engine.Options, f *serveFlags, lo
 			return failure("cannot serve %s: %w", kind, err)
 		}
 	}
-	r := newReport(loaded.Plan, loaded.Docs, loaded.Diagnostics, declaredAddr, o.Look)
+	r := newReport(loaded.Plan, loaded.Docs, loaded.Diagnostics, f.tls.scheme().origins(declaredAddr), o.Look)
 	r.checked = true
 	if err := r.write(c.stderr, f.log.format); err != nil {
 		return failure("cannot write the report: %w", err)

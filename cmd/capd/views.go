@@ -80,11 +80,11 @@ type listedView struct {
 
 // listViews gives the views of a plan. Those of tags are not among them: there may be as many
 // as tools.
-func listViews(p *plan.Plan) []listedView {
+func listViews(p *plan.Plan, s scheme) []listedView {
 	var out []listedView
 	for _, l := range p.Listeners {
 		for _, v := range l.Views() {
-			x := listedView{Address: "http://" + l.Addr + v.Path, Kind: v.Kind, Documents: []string{}, Tools: v.Tools()}
+			x := listedView{Address: s.of(l.Addr) + v.Path, Kind: v.Kind, Documents: []string{}, Tools: v.Tools()}
 			for _, m := range v.Members {
 				if id := m.Exposure.Unit.ID; !slices.Contains(x.Documents, id) {
 					x.Documents = append(x.Documents, id)

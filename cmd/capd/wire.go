@@ -55,6 +55,10 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
+	speaks, err := f.tls.load(log)
+	if err != nil {
+		return nil, err
+	}
 	onInvalid := engine.Quarantine
 	if f.onInvalid == onInvalidFail {
 		onInvalid = engine.Fail
@@ -75,6 +79,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		AllowedHosts:     f.allowedHosts,
 		AllowedOrigins:   f.allowedOrigins,
 		PublicURL:        public,
+		TLS:              speaks,
 		OnInvalid:        onInvalid,
 		AllowPaths:       f.documents.allowPaths,
 		Limits:           f.documents.limits(),

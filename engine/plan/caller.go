@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"slices"
 )
 
@@ -42,6 +43,9 @@ type Caller struct {
 	ClientID, Issuer string
 	// Scopes are what the caller may do, of oauth2.
 	Scopes []string
+	// Certificate is what the caller showed at the TLS connection, verified; nil for none. It
+	// comes on top of Scheme.
+	Certificate *CallerCertificate
 
 	token func() Secret // a function, because printing shows what is in a field
 }
@@ -69,6 +73,9 @@ func (c *Caller) ID() CallerID {
 	if c.Subject == "" && c.ClientID == "" && c.token != nil {
 		parts = append(parts, c.token().value)
 	}
+	if c.Certificate != nil {
+		parts = append(parts, "certificate", c.Certificate.Subject, c.Certificate.Issuer)
+	}
 	return CallerID{keyOf(parts...).sum}
 }
 
@@ -84,8 +91,43 @@ func CallerOf(ctx context.Context) *Caller {
 	if c, ok := ctx.Value(callerKey{}).(*Caller); ok && c != nil {
 		out = *c
 	}
+	if c, ok := ctx.Value(callerCertificateKey{}).(*CallerCertificate); ok {
+		out.Certificate = c
+	}
 	if id := RequestID(ctx); id != "" {
 		out.RequestID = id
 	}
 	return &out
+}
+
+// CallerCertificate is what a verified certificate says of the caller. Printing it shows the
+// subject only.
+type CallerCertificate struct {
+	// Subject is the distinguished name (RFC 2253), and Issuer that of who vouches for it.
+	Subject, Issuer string
+	// DNSNames, URIs and Emails are its alternative names.
+	DNSNames, URIs, Emails []string
+}
+
+// NewCallerCertificate gives what a verified certificate says.
+func NewCallerCertificate(c *x509.Certificate) *CallerCertificate {
+	out := &CallerCertificate{Subject: c.Subject.String(), Issuer: c.Issuer.String(), DNSNames: c.DNSNames, Emails: c.EmailAddresses}
+	for _, u := range c.URIs {
+		out.URIs = append(out.URIs, u.String())
+	}
+	return out
+}
+
+// String gives the subject.
+func (c *CallerCertificate) String() string { return c.Subject }
+
+// MarshalText gives the subject.
+func (c *CallerCertificate) MarshalText() ([]byte, error) { return []byte(c.Subject), nil }
+
+type callerCertificateKey struct{}
+
+// WithCallerCertificate gives a context that carries what the caller of its request showed.
+// [CallerOf] has it then, whoever else lets the caller in.
+func WithCallerCertificate(ctx context.Context, c *CallerCertificate) context.Context {
+	return context.WithValue(ctx, callerCertificateKey{}, c)
 }
