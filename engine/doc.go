@@ -32,7 +32,7 @@
 //
 // # From a request to an answer
 //
-//	socket -> server (one per address, kept across reloads)         listen.go
+//	socket -> server (one per address, kept across reloads)         listen.go, tls.go
 //	       -> front  (one per address and snapshot):
 //	            request ID, Host and Origin, panics, dispatch       front.go, hosts.go
 //	            pages of allowed origins, callers that stall        cors.go, waits.go

@@ -515,6 +515,29 @@ func TestHTTP2Limits(t *testing.T) {
 	}
 }
 
+// TestTLSStalledBody: in HTTP/1.1 a body that does not arrive in time ends the connection, and
+// its sender is told why before.
+func TestTLSStalledBody(t *testing.T) {
+	t.Parallel()
+	read := func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(r.Body); err != nil {
+			writeProblem(w, http.StatusBadRequest, plan.AsError(err), "ID")
+		}
+	}
+	s := seal(t, waits{call: time.Millisecond, answer: long, unread: long, taken: long}, read, idle, nil)
+	roots := x509.NewCertPool()
+	roots.AddCert(s.authority.cert)
+	conn, err := tls.Dial("tcp", s.engine.Addr(loopback), &tls.Config{RootCAs: roots})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	send(t, conn, "POST /apis/a HTTP/1.1\n"+stalled)
+	if resp, text := hear(t, bufio.NewReader(conn)); resp.StatusCode != http.StatusBadRequest || !strings.Contains(text, errBodyLate) || !resp.Close {
+		t.Errorf("got %s %s, closing %t", resp.Status, text, resp.Close)
+	}
+}
+
 // TestHTTP2StalledBody: a body that does not arrive in time is answered, and the other calls on
 // the connection go on.
 func TestHTTP2StalledBody(t *testing.T) {

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"testing"
 )
 
@@ -18,5 +20,29 @@ func TestRequestID(t *testing.T) {
 	}
 	if a, b := NewRequestID(), NewRequestID(); a == b || len(a) < 16 {
 		t.Errorf("IDs %q and %q are not random", a, b)
+	}
+}
+
+// TestCallerCertificate: whoever else lets a caller in, what it showed at the connection stays,
+// tells it from others, and is printed as the subject only.
+func TestCallerCertificate(t *testing.T) {
+	t.Parallel()
+	caller := func(subject string) *Caller {
+		ctx := WithCallerCertificate(context.Background(), &CallerCertificate{Subject: subject, Issuer: "CN=root", Emails: []string{"a@example.org"}})
+		return CallerOf(WithCaller(ctx, &Caller{Scheme: SchemeBearer}))
+	}
+	a, b, none := caller("CN=a"), caller("CN=b"), &Caller{Scheme: SchemeBearer}
+	if a.Scheme != SchemeBearer || a.Certificate == nil || a.Certificate.Subject != "CN=a" {
+		t.Errorf("got %+v", a)
+	}
+	if a.ID() == b.ID() || a.ID() == none.ID() || a.ID() != caller("CN=a").ID() {
+		t.Error("callers are not told apart by their certificates")
+	}
+	text, err := json.Marshal(a.Certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%v %+v %s", a.Certificate, a.Certificate, text); got != `CN=a CN=a "CN=a"` {
+		t.Errorf("printed as %s", got)
 	}
 }
