@@ -165,7 +165,7 @@ func segments(escaped string) []string {
 	segs := strings.Split(escaped, "/")
 	for i, s := range segs {
 		decoded, err := url.PathUnescape(s)
-		if err != nil {
+		if err != nil || s == "" { // an empty segment is no name of anything
 			return nil
 		}
 		segs[i] = decoded

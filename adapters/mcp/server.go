@@ -121,51 +121,54 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 // list answers the list methods, whose parameters may be left out.
 func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error) {
 	st := e.current.Load()
-	c, seen := st.catalogue(), st.permitted(ctx)
-	cursor := ""
+	c, seen, cacheable, cursor := st.catalogue(), st.permitted(ctx), st.caching(), cursorOf(req)
 	switch req := req.(type) {
 	case *sdk.ListToolsRequest:
-		if req.Params != nil {
-			cursor = req.Params.Cursor
-		}
 		page, err := c.page(cursor, st.visible(ctx, req))
-		if err != nil {
-			return nil, err
-		}
-		page.Cacheable = st.caching()
-		return page, nil
+		return paged(page, err, func(p *sdk.ListToolsResult) { p.Cacheable = cacheable })
 	case *sdk.ListResourcesRequest:
-		if req.Params != nil {
-			cursor = req.Params.Cursor
-		}
 		page, err := c.library.page(ctx, e.opts.Logger, cursor, seen)
-		if err != nil {
-			return nil, err
-		}
-		page.Cacheable = st.caching()
-		return page, nil
+		return paged(page, err, func(p *sdk.ListResourcesResult) { p.Cacheable = cacheable })
 	case *sdk.ListResourceTemplatesRequest:
-		if req.Params != nil {
-			cursor = req.Params.Cursor
-		}
 		page, err := c.library.templatePage(cursor, seen)
-		if err != nil {
-			return nil, err
-		}
-		page.Cacheable = st.caching()
-		return page, nil
+		return paged(page, err, func(p *sdk.ListResourceTemplatesResult) { p.Cacheable = cacheable })
 	case *sdk.ListPromptsRequest:
-		if req.Params != nil {
-			cursor = req.Params.Cursor
-		}
 		page, err := c.prompts.page(cursor, seen)
-		if err != nil {
-			return nil, err
-		}
-		page.Cacheable = st.caching()
-		return page, nil
+		return paged(page, err, func(p *sdk.ListPromptsResult) { p.Cacheable = cacheable })
 	}
 	return nil, internalError()
+}
+
+// paged gives a page with how long it may be kept, or its error.
+func paged[P sdk.Result](page P, err error, keep func(P)) (sdk.Result, error) {
+	if err != nil {
+		return nil, err
+	}
+	keep(page)
+	return page, nil
+}
+
+// cursorOf gives where a list is to go on; empty for its beginning.
+func cursorOf(req sdk.Request) string {
+	switch p := req.GetParams().(type) {
+	case *sdk.ListToolsParams:
+		if p != nil {
+			return p.Cursor
+		}
+	case *sdk.ListResourcesParams:
+		if p != nil {
+			return p.Cursor
+		}
+	case *sdk.ListResourceTemplatesParams:
+		if p != nil {
+			return p.Cursor
+		}
+	case *sdk.ListPromptsParams:
+		if p != nil {
+			return p.Cursor
+		}
+	}
+	return ""
 }
 
 // occupy keeps the session of req from being idle until leave is called: a call goes on

@@ -141,6 +141,7 @@ func TestAddresses(t *testing.T) {
 		{"not the only one", "/mcp", two, false},
 		{"escaped ID", "/mcp/x%20y", two, true},
 		{"unknown", "/mcp/nowhere", two, false},
+		{"an empty segment", "/mcp//", one, false},
 		{"below an endpoint", "/mcp/team-a/rooms/x", one, false},
 		{"a folder", "/mcp/team-a", one, true},
 		{"above a folder of that name", "/mcp/team", one, false},

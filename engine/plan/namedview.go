@@ -165,7 +165,7 @@ func (l *linker) leftOut(v *View) {
 	if n := len(v.Left) - 1; n > 0 {
 		who += fmt.Sprintf(" and %d more", n)
 	}
-	l.note(diag.Info, diag.CodeView, x, x.Span, "a view never mixes ways of authentication; make a view for each of them",
+	l.note(diag.Info, diag.CodeView, x, x.Span, "a view never mixes ways of authentication: give its members the same one, with the same resource if it is oauth2, or make a view for each",
 		"the view %s leaves out %s: %s", v.Path, who, v.Left[0].Why)
 }
 
