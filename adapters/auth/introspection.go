@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,9 +27,10 @@ const (
 	// inactiveFor is the same for a token that is not active.
 	inactiveFor = 5 * time.Second
 	// maxKnown bounds the tokens that are remembered of one issuer, maxAsking the questions
-	// under way.
-	maxKnown  = 4096
-	maxAsking = 64
+	// under way, and maxWaiting those that wait for that too.
+	maxKnown   = 4096
+	maxAsking  = 64
+	maxWaiting = 512
 )
 
 // inspector asks an issuer about tokens (RFC 7662), as one client.
@@ -43,6 +45,7 @@ type inspector struct {
 	mu    sync.Mutex
 	at    *endpoint // where to ask; nil: not known yet
 	known map[[sha256.Size]byte]*finding
+	open  int       // questions under way or waiting
 	retry time.Time // nobody is asked before
 }
 
@@ -123,12 +126,14 @@ func (i *inspector) find(ctx context.Context, token string) (*finding, error) {
 	now := i.now()
 	f := i.known[id]
 	if f == nil || f.isOver(now) {
-		if now.Before(i.retry) {
+		// Made-up tokens cost the callers who make them up an answer, not everybody.
+		if now.Before(i.retry) || i.open == maxWaiting {
 			i.mu.Unlock()
 			return nil, errUnavailable
 		}
 		f = &finding{done: make(chan struct{})}
 		i.remember(id, f, now)
+		i.open++
 		go i.ask(f, plan.NewSecret(token))
 	}
 	i.mu.Unlock()
@@ -155,14 +160,14 @@ func (f *finding) isDone() bool {
 	}
 }
 
-// remember keeps a finding. Where there is no room, those that are over go, and then any.
+// remember keeps a finding. Where there is no room, those that are over go, then tokens that
+// are not active: anybody can make up those. Then any.
 func (i *inspector) remember(id [sha256.Size]byte, f *finding, now time.Time) {
 	if len(i.known) >= maxKnown {
-		for old, was := range i.known {
-			if was.isOver(now) {
-				delete(i.known, old)
-			}
-		}
+		maps.DeleteFunc(i.known, func(_ [sha256.Size]byte, was *finding) bool { return was.isOver(now) })
+	}
+	if len(i.known) >= maxKnown {
+		maps.DeleteFunc(i.known, func(_ [sha256.Size]byte, was *finding) bool { return was.isDone() && was.claims == nil })
 	}
 	for old := range i.known {
 		if len(i.known) < maxKnown {
@@ -172,6 +177,9 @@ func (i *inspector) remember(id [sha256.Size]byte, f *finding, now time.Time) {
 	}
 	i.known[id] = f
 }
+
+// errWaited says that a question had no turn in time.
+var errWaited = errors.New("too many questions are under way")
 
 // ask asks the issuer and closes the finding.
 func (i *inspector) ask(f *finding, token plan.Secret) {
@@ -188,7 +196,7 @@ func (i *inspector) ask(f *finding, token plan.Secret) {
 	case i.asking <- struct{}{}:
 		defer func() { <-i.asking }()
 	case <-ctx.Done():
-		err = errUnavailable
+		err = errWaited
 		return
 	}
 	f.claims, err = i.introspect(ctx, token)
@@ -198,8 +206,10 @@ func (i *inspector) finish(f *finding, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	defer close(f.done)
+	i.open--
 	now := i.now()
 	switch f.err = err; {
+	case errors.Is(err, errWaited): // that says nothing of the issuer
 	case err != nil:
 		if !now.Before(i.retry) { // of many questions that fail at once one is told
 			i.log.Warn("an issuer cannot be asked about tokens", "issuer", i.server.issuer, "error", err.Error())

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -372,6 +373,29 @@ func TestIntrospection(t *testing.T) {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("the log has %q: %s", secret, log)
 		}
+	}
+}
+
+// TestMadeUpTokensPushNobodyOut: who shows thousands of tokens that are none makes nobody's
+// token forgotten.
+func TestMadeUpTokensPushNobodyOut(t *testing.T) {
+	t.Parallel()
+	is, now := newIssuer(t), newClock()
+	gate := keeper(t, now, &strings.Builder{}).Gate(is.tokenLock(func(l *plan.TokenLock) {
+		l.Introspect, l.ClientID, l.ClientSecret = true, plan.NewSecret("capd"), plan.NewSecret("the secret")
+	}))
+	good := is.claims(now, nil)
+	good["active"] = true
+	is.with(func() { is.says = map[string]map[string]any{"good": good} })
+	wantStatus(t, "a good token", gate, "good", 200)
+	const kept = 4096
+	for n := range 3 * kept {
+		wantStatus(t, "a made-up token", gate, "made-up-"+strconv.Itoa(n), 401)
+	}
+	asked := is.count("/introspect")
+	wantStatus(t, "a good token among many others", gate, "good", 200)
+	if n := is.count("/introspect"); n != asked {
+		t.Error("a token that is active was forgotten for made-up ones")
 	}
 }
 
