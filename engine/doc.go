@@ -10,13 +10,15 @@
 //	  engine/format   bytes of an answer to JSON
 //	  engine/script   JavaScript and Starlark, bounded
 //	  engine/plan     Compile, Link, Bind; operations that run
+//	  engine/portable names and JSON Schemas in the words that every MCP client takes
 //	  engine/diag     problems as data
 //	schema            the published JSON Schema
-//	adapters/*        the walls: auth, rest, mcp and skill face callers; httpclient, credential, secrets, scripts
-//	                  and stub the world
+//	adapters/*        the walls: auth, rest, mcp, skill and control face callers; httpclient, credential,
+//	                  secrets, scripts and stub the world
 //
 // The packages below engine, and schema, have no sockets, no files and no state. Adapters
-// know plan and diag, never engine and never each other; cmd puts them together. What may
+// know plan and diag, and what they need of the packages that only read and write values; never
+// engine and never each other; cmd puts them together. What may
 // import what is held by arch_test.go.
 //
 // # From files to sockets
@@ -41,6 +43,8 @@
 // A request runs on the snapshot that was current when it arrived, however long it takes.
 //
 // # Reloads
+//
+// Changed files lead to one (watch.go), and so does whoever calls Reload.
 //
 // All fallible work happens before anything live is touched. A document whose text is
 // unchanged, and what it refers to, keeps its unit, pointer and all. A document that cannot be served as it stands
