@@ -280,6 +280,9 @@ func (e *Engine) front(l *plan.Listener, handlers map[plan.Kind]func(string) htt
 			f.prefixed = append(f.prefixed, prefixed{prefix, h, kind == plan.MCP})
 		}
 	}
+	if handler := handlers[plan.Control]; handler != nil && l.SoleControl != nil {
+		f.rest = handler(l.Addr)
+	}
 	return f
 }
 

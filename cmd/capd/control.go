@@ -124,10 +124,8 @@ func (d *desk) control() *engine.ControlOptions {
 	if f.address == "" {
 		return nil
 	}
-	b := thisBuild()
 	o := control.ServerOptions{
-		Build:   control.Build{Version: b.Version, Revision: b.Revision, Go: b.Go, Platform: b.Platform},
-		Started: d.started, Facts: d.facts, Config: d.config, Routes: d.routes,
+		Build: d.build(), Started: d.started, Facts: d.facts, Config: d.config, Routes: d.routes,
 		Reload: d.reload, Validate: d.validate, MaxText: int64(d.flags.documents.maxDocument),
 		Level: d.flags.log.now, Logger: d.log,
 		HealthOnly: f.isWide() && f.tokenFile == "",
@@ -136,6 +134,36 @@ func (d *desk) control() *engine.ControlOptions {
 		o.Token = func() plan.Secret { return *d.token.Load() }
 	}
 	return &engine.ControlOptions{Addr: f.listen(), Handler: control.NewServer(o)}
+}
+
+// adapter gives what serves the control adapters of documents. Where the operator decides when
+// files are read (--watch off), no document does.
+func (d *desk) adapter() engine.Adapter {
+	o := control.Options{
+		Build: d.build(), Started: d.started, State: d.stateOf, Validate: d.validate,
+		Listening: func(addr string) bool { return d.engine.Load().Addr(addr) != "" },
+		MaxText:   int64(d.flags.documents.maxDocument), Logger: d.log,
+	}
+	if d.flags.watch != watchOff {
+		o.Reload = d.reload
+	}
+	return control.New(o)
+}
+
+// stateOf tells what became of a document.
+func (d *desk) stateOf(id string) (state string, codes []string, serial uint64) {
+	now := d.engine.Load().Current()
+	for i := range now.Docs {
+		if doc := &now.Docs[i]; doc.ID == id && doc.State != engine.Ignored {
+			return doc.State.String(), errorCodes(doc.Diagnostics), now.Serial
+		}
+	}
+	return control.StateRefused, nil, now.Serial
+}
+
+func (d *desk) build() control.Build {
+	b := thisBuild()
+	return control.Build{Version: b.Version, Revision: b.Revision, Go: b.Go, Platform: b.Platform}
 }
 
 // facts tells what is served now.
@@ -184,12 +212,19 @@ func documentFacts(d *engine.DocState, exposures map[*plan.Unit][]reportAdapter)
 	case d.State == engine.Stale:
 		out.State = control.StateStale
 	}
-	for _, p := range d.Diagnostics {
-		if p.Severity == diag.Error && !slices.Contains(out.Codes, string(p.Code)) {
-			out.Codes = append(out.Codes, string(p.Code))
+	out.Codes = errorCodes(d.Diagnostics)
+	return out
+}
+
+// errorCodes gives the codes of the errors, each once.
+func errorCodes(l diag.List) []string {
+	var out []string
+	for _, p := range l {
+		if p.Severity == diag.Error && !slices.Contains(out, string(p.Code)) {
+			out = append(out, string(p.Code))
 		}
 	}
-	slices.Sort(out.Codes)
+	slices.Sort(out)
 	return out
 }
 

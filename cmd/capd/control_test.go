@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 // roomsSpec is a document with one route that calls the variable UPSTREAM.
@@ -433,4 +436,155 @@ func TestControlCommands(t *testing.T) {
 	for _, args := range [][]string{{"health"}, {"status"}, {"reload"}, {"health", "--control", "ftp://x"}, {"health", "--control", "127.0.0.1:1"}, {"reload", "--control-token-file", dir, "--control", at}} {
 		ask(2, nil, args...)
 	}
+}
+
+// controlAdapter is one more adapter of roomsSpec.
+func controlAdapter(port, management string, more ...string) string {
+	return "  - type: control\n    port: " + port + "\n    management: " + management + "\n" + strings.Join(more, "")
+}
+
+const controlKey = "    authentication: { type: bearer, token: '{{CONTROL_TOKEN}}' }\n"
+
+// seenDocument is an answer of a document's control adapter.
+type seenDocument struct {
+	Status, Uptime string
+	Document       json.RawMessage
+	Capability     struct{ SpecVersion string }
+	Otel           struct{ Status string }
+	Adapters       []struct {
+		Type, Namespace, State string
+		Port                   int
+	}
+}
+
+// TestDocumentControl: the control adapter of a document serves what management says, for its
+// own document: health unless it says no, and info, reload and validate if it says yes.
+func TestDocumentControl(t *testing.T) {
+	t.Parallel()
+	i, _, dir := controlled(t, map[string]string{
+		"plain.yaml":  roomsSpec + controlAdapter("9001", "{}"),
+		"info.yaml":   roomsSpec + controlAdapter("9002", "{ health: false, info: true }"),
+		"broken.yaml": brokenSpec,
+	}, []string{"UPSTREAM=https://rooms.example.com"}, "--stub")
+	at := i.url + "/control/"
+	asks(t, "GET", at+"plain/health/live", "", 200, nil)
+	var seen seenDocument
+	asks(t, "GET", at+"plain/health/ready", "", 200, &seen)
+	if seen.Status != "UP" || len(seen.Adapters) != 2 || seen.Adapters[0].Type != "rest" || seen.Adapters[0].Namespace != "api" || seen.Adapters[0].Port != 8080 ||
+		seen.Adapters[0].State != "started" || seen.Adapters[1].Type != "control" || seen.Adapters[1].State != "started" {
+		t.Errorf("ready: %+v", seen)
+	}
+	for _, path := range []string{"plain/status", "plain/config/reload", "plain/config/validate", "plain", "plain/", "plain/health", "plain/health%2Flive", "nobody/health/live", "info/health/live"} {
+		asks(t, "GET", at+path, "", 404, nil)
+	}
+	asks(t, "POST", at+"plain/health/live", "", 405, nil)
+	asks(t, "GET", at+"info/status", "", 200, &seen)
+	if seen.Capability.SpecVersion != "1.0.0-alpha2" || seen.Otel.Status != "inactive" || !strings.HasPrefix(seen.Uptime, "PT") || len(seen.Adapters) != 2 {
+		t.Errorf("status: %+v", seen)
+	}
+	// Bare paths belong to nobody where there are several, or routes.
+	asks(t, "GET", i.url+"/health/live", "", 404, nil)
+
+	writeSpec(t, filepath.Join(dir, "plain.yaml"), brokenSpec)
+	asks(t, "POST", i.controlURL(t)+"/reload", "", 200, nil)
+	asks(t, "GET", at+"plain/health/ready", "", 200, &seen)
+	if string(seen.Document) != `"stale"` {
+		t.Errorf("ready of a stale document: %+v", seen)
+	}
+}
+
+// TestDocumentControlGuarded: reload and validate are for callers who show something, and what
+// they are told is of their document.
+func TestDocumentControlGuarded(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	spec := roomsSpec + controlAdapter("9001", "{ info: true, reload: true, validate: true }", controlKey)
+	writeSpec(t, filepath.Join(dir, "rooms.yaml"), spec)
+	writeSpec(t, filepath.Join(dir, "other.yaml"), brokenSpec)
+	env := []string{"CONTROL_TOKEN=the-token"}
+	i := start(t, env, "--stub", "--watch", "poll", "--watch-interval", "1h", dir)
+	at, key := i.url+"/control/rooms", []string{"Authorization", "Bearer the-token"}
+	for _, path := range []string{"/health/live", "/health/ready", "/status", "/nothing"} {
+		if got := call(t, "GET", at+path, ""); got.Status != 401 {
+			t.Errorf("%s without the token: %d", path, got.Status)
+		}
+	}
+	if got := call(t, "POST", at+"/config/reload", ""); got.Status != 401 {
+		t.Errorf("reload without the token: %d", got.Status)
+	}
+	asks(t, "GET", at+"/status", "", 200, nil, key...)
+	asks(t, "POST", at+"/config/validate", brokenSpec, 422, nil, key...)
+	asks(t, "POST", at+"/config/validate", spec, 200, nil, key...)
+	writeSpec(t, filepath.Join(dir, "more.yaml"), roomsSpec)
+	if body := asks(t, "POST", at+"/config/reload", "", 200, nil, key...); body != "{\"status\":\"reloaded\",\"serial\":2,\"document\":{\"state\":\"served\"}}\n" {
+		t.Errorf("reload: %s", body)
+	}
+	if got := call(t, "GET", i.url+"/apis/more/rooms", ""); got.Status != 200 {
+		t.Errorf("the new document answers %d", got.Status)
+	}
+	// Where the operator decides when files are read, the document does not.
+	off := start(t, env, "--stub", "--watch", "off", dir)
+	asks(t, "POST", off.url+"/control/rooms/config/reload", "", 403, nil, key...)
+}
+
+// TestDocumentControlAlone: a document may have nothing but a control adapter; it is at the root
+// of its address there.
+func TestDocumentControlAlone(t *testing.T) {
+	t.Parallel()
+	alone, _, _ := strings.Cut(roomsSpec, "  - type: rest")
+	i := start(t, nil, "--stub", specFile(t, "alone.yaml", alone+controlAdapter("9001", "{ reload: true, logs: true }")))
+	var seen seenDocument
+	asks(t, "GET", i.url+"/health/ready", "", 200, &seen)
+	if seen.Status != "UP" || len(seen.Adapters) != 1 {
+		t.Errorf("ready: %+v", seen)
+	}
+	asks(t, "GET", i.url+"/control/alone/health/live", "", 200, nil)
+	asks(t, "POST", i.url+"/config/reload", "", 404, nil)
+	asks(t, "GET", i.url+"/rooms", "", 404, nil)
+	var codes []string
+	for _, d := range i.report.Diagnostics {
+		codes = append(codes, d.Severity+" "+d.Code)
+	}
+	slices.Sort(codes)
+	if !slices.Equal(codes, []string{"warning not-honoured", "warning undeclared-variable", "warning unsupported-feature"}) || i.report.Documents[0].State != "served" {
+		t.Errorf("%v, %+v", codes, i.report.Documents)
+	}
+}
+
+// TestDocumentControlNotReady: an adapter that is refused, or at an address that somebody else
+// has, makes the document not ready.
+func TestDocumentControlNotReady(t *testing.T) {
+	t.Parallel()
+	refused := strings.Replace(roomsSpec, "  exposes:\n", "  exposes:\n  - { type: rest, namespace: shut, port: 8081, authentication: { type: digest }, resources: [] }\n", 1)
+	i := start(t, nil, "--stub", specFile(t, "rooms.yaml", refused+controlAdapter("9001", "{}")))
+	var seen seenDocument
+	asks(t, "GET", i.url+"/control/rooms/health/ready", "", 503, &seen)
+	if seen.Status != "DEGRADED" || len(seen.Adapters) != 3 || seen.Adapters[0].State != "stopped" || seen.Adapters[0].Namespace != "shut" || seen.Adapters[1].State != "started" {
+		t.Errorf("ready: %+v", seen)
+	}
+	asks(t, "GET", i.url+"/control/rooms/health/live", "", 200, nil)
+}
+
+// TestControlBeforeStart: a process that has read nothing yet lives, and is not ready.
+func TestControlBeforeStart(t *testing.T) {
+	t.Parallel()
+	var f serveFlags
+	f.register(pflag.NewFlagSet("serve", pflag.ContinueOnError))
+	f.control.address, f.stub = "127.0.0.1:0", true
+	c := &command{stderr: io.Discard}
+	w, err := c.wire([]string{t.TempDir()}, &f, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewServer(w.Control.Handler)
+	defer s.Close()
+	asks(t, "GET", s.URL+"/health/live", "", 200, nil)
+	var h seenHealth
+	asks(t, "GET", s.URL+"/health/ready", "", 503, &h)
+	if h.Reason != "starting" {
+		t.Errorf("ready: %+v", h)
+	}
+	asks(t, "GET", s.URL+"/status", "", 200, nil)
+	asks(t, "GET", s.URL+"/routes", "", 200, nil)
+	asks(t, "POST", s.URL+"/reload", "", 503, nil)
 }

@@ -186,8 +186,7 @@ func restFixtures() []fixture {
 			try:   func(x *tryout) { x.rest("GET", "/greet", "", 200, `{"message":"Hello from native mock!"}`) },
 		},
 		{
-			files: []string{"ikanos/cli/native-regression/serve-http.ikanos.yaml"}, findings: notServedYet,
-			remark: "The control adapter is not served yet.",
+			files: []string{"ikanos/cli/native-regression/serve-http.ikanos.yaml"},
 			try: func(x *tryout) {
 				x.rest("GET", "/ping", "", 200, `{}`)
 				x.sends("GET /v1/ping", "")
@@ -365,7 +364,15 @@ func otherFixtures() []fixture {
 		if name == "control/control-capability.yaml" {
 			files = append(files, "ikanos/cli/control/control-capability.yaml")
 		}
-		out = append(out, fixture{files: files, findings: "error nothing-exposed, " + notServedYet, remark: "Loads; the control adapter is not served yet, and the document has nothing else."})
+		one := fixture{files: files, findings: notServedYet, remark: "Its observability is not served yet.", try: func(x *tryout) {
+			if got := call(x, http.MethodGet, x.i.url+"/control/"+x.id+"/health/ready", ""); got.Status != 200 || !strings.Contains(got.Body, `"status":"UP"`) {
+				x.Errorf("ready: %d %s", got.Status, got.Body)
+			}
+		}}
+		if strings.Contains(name, "scripting") {
+			one.findings, one.remark = "", ""
+		}
+		out = append(out, one)
 	}
 	for _, name := range []string{"aggregates/shared.aggregates.yml", "binds/shared.binds.yml", "consumes/shared-clients.yml", "consumes/shared.consumes.yml",
 		"exposes/shared-servers.yml", "exposes/shared.exposes.yml"} {
@@ -387,8 +394,8 @@ func otherFixtures() []fixture {
 			remark:   "Valid for the schema, which allows documents that expose nothing; there is nothing to serve. The tunnel is not built.",
 		},
 		fixture{
-			files: []string{"naftiko-alpha2/main-schemas-examples/script-step.yml"}, findings: "error script, warning unsupported-feature",
-			remark: "Its scripts are not there, so the tools are refused; the control adapter is not served yet.",
+			files: []string{"naftiko-alpha2/main-schemas-examples/script-step.yml"}, findings: "error script",
+			remark: "Its scripts are not there, so the tools are refused.",
 		},
 	)
 }

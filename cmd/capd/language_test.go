@@ -430,6 +430,7 @@ capability:
             from: { sourceNamespace: mcp, action: flow }
   - type: control
     port: 9093
+    observability: { enabled: true }
     management:
       # @exposes: control
 `

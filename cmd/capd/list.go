@@ -219,6 +219,9 @@ func listExposure(x *plan.Exposure, where *addressBook) []listedEntry {
 		})
 	}
 	out = append(out, listResources(x, where)...)
+	if x.Management != nil {
+		out = append(out, listedEntry{Kind: x.Kind, Namespace: x.Namespace, Name: strings.Join(x.Management.Words(), ", "), Addresses: where.exposure(x)})
+	}
 	for _, s := range x.Skills {
 		e := listedEntry{
 			Kind: x.Kind, Namespace: x.Namespace, Name: s.Name, Location: s.Location, Addresses: where.exposure(x), Refused: listRefusal(s.Refusal),
@@ -339,6 +342,8 @@ func (d *listedDocument) text(b *strings.Builder) error {
 			does = "refused: " + string(e.Refused.Code)
 		case e.Type != "":
 			does = e.does()
+		case e.Kind == plan.Control:
+			does = "its document"
 		case e.Kind == plan.Skill && len(e.Tools) == 0:
 			does = "no tools"
 		case e.Kind == plan.Skill:
@@ -424,6 +429,10 @@ func newAddressBook(p *plan.Plan, s scheme) *addressBook {
 		}
 		for _, b := range l.Skills {
 			a.skills[b.Skill] = append(a.skills[b.Skill], at+"/"+plan.Skill.Prefix()+"/"+b.Skill.Name)
+		}
+		if l.SoleControl != nil {
+			x := l.SoleControl.Exposure
+			a.mounts[x] = append(a.mounts[x], at)
 		}
 		if l.SoleMCP != nil {
 			x := l.SoleMCP.Exposure

@@ -64,6 +64,7 @@ type reportAdapter struct {
 	Resources int       `json:"resources,omitempty"`
 	Prompts   int       `json:"prompts,omitempty"`
 	Skills    int       `json:"skills,omitempty"`
+	Serves    []string  `json:"serves,omitempty"`  // of a control adapter
 	Refused   int       `json:"refused,omitempty"` // what is declared and not served
 }
 
@@ -119,9 +120,13 @@ func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, origin func
 	return r
 }
 
-// served reports whether anything of a document is served.
+// served reports whether anything of a document is served. A control adapter counts when the
+// document has nothing else.
 func (d *reportDocument) served() bool {
-	return slices.ContainsFunc(d.Adapters, func(a reportAdapter) bool { return a.URL != "" && a.Routes+a.Tools+a.Resources+a.Prompts+a.Skills > 0 })
+	only := !slices.ContainsFunc(d.Adapters, func(a reportAdapter) bool { return a.Kind != plan.Control })
+	return slices.ContainsFunc(d.Adapters, func(a reportAdapter) bool {
+		return a.URL != "" && (a.Routes+a.Tools+a.Resources+a.Prompts+a.Skills > 0 || only && a.Kind == plan.Control)
+	})
 }
 
 // reportDiagnostics gives problems as they stand in a log event.
@@ -152,6 +157,9 @@ func exposuresByUnit(p *plan.Plan, origin func(string) string) map[*plan.Unit][]
 			a := reportAdapter{Kind: e.Kind, Namespace: e.Namespace}
 			if at := origin(l.Addr); at != "" {
 				a.URL = at + m.Path
+			}
+			if e.Management != nil {
+				a.Serves = e.Management.Words()
 			}
 			a.tally(e.Routes, e.Skills, e.Tools, e.Resources, e.Prompts)
 			found[e.Unit] = append(found[e.Unit], placed{e.Index, a})
@@ -431,6 +439,8 @@ func (a *reportAdapter) counts() string {
 		parts = append(parts, a.mcpCounts()...)
 	case plan.Skill:
 		parts = append(parts, plural(a.Skills, "skill"))
+	case plan.Control:
+		parts = append(parts, a.Serves...)
 	default:
 		parts = append(parts, plural(a.Routes, "route"))
 	}

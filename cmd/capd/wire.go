@@ -103,6 +103,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		return nil, err
 	}
 	w.Control = w.desk.control()
+	w.Adapters[plan.Control] = w.desk.adapter()
 	return w, nil
 }
 

@@ -47,7 +47,7 @@ func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list 
 	c := &compiler{
 		doc:     doc,
 		files:   files,
-		unit:    &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value, Tags: tagsOf(doc.Tags)},
+		unit:    &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value, SpecVersion: doc.Version.Value, Tags: tagsOf(doc.Tags)},
 		faults:  map[string]int{},
 		more:    map[int]int{},
 		explain: with.Explain,
@@ -196,28 +196,12 @@ func (c *compiler) serves() bool {
 			return true
 		}
 	}
-	return false
+	return c.onlyControls()
 }
 
 // finish judges the document as a whole and drops what no served operation needs.
 func (c *compiler) finish() {
-	declared := 0
-	for i := range c.doc.Exposes {
-		e := &c.doc.Exposes[i]
-		declared += len(e.Tools) + len(e.MCPResources) + len(e.Prompts)
-		for j := range e.Skills {
-			if hasSkill(&e.Skills[j]) {
-				declared++
-			}
-		}
-		for j := range e.Resources {
-			declared += len(e.Resources[j].Operations)
-			if e.Resources[j].Forward != nil {
-				declared++
-			}
-		}
-	}
-	if declared == 0 {
+	if c.declared() == 0 && !c.onlyControls() {
 		c.nothingExposed()
 	}
 	for _, f := range c.unreachable {

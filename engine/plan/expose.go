@@ -74,13 +74,13 @@ func (c *compiler) expose() {
 		unit := diag.Unit{Adapter: adapterName(out)}
 		if f := c.judgeExposure(e, out); f != nil {
 			c.refuse(unit, e.Span, "the adapter", f)
-			continue
-		}
-		if out.Kind == Control {
-			c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", e.Type.Span(), "adapters of type %s are not served yet", out.Kind))
+			c.unit.Unserved = append(c.unit.Unserved, out)
 			continue
 		}
 		for _, key := range e.Others {
+			if out.Kind == Control && key.Value == "management" {
+				continue
+			}
 			if out.Kind == Skill && key.Value == "tools" {
 				c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", key.Span(), "tools beside skills are not listed").
 					hintf("a tool belongs to a skill, or to an adapter of type mcp"))
@@ -95,6 +95,8 @@ func (c *compiler) expose() {
 			c.exposeREST(e, out, unit)
 		case MCP:
 			c.exposeMCP(e, out, unit)
+		case Control:
+			c.exposeControl(e, out, unit)
 		case Skill:
 			skills = append(skills, func() { c.exposeSkills(e, out, unit) })
 		}
@@ -119,7 +121,7 @@ func (c *compiler) judgeExposure(e *spec.Exposed, out *Exposure) *fault {
 	default:
 		return unknownAdapter(e)
 	}
-	if e.Auth == nil || out.Kind == Control || out.onStdio() {
+	if e.Auth == nil || out.onStdio() {
 		return nil
 	}
 	guard, f := c.readGuard(e, out)

@@ -55,6 +55,7 @@ func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 	for _, addr := range sortedKeys(l.listeners) {
 		x := l.listeners[addr]
 		x.keepViews()
+		x.findSoleControl()
 		l.shadowed(x)
 		l.bareRoutes(x)
 		l.bareSkills(x)
@@ -244,7 +245,7 @@ func (l *linker) claimBare(x *Listener, claimed map[string]*BareRoute, served bo
 			if (r.Operation != nil) != served {
 				continue
 			}
-			if isReserved(r) {
+			if x.isReserved(r) {
 				l.note(diag.Warning, diag.CodeReservedPath, m.Exposure, r.Span, "", "%s is under a path of capd's own; it is served at %s%s only", r.Path, m.Path, r.Path)
 				continue
 			}
@@ -269,13 +270,15 @@ func (l *linker) conflict(m *Mount, r *Route, first *BareRoute) {
 	d.Related = []diag.Related{{Span: first.Route.Span, Message: "served at the bare path"}}
 }
 
-func isReserved(r *Route) bool {
+func (x *Listener) isReserved(r *Route) bool {
 	if len(r.Segments) == 0 || len(r.Segments[0]) != 1 || r.Segments[0][0].Param >= 0 {
 		return false
 	}
 	switch r.Segments[0][0].Literal {
 	case "apis", "mcp", "skills", ".well-known":
 		return true
+	case Control.Prefix():
+		return x.hasControl()
 	}
 	return false
 }

@@ -31,6 +31,8 @@ func (k Kind) Prefix() string {
 		return "mcp"
 	case Skill:
 		return "skills"
+	case Control:
+		return "control"
 	}
 	return ""
 }
@@ -46,7 +48,9 @@ type Unit struct {
 	Tags        []string
 	WebsiteURL  string // of what the document describes; may be empty
 	Icons       []Icon
+	SpecVersion string // of the language
 	Exposures   []*Exposure
+	Unserved    []*Exposure // adapters that are declared and refused, with nothing in them
 	Variables   []*Variable // what the document's served operations need, by name
 	Bases       []*BaseURI  // the base URIs its served operations call
 
@@ -78,6 +82,7 @@ type Exposure struct {
 	TTL           int         // of MCP: how long lists may be kept, in milliseconds
 	Public        bool        // of MCP: a list that is kept may be shared between callers
 	Icons         []Icon      // of MCP: those of the server
+	Management    *Management // of control
 	Span          diag.Span
 }
 
@@ -183,6 +188,9 @@ type Listener struct {
 	// SoleMCP is the one MCP exposure of this address, served at /mcp too; nil when there
 	// are none or several.
 	SoleMCP *Mount
+	// SoleControl is the one control exposure of this address, served at the root too; nil when
+	// there are none or several, or a REST exposure.
+	SoleControl *Mount
 	// Combined: /mcp is the view of all exposures when there are several.
 	Combined bool
 
@@ -192,7 +200,7 @@ type Listener struct {
 }
 
 // Mount is an exposure under one of its fixed addresses: /apis/<id>, /mcp/<id>, /skills/<id>,
-// and with /<namespace> behind it when the document has several exposures of the kind.
+// /control/<id>, and with /<namespace> behind it when the document has several exposures of the kind.
 type Mount struct {
 	Exposure *Exposure
 	Path     string   // escaped, as a client writes it

@@ -1,0 +1,114 @@
+package plan
+
+import (
+	"strings"
+
+	"capd/engine/diag"
+	"capd/engine/spec"
+)
+
+// Management is what a control exposure serves of its own document.
+type Management struct {
+	Health, Info, Reload, Validate bool
+}
+
+// Words names what is served, in the words of the language.
+func (m *Management) Words() []string {
+	var out []string
+	for _, w := range []struct {
+		on   bool
+		word string
+	}{{m.Health, "health"}, {m.Info, "info"}, {m.Reload, "reload"}, {m.Validate, "validate"}} {
+		if w.on {
+			out = append(out, w.word)
+		}
+	}
+	return out
+}
+
+// exposeControl compiles a control adapter. What costs the process is served to callers only
+// who show something.
+func (c *compiler) exposeControl(e *spec.Exposed, out *Exposure, unit diag.Unit) {
+	node := e.Node.Get("management")
+	m := &Management{Health: true}
+	for _, s := range []struct {
+		key string
+		to  *bool
+	}{{"health", &m.Health}, {"info", &m.Info}, {"reload", &m.Reload}, {"validate", &m.Validate}} {
+		v := node.Get(s.key)
+		switch {
+		case v == nil || v.Kind == spec.Null:
+		case v.Kind == spec.Bool:
+			*s.to = strings.EqualFold(v.Text, "true")
+		default:
+			c.note(diag.Warning, unit, faultf(diag.CodeWrongType, "L4", v.Span(), "%s of the control adapter is not true or false; it is ignored", s.key))
+		}
+		if costs := s.key == "reload" || s.key == "validate"; costs && *s.to && out.Guard == nil {
+			*s.to = false
+			c.note(diag.Warning, unit, faultf(diag.CodeNotHonoured, "L4", v.Span(), "%s of a control adapter without authentication is not served", s.key).
+				hintf("add authentication to the adapter: it makes the whole process work, so not everybody may ask for it"))
+		}
+	}
+	if v := node.Get("logs"); v != nil && v.Kind != spec.Null && (v.Kind != spec.Bool || strings.EqualFold(v.Text, "true")) {
+		c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", v.Span(), "logs of a control adapter are not served: the log is of the whole process").
+			hintf("its level is switched at --control-address"))
+	}
+	out.Management = m
+}
+
+// onlyControls reports whether the document declares nothing but control adapters that are
+// served.
+func (c *compiler) onlyControls() bool {
+	for _, e := range c.unit.Exposures {
+		if e.Kind == Control {
+			return c.declared() == 0 && c.doc.Truncation == nil && len(c.unit.Unserved) == 0
+		}
+	}
+	return false
+}
+
+// declared counts what the document declares to be called.
+func (c *compiler) declared() int {
+	n := 0
+	for i := range c.doc.Exposes {
+		e := &c.doc.Exposes[i]
+		n += len(e.Tools) + len(e.MCPResources) + len(e.Prompts)
+		for j := range e.Skills {
+			if hasSkill(&e.Skills[j]) {
+				n++
+			}
+		}
+		for j := range e.Resources {
+			n += len(e.Resources[j].Operations)
+			if e.Resources[j].Forward != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// findSoleControl keeps SoleControl true: the one control exposure where no REST exposure has
+// paths of its own.
+func (x *Listener) findSoleControl() {
+	x.SoleControl = nil
+	for _, m := range x.Mounts {
+		switch {
+		case m.Exposure.Kind == REST, m.Exposure.Kind == Control && m.Main && x.SoleControl != nil:
+			x.SoleControl = nil
+			return
+		case m.Exposure.Kind == Control && m.Main:
+			x.SoleControl = m
+		}
+	}
+}
+
+// hasControl reports whether the first segment of paths "control" is taken.
+func (x *Listener) hasControl() bool {
+	for _, m := range x.Mounts {
+		if m.Exposure.Kind == Control {
+			return true
+		}
+	}
+	return false
+}
