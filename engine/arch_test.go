@@ -70,6 +70,8 @@ var homes = []struct {
 	{"github.com/golang-jwt/jwt/v5", []string{"adapters/auth"}},
 	{"github.com/MicahParks/keyfunc/v3", []string{"adapters/auth"}},
 	{"github.com/MicahParks/jwkset", []string{"adapters/auth"}},
+	{"go.opentelemetry.io/otel", []string{"adapters/telemetry"}},
+	{"github.com/prometheus/client_golang", []string{"adapters/telemetry"}},
 	{"software.sslmate.com/src/go-pkcs12", []string{"adapters/httpclient", "adapters/credential"}},
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -25,6 +26,7 @@ type front struct {
 	known    wellKnown
 	waits    waits
 	log      *slog.Logger
+	watch    plan.Watcher // nil: nobody
 }
 
 // prefixed is the handler of the kind with a prefix of its own.
@@ -71,12 +73,40 @@ func (f *front) serve(out *answer, r *http.Request, handler http.Handler, id str
 		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 			ctx = plan.WithCallerCertificate(ctx, plan.NewCallerCertificate(r.TLS.VerifiedChains[0][0]))
 		}
+		if f.watch != nil {
+			var ended func(int)
+			ctx, ended = f.watch.Receive(traced(ctx, r.Header), f.kind(r.URL), r.Method)
+			defer func() { ended(out.status) }()
+		}
 		in := r.WithContext(ctx)
 		if out.body != nil {
 			in.Body = out.body
 		}
 		handler.ServeHTTP(out, in)
 	}
+}
+
+// traced gives ctx with the trace that a request says it belongs to. Of two parents neither is
+// believed.
+func traced(ctx context.Context, h http.Header) context.Context {
+	parent := h["Traceparent"]
+	if len(parent) != 1 {
+		return ctx
+	}
+	return plan.WithTrace(ctx, plan.TraceContext{Parent: parent[0], State: strings.Join(h["Tracestate"], ",")})
+}
+
+// kind gives the kind of adapter that a URL is for; empty when it is capd's own.
+func (f *front) kind(u *url.URL) plan.Kind {
+	switch first := firstSegment(u); first {
+	case ".well-known":
+		return ""
+	case plan.MCP.Prefix():
+		return plan.MCP
+	case plan.Skill.Prefix():
+		return plan.Skill
+	}
+	return plan.REST
 }
 
 // handler gives the adapter of a URL, or nil, and whether its answers may be streams that live

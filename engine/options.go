@@ -107,6 +107,8 @@ type Options struct {
 	Upstream plan.Upstream
 	// Scripts runs the scripts of steps; nil means in this process.
 	Scripts plan.ScriptRunner
+	// Watch is told of every call, whatever adapter it comes through; nil: nobody watches.
+	Watch plan.Watcher
 	// Placeholders lets an unset variable stand as <NAME>: for stubs.
 	Placeholders bool
 	// Gate makes what keeps callers out of an exposure that wants authentication. Without it

@@ -50,8 +50,11 @@ func (a *Authenticator) issue(ctx context.Context, s *tokenSource, req *plan.Req
 		s.refresh = plan.NewSecret(got.refresh)
 	}
 	t := &token{value: plan.NewSecret(got.access), issued: now}
-	if got.lifetime == 0 && c.Grant == plan.GrantTokenExchange {
-		got.lifetime = exchangedFor
+	if c.Grant == plan.GrantTokenExchange {
+		plan.TokenMinted(ctx, plan.Minted{For: req.Call})
+		if got.lifetime == 0 {
+			got.lifetime = exchangedFor
+		}
 	}
 	if got.lifetime > 0 {
 		t.expires = now.Add(got.lifetime)

@@ -70,15 +70,9 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 		return own.call(ctx, c, req)
 	}
 	t := c.tool.tool
-	if err := permit(ctx, c.tool.exposure, t.Scopes); err != nil {
-		return nil, err
-	}
-	if t.Refusal != nil {
-		return nil, t.Refusal.Error()
-	}
-	surface := c.tool.surface()
-	raw, err := surface.arguments(req.Params.Arguments)
+	raw, err := c.arguments(ctx, req)
 	if err != nil {
+		c.bound.Begin(ctx, c.tool.exposure, t.Name)(0, err)
 		return nil, err
 	}
 	var ask *asker
@@ -104,6 +98,18 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 	res := shaped(out, body, resultURI(c.tool.exposure.Unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params))
 	res.IsError = res.IsError || out.IsError
 	return c.finished(ctx, req, res, out, body)
+}
+
+// arguments gives what a caller sends to a tool it may call, and that can be called.
+func (c *pendingCall) arguments(ctx context.Context, req *sdk.CallToolRequest) ([]byte, error) {
+	t := c.tool.tool
+	if err := permit(ctx, c.tool.exposure, t.Scopes); err != nil {
+		return nil, err
+	}
+	if t.Refusal != nil {
+		return nil, t.Refusal.Error()
+	}
+	return c.tool.surface().arguments(req.Params.Arguments)
 }
 
 // finished adds what fits the published schema, looks whether it does, and keeps to the limit.
@@ -140,6 +146,7 @@ func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result) *sdk.Ca
 func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, watch plan.Observer, ask *asker) (*plan.Result, error) {
 	args, err := op.Bind(src)
 	if err != nil {
+		bound.Refused(ctx, op, err)
 		return nil, err
 	}
 	in := &plan.Invocation{Args: args, Bound: bound, Caller: plan.CallerOf(ctx), Observe: watch}

@@ -102,7 +102,9 @@ func dispatchPrompt(ctx context.Context, req *sdk.GetPromptRequest) (*sdk.GetPro
 	if p.prompt.Asks() {
 		ask = askerOf(p.endpoint, req, isModern(req.Params), req.Params.InputResponses, req.Params.RequestState, p.identity(req.Params.Arguments)...)
 	}
+	ended := p.bound.Begin(ctx, p.exposure, p.prompt.Name)
 	messages, err := p.render(ctx, req.Params.Arguments, ask)
+	ended(200, err)
 	if e, ok := wireError(err); ok {
 		return nil, e
 	}

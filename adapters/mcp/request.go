@@ -2,11 +2,13 @@ package mcp
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -24,6 +26,9 @@ const (
 	headerName      = "Mcp-Name"
 	headerSession   = "Mcp-Session-Id"
 	headerRequestID = "X-Request-Id"
+
+	headerTraceParent = "Traceparent"
+	headerTraceState  = "Tracestate"
 )
 
 // forSDK gives the request as the SDK is to see it.
@@ -33,9 +38,37 @@ func forSDK(r *http.Request) *http.Request {
 		header.Set(headerName, name)
 	}
 	header.Set(headerRequestID, plan.RequestID(r.Context()))
+	header.Del(headerTraceParent)
+	if t := plan.TraceOf(r.Context()); t.Parent != "" {
+		header[headerTraceParent], header[headerTraceState] = []string{t.Parent}, []string{t.State}
+	}
 	out := r.WithContext(r.Context())
 	out.Header = header
 	return out
+}
+
+// traced gives ctx with the trace that a request belongs to: what its _meta says (specification
+// 2026-07-28), or else the HTTP request that carries it.
+func traced(ctx context.Context, req sdk.Request) context.Context {
+	var t plan.TraceContext
+	if p := req.GetParams(); p != nil && !isNil(p) {
+		meta := p.GetMeta()
+		t.Parent, _ = meta["traceparent"].(string)
+		t.State, _ = meta["tracestate"].(string)
+	}
+	if x := req.GetExtra(); t.Parent == "" && x != nil {
+		t = plan.TraceContext{Parent: x.Header.Get(headerTraceParent), State: x.Header.Get(headerTraceState)}
+	}
+	if t.Parent == "" {
+		return ctx
+	}
+	return plan.WithTrace(ctx, t)
+}
+
+// isNil reports whether parameters are a pointer to nothing: of lists they may be left out.
+func isNil(p sdk.Params) bool {
+	v := reflect.ValueOf(p)
+	return v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // peek reads the body of a request, and puts it back. What is over the limit, or breaks off, is

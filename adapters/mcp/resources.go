@@ -284,22 +284,9 @@ func dispatchRead(ctx context.Context, req *sdk.ReadResourceRequest) (*sdk.ReadR
 // run reads the file, or invokes the operation.
 func (p *pendingRead) run(ctx context.Context, ask *asker) (*sdk.ResourceContents, error) {
 	r := p.resource
-	if err := permit(ctx, r.exposure, r.Scopes); err != nil {
-		return nil, err
-	}
-	switch {
-	case r.Refusal != nil:
-		return nil, r.Refusal.Error()
-	case r.Folder != nil:
-		limit := r.exposure.MaxBinary
-		if limit == 0 {
-			limit = plan.DefaultMaxBinary
-		}
-		b, err := r.Folder.Read(p.values[0], min(limit, p.endpoint.opts.MaxResult))
-		if err != nil {
-			return nil, err
-		}
-		return fileContents(b, r.Resource, r.Folder.FileName(p.values[0])), nil
+	if contents, done, err := p.local(ctx); done {
+		p.state.bound.Begin(ctx, r.exposure, r.Name)(http.StatusOK, err)
+		return contents, err
 	}
 	out, err := p.endpoint.invoke(ctx, p.state.bound, r.Operation, r.Source(p.values), nil, ask)
 	if err != nil || out.Kind == plan.Asks {
@@ -317,6 +304,30 @@ func (p *pendingRead) run(ctx context.Context, ask *asker) (*sdk.ResourceContent
 		return nil, p.upstreamFailure(out, body)
 	}
 	return resourceContents(out, body, r.Binary || isBytes(out, body, binary)), nil
+}
+
+// local reads the file of a resource, or says why it cannot be read. done is false where an
+// operation must be run.
+func (p *pendingRead) local(ctx context.Context) (_ *sdk.ResourceContents, done bool, err error) {
+	r := p.resource
+	if err := permit(ctx, r.exposure, r.Scopes); err != nil {
+		return nil, true, err
+	}
+	switch {
+	case r.Refusal != nil:
+		return nil, true, r.Refusal.Error()
+	case r.Folder == nil:
+		return nil, false, nil
+	}
+	limit := r.exposure.MaxBinary
+	if limit == 0 {
+		limit = plan.DefaultMaxBinary
+	}
+	b, err := r.Folder.Read(p.values[0], min(limit, p.endpoint.opts.MaxResult))
+	if err != nil {
+		return nil, true, err
+	}
+	return fileContents(b, r.Resource, r.Folder.FileName(p.values[0])), true, nil
 }
 
 // upstreamFailure is the error of a read that the upstream answered with a failure: what it

@@ -79,6 +79,9 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		if ctx, err = e.identify(ctx, method, req); err != nil {
 			return nil, err
 		}
+		if e.current.Load().bound.IsWatched() {
+			ctx = traced(ctx, req)
+		}
 		if err := e.offers(method); err != nil {
 			return nil, err
 		}

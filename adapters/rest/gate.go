@@ -18,6 +18,7 @@ func (s *server) admit(c echo.Context, x *plan.Exposure) bool {
 	}
 	r := g.Admit(c.Request())
 	if r == nil {
+		s.bound.Begin(c.Request().Context(), x, "")(0, plan.Errorf(plan.CodeUnauthorized, "not let in"))
 		g.Refuse(c.Response(), c.Request())
 		return false
 	}
@@ -32,6 +33,7 @@ func (s *server) permits(c echo.Context, e *entry) bool {
 	if len(own) == 0 || !plan.CallerOf(c.Request().Context()).Lacks(own) {
 		return true
 	}
+	s.bound.Begin(c.Request().Context(), e.exposure, e.route.Name)(0, plan.Errorf(plan.CodeForbidden, "scopes are missing"))
 	if g, ok := s.bound.Gate(e.exposure).(plan.Scoped); ok {
 		g.RefuseScopes(c.Response(), c.Request(), e.exposure.NeededScopes(own))
 		return false

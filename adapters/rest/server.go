@@ -104,7 +104,9 @@ func (s *server) dispatch(c echo.Context, m match) error {
 	case m.entry == nil:
 		return methodNotServed(c, m.allow)
 	case m.entry.refusal != nil:
-		return m.entry.refusal.Error()
+		err := m.entry.refusal.Error()
+		s.bound.Begin(c.Request().Context(), m.entry.exposure, m.entry.route.Name)(0, err)
+		return err
 	case !s.permits(c, m.entry):
 		return nil
 	}
@@ -129,11 +131,12 @@ func methodNotServed(c echo.Context, allow []string) error {
 // call runs an operation.
 func (s *server) call(c echo.Context, m match) error {
 	r := c.Request()
+	op := m.entry.route.Operation
 	body, err := newInbound(r, s.opts.MaxBody)
 	if err != nil {
+		s.bound.Refused(r.Context(), op, err)
 		return err
 	}
-	op := m.entry.route.Operation
 	c.Set(operationKey, op)
 	args, err := op.Bind(&plan.Source{
 		Method:         r.Method,
@@ -147,7 +150,9 @@ func (s *server) call(c echo.Context, m match) error {
 		AcceptEncoding: strings.Join(r.Header.Values("Accept-Encoding"), ", "),
 	})
 	if err != nil {
-		return body.cause(err)
+		err = body.cause(err)
+		s.bound.Refused(r.Context(), op, err)
+		return err
 	}
 	result, err := op.Invoke(r.Context(), &plan.Invocation{
 		Args:   args,

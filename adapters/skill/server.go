@@ -30,7 +30,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *server) serve(w http.ResponseWriter, r *http.Request) error {
+func (s *server) serve(w http.ResponseWriter, r *http.Request) (err error) {
 	segments, ok := pathSegments(r.URL)
 	if !ok || segments[0] != plan.Skill.Prefix() {
 		return errNotFound()
@@ -42,10 +42,19 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) error {
 	at := s.site.find(segments)
 	if at.catalogue != nil {
 		if gate := s.bound.Gate(at.exposure); gate != nil {
-			if r = admit(w, r, gate); r == nil {
+			in := admit(w, r, gate)
+			if in == nil {
+				s.bound.Begin(r.Context(), at.exposure, "")(0, plan.Errorf(plan.CodeUnauthorized, "not let in"))
 				return nil
 			}
+			r = in
 		}
+		name := ""
+		if at.skill != nil {
+			name = at.skill.Name
+		}
+		ended := s.bound.Begin(r.Context(), at.exposure, name)
+		defer func() { ended(http.StatusOK, err) }()
 	}
 	if done, err := otherMethod(w, r); done || err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"regexp"
@@ -130,6 +131,7 @@ func (d *desk) control() *engine.ControlOptions {
 		Level: d.flags.log.now, Logger: d.log,
 		HealthOnly: f.isWide() && f.tokenFile == "",
 	}
+	o.Handlers = map[string]http.Handler{"/metrics": d.wiring.telemetry.Handler()}
 	if f.tokenFile != "" {
 		o.Token = func() plan.Secret { return *d.token.Load() }
 	}

@@ -94,6 +94,7 @@ type serveFlags struct {
 	variables variableFlags
 	scripts   scriptFlags
 	log       logFlags
+	telemetry telemetryFlags
 	views     viewFlags
 	control   controlFlags
 	search    searchAbove
@@ -148,6 +149,7 @@ func (s *serveFlags) registerShared(f *pflag.FlagSet) {
 	s.variables.register(f)
 	s.scripts.register(f)
 	s.log.register(f)
+	s.telemetry.register(f)
 
 	f.StringVar(&s.publicURL, "public-url", "", "`URL` under which clients reach capd, such as https://api.example.com; tokens of adapters that declare no resource must be for an address below it")
 

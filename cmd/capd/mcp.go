@@ -56,6 +56,9 @@ func (c *command) mcp(ctx context.Context, paths []string, f *mcpFlags) error {
 			return failure("--view: %w", err)
 		}
 	}
+	if f.serveFlags.telemetry.audit == standardStream {
+		return failure("--audit: standard output belongs to the protocol; name a file")
+	}
 	log := f.log.logger(c.stderr)
 	w, err := c.wire(paths, &f.serveFlags, log)
 	if err != nil {

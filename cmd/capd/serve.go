@@ -81,6 +81,7 @@ func (s *server) live(ctx context.Context) (err error) {
 	go func() { ended <- s.run(sig) }()
 	select {
 	case err := <-ended:
+		s.closeTelemetry()
 		return err
 	case n := <-sig.again:
 		return interrupted(n)
@@ -90,7 +91,10 @@ func (s *server) live(ctx context.Context) (err error) {
 // run starts the engine, says what it serves, and serves until it is told to stop.
 func (s *server) run(sig signals) error {
 	changed := s.watch(sig.stop)
-	if err := s.engine.Start(sig.stop); err != nil {
+	begun := time.Now()
+	err := s.engine.Start(sig.stop)
+	s.reloaded(begun, err)
+	if err != nil {
 		if sig.stop.Err() != nil {
 			return s.stop()
 		}
@@ -100,7 +104,6 @@ func (s *server) run(sig signals) error {
 	s.report()
 	var gone <-chan struct{}
 	if s.connect != nil {
-		var err error
 		if gone, err = s.connect(); err != nil {
 			return errors.Join(err, s.stop())
 		}
@@ -154,13 +157,18 @@ func (s *server) stop() error {
 // reload reads everything again, env files first. A failed reload leaves everything as it
 // was, but for TLS: a certificate waits for nothing else.
 func (s *server) reload(ctx context.Context) (control.Reloaded, error) {
+	s.wiring.telemetry.Reopen()
+	begun := time.Now()
 	if err := s.wiring.env.Reload(); err != nil {
 		s.wiring.TLS.Reload()
+		s.reloaded(begun, err)
 		s.log.Error("reload failed, serving what was served before", "error", err)
 		return control.Reloaded{}, err
 	}
 	s.wiring.desk.reloadToken()
-	if err := s.engine.Reload(ctx); err != nil {
+	err := s.engine.Reload(ctx)
+	s.reloaded(begun, err)
+	if err != nil {
 		s.log.Error("reload failed, serving what was served before", "error", err)
 		var done control.Reloaded
 		if invalid, ok := errors.AsType[*engine.InvalidError](err); ok {

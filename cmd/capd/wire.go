@@ -15,6 +15,7 @@ import (
 	"capd/adapters/secrets"
 	"capd/adapters/skill"
 	"capd/adapters/stub"
+	"capd/adapters/telemetry"
 	"capd/engine"
 	"capd/engine/plan"
 	"capd/engine/spec"
@@ -27,6 +28,8 @@ type wiring struct {
 	mcp *mcp.Adapter // one of the adapters
 	// desk answers those who run the process.
 	desk *desk
+	// telemetry is nil when nothing is watched.
+	telemetry *telemetry.Telemetry
 }
 
 // wire makes an engine's options of flags. It is the only place that knows every adapter.
@@ -35,7 +38,11 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
-	up, err := f.transport()
+	watch, err := c.telemetry(&f.telemetry, f.control.address != "", log)
+	if err != nil {
+		return nil, err
+	}
+	up, err := f.transport(watch)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +76,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		StateKey:        stateKey,
 		SearchAbove:     int(f.search),
 	})
-	w := &wiring{env: env, mcp: tools, Options: engine.Options{
+	w := &wiring{env: env, mcp: tools, telemetry: watch, Options: engine.Options{
 		Paths:            paths,
 		Listen:           f.listen,
 		Address:          f.address,
@@ -89,6 +96,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		MaxUpstreamBody:  int64(f.maxUpstreamBody),
 		Look:             env.Look,
 		Upstream:         up,
+		Watch:            watch.Watcher(),
 		Placeholders:     f.stub,
 		Scripts:          scripts,
 		Gate:             keeper.Gate,
@@ -109,12 +117,12 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 
 // transport gives what answers consumed operations: the network, another place in the
 // network, or the stub. Everything above it is the same for all three.
-func (f *serveFlags) transport() (plan.Upstream, error) {
+func (f *serveFlags) transport(watch *telemetry.Telemetry) (plan.Upstream, error) {
 	if f.stub {
 		if f.upstream != "" {
 			return nil, failure("--upstream and --stub exclude each other: the stub calls nobody")
 		}
-		return credential.Placeholder(stub.New()), nil
+		return credential.Placeholder(watch.Upstream(stub.New())), nil
 	}
 	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey})
 	if err != nil {
@@ -122,7 +130,7 @@ func (f *serveFlags) transport() (plan.Upstream, error) {
 	}
 	// Tokens are asked for where the spec says, also when --upstream moves the calls: what
 	// is signed is what is sent there.
-	authenticated := credential.New(client, credential.Options{MaxBody: int64(f.maxBody), OpenKey: secrets.OpenKey})
+	authenticated := credential.New(watch.Upstream(client), credential.Options{MaxBody: int64(f.maxBody), OpenKey: secrets.OpenKey})
 	if f.upstream == "" {
 		return authenticated, nil
 	}

@@ -22,6 +22,8 @@ type BindOptions struct {
 	Gate func(Lock) Gate
 	// Scripts runs the scripts of steps; nil means in this process.
 	Scripts ScriptRunner
+	// Watch is told of every call; nil: nobody watches.
+	Watch Watcher
 	// CallTimeout bounds a whole call; 0 means no bound.
 	CallTimeout time.Duration
 	// MaxUpstreamBody bounds, in bytes after decoding, an answer that must be held in

@@ -111,7 +111,7 @@ func (c *compiler) newDraft(x *exposed) *draft {
 	return &draft{
 		c: c, x: x, own: x.own, index: map[string]int{}, reached: map[string]bool{}, paths: map[int]bool{},
 		excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{}, fallbacks: map[int]*slot{},
-		out: &Operation{unit: c.unit, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name},
+		out: &Operation{unit: c.unit, exposure: x.out, called: x.unit.Name, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name},
 	}
 }
 

@@ -13,15 +13,18 @@ import (
 
 // Operation is one thing a caller can do, the same for every adapter. It is immutable.
 type Operation struct {
-	name    string
-	unit    *Unit
-	inputs  []input
-	steps   []step    // in the order of the document; none: constant output only
-	waves   [][]int   // steps that run together, group by group; nil: a single call
-	last    int       // the step whose answer is the result; -1: output reads several
-	calls   []*Call   // of the steps that call
-	remarks []*remark // of the steps; nil: none says anything
-	output  *output   // nil: the last step's whole body is handed on
+	name string
+	unit *Unit
+	// exposure has the operation, and called is its name there.
+	exposure *Exposure
+	called   string
+	inputs   []input
+	steps    []step    // in the order of the document; none: constant output only
+	waves    [][]int   // steps that run together, group by group; nil: a single call
+	last     int       // the step whose answer is the result; -1: output reads several
+	calls    []*Call   // of the steps that call
+	remarks  []*remark // of the steps; nil: none says anything
+	output   *output   // nil: the last step's whole body is handed on
 
 	reading reading // of the answer that output maps, when it is a single call's
 
@@ -72,7 +75,14 @@ func (op *Operation) StepCount() int {
 
 // Invoke renders the upstream request, sends it and shapes the answer. The error is an
 // *[Error]. The caller closes the result's body.
-func (op *Operation) Invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
+func (op *Operation) Invoke(ctx context.Context, in *Invocation) (*Result, error) {
+	if w := in.Bound.watcher(); w != nil {
+		return op.watched(ctx, in, w)
+	}
+	return op.invoke(ctx, in)
+}
+
+func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
 	defer recovered(&err)
 	r := &run{in: in, vars: in.Bound.units[op.unit], results: make([]stepResult, len(op.steps))}
 	if r.vars == nil {

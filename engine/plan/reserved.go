@@ -12,7 +12,7 @@ func ReservedVariable(name string) bool {
 	case "PATH", "HOME", "USER", "SHELL", "HOSTNAME", "PORT":
 		return true
 	}
-	for _, prefix := range []string{"LD_", "KUBERNETES_SERVICE_", "KUBERNETES_PORT", "CAPD_"} {
+	for _, prefix := range []string{"LD_", "KUBERNETES_SERVICE_", "KUBERNETES_PORT", "CAPD_", "OTEL_"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
