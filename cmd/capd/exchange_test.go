@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -69,7 +70,7 @@ func TestTokenExchange(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	is := startIssuer(t, allAudiences()...)
-	i := start(t, []string{"UPSTREAM=" + server.URL, "ISSUER=" + is.URL, "CLIENT_ID=exchanger", "CLIENT_SECRET=secret of exchanger"}, specFile(t, "spec.yaml", exchangeSpec))
+	i := start(t, []string{"UPSTREAM=" + server.URL, "ISSUER=" + is.URL, "CLIENT_ID=exchanger", "CLIENT_SECRET=secret of exchanger"}, "--audit", "-", specFile(t, "spec.yaml", exchangeSpec))
 
 	sentTo := func(what string, got answer, subject, own string) {
 		t.Helper()
@@ -115,6 +116,23 @@ func TestTokenExchange(t *testing.T) {
 	}
 	if seen := up.take(); len(seen) != 0 {
 		t.Errorf("the API saw %v", seen)
+	}
+	i.stop()
+	var minted []string
+	for line := range strings.Lines(i.stdout.String()) {
+		var e struct {
+			Caller struct{ Scheme, Subject, Issuer string }
+			Minted []string `json:"token_issued_for_caller"`
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil || e.Caller.Scheme != "oauth2" || e.Caller.Issuer != is.URL {
+			t.Errorf("the audit has %s, %v", line, err)
+		}
+		for _, call := range e.Minted {
+			minted = append(minted, e.Caller.Subject+" "+call)
+		}
+	}
+	if fmt.Sprint(minted) != "[ada up.list bob up.*]" {
+		t.Errorf("the audit says that tokens were issued for %q", minted)
 	}
 	for _, secret := range []string{ada, bob, "secret of exchanger"} {
 		if strings.Contains(i.printed(), secret) {
