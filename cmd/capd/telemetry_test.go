@@ -30,7 +30,7 @@ func TestTelemetryOfAnInstance(t *testing.T) { // not parallel: exporters read t
 	i, control, _ := controlled(t, map[string]string{"rooms.yaml": roomsSpec},
 		[]string{"UPSTREAM=" + up.URL, "OTEL_EXPORTER_OTLP_ENDPOINT=" + collector.URL}, "--audit", file)
 
-	if got := knock(t, http.MethodGet, i.url+"/apis/rooms/rooms", nil); got.Status != http.StatusOK {
+	if got := knock(t, http.MethodGet, i.url+"/apis/rooms/rooms"); got.Status != http.StatusOK {
 		t.Fatal(got)
 	}
 	if err := os.Rename(file, file+".1"); err != nil {
@@ -96,7 +96,7 @@ func TestFullDiskServes(t *testing.T) {
 	}
 	i := start(t, nil, "--stub", "--audit", "/dev/full", specFile(t, "rooms.yaml", roomsSpec))
 	for range 20 {
-		if got := knock(t, http.MethodGet, i.url+"/apis/rooms/rooms", nil); got.Status != http.StatusOK {
+		if got := knock(t, http.MethodGet, i.url+"/apis/rooms/rooms"); got.Status != http.StatusOK {
 			t.Fatal(got)
 		}
 	}
