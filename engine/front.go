@@ -105,6 +105,8 @@ func (f *front) kind(u *url.URL) plan.Kind {
 		return plan.MCP
 	case plan.Skill.Prefix():
 		return plan.Skill
+	case plan.Control.Prefix():
+		return plan.Control
 	}
 	return plan.REST
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -31,6 +32,40 @@ func BenchmarkServeREST(b *testing.B) {
 	}, "proxy", func(c *http.Client) error {
 		return fetch(c, http.MethodGet, proxy.URL+"/things/42?page=3", nil, "")
 	})
+}
+
+// BenchmarkWatched is the same call with audit, metrics and traces, next to a capd that tells
+// nothing. The traces go to a collector in this process, which costs too.
+func BenchmarkWatched(b *testing.B) {
+	for _, mode := range []struct {
+		name   string
+		traces bool
+		flags  []string
+	}{
+		{"audit", false, []string{"--audit", os.DevNull}},
+		{"metrics", false, []string{"--control-address", "127.0.0.1:0"}},
+		{"all", true, []string{"--audit", os.DevNull, "--control-address", "127.0.0.1:0"}},
+	} {
+		b.Run(mode.name, func(b *testing.B) {
+			up := benchUpstream(b)
+			spec := specFile(b, "bench.yaml", benchSpec)
+			off := start(b, []string{"UPSTREAM=" + up}, "--log-level", "warn", spec)
+			env := []string{"UPSTREAM=" + up}
+			if mode.traces {
+				collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+				b.Cleanup(collector.Close)
+				b.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+				env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)
+			}
+			on := start(b, env, append(mode.flags, "--log-level", "warn", spec)...)
+			call := func(i *instance) func(*http.Client) error {
+				return func(c *http.Client) error {
+					return fetch(c, http.MethodGet, i.url+"/apis/bench/things/42?page=3", nil, "")
+				}
+			}
+			beside(b, call(on), "off", call(off))
+		})
+	}
 }
 
 // BenchmarkToolsCall is the same call as an MCP tools/call in each era and mode, next to a
