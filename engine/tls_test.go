@@ -633,7 +633,6 @@ func TestHTTP2AnswerNotRead(t *testing.T) {
 type deaf struct {
 	net.Conn
 	heard chan struct{}
-	once  sync.Once
 	until context.Context
 }
 

@@ -147,7 +147,7 @@ func compileTree(tree any) (*jsonschema.Schema, error) {
 // reason gives what the library says of a schema, without the identifier that we gave it.
 func reason(err error) string {
 	var tree *jsonschema.ValidationError
-	for errors.As(err, &tree) {
+	if errors.As(err, &tree) {
 		for len(tree.Causes) > 0 {
 			tree = tree.Causes[0]
 		}

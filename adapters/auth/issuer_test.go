@@ -65,9 +65,11 @@ func (i *issuer) serve(w http.ResponseWriter, r *http.Request) {
 	case "/introspect":
 		id, secret, _ := r.BasicAuth()
 		i.forms = append(i.forms, id+":"+secret+" "+r.FormValue("token"))
-		if body = i.says[r.FormValue("token")]; body == nil {
-			body = map[string]any{"active": false}
+		said := i.says[r.FormValue("token")]
+		if said == nil {
+			said = map[string]any{"active": false}
 		}
+		body = said
 	default:
 		http.NotFound(w, r)
 		return
