@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -59,6 +60,11 @@ func catalogue(t *testing.T) map[string][]expectation {
 			out[e.File] = append(out[e.File], e)
 		}
 		if err != nil {
+			for i, file := range slices.Sorted(maps.Keys(out)) {
+				if i%every != 0 {
+					delete(out, file)
+				}
+			}
 			return out
 		}
 	}
