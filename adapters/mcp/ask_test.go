@@ -1,6 +1,7 @@
 package mcp_test
 
 //lint:file-ignore SA1019 clients of the older protocol have what 2026-07-28 deprecates
+
 import (
 	"context"
 	"encoding/json"

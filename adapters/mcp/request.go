@@ -78,17 +78,26 @@ func peek(r *http.Request, limit int64) []byte {
 	return body
 }
 
-// readAhead reads the body of a request, and puts it back. whole is false when it is over the limit,
-// or breaks off.
+// ahead is a body that was read ahead of whoever wants it. It gives everything once more.
+type ahead struct {
+	io.Reader
+	io.Closer
+	body  []byte
+	whole bool
+}
+
+// readAhead reads the body of a request, and puts it back. Who asks again gets what was read, until
+// somebody takes the body. whole is false when it is over the limit, or breaks off.
 func readAhead(r *http.Request, limit int64) (body []byte, whole bool) {
+	if a, ok := r.Body.(*ahead); ok {
+		return a.body, a.whole
+	}
 	var b bytes.Buffer
 	b.Grow(int(min(max(r.ContentLength, 0)+bytes.MinRead, limit, 1<<20)))
 	n, err := b.ReadFrom(io.LimitReader(r.Body, limit+1))
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(b.Bytes()), r.Body), r.Body}
-	return b.Bytes(), err == nil && n <= limit
+	a := &ahead{io.MultiReader(bytes.NewReader(b.Bytes()), r.Body), r.Body, b.Bytes(), err == nil && n <= limit}
+	r.Body = a
+	return a.body, a.whole
 }
 
 // wellFormed refuses a body that is not one JSON value: nested too deep, cut off, or with more
