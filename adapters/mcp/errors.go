@@ -11,6 +11,9 @@ import (
 // is for models.
 const metaCode = "capd/code"
 
+// metaRetryAfter is where it stands after how many seconds the call may succeed.
+const metaRetryAfter = "capd/retryAfter"
+
 // outcome says how a code appears in MCP: as a tool's result that a model reads (lead is
 // what its text begins with), or as an error of the protocol with that JSON-RPC code.
 type outcome struct {
@@ -38,6 +41,12 @@ func outcomeOf(c plan.Code, what string) outcome {
 		return outcome{lead: "The upstream API gave no usable answer"}
 	case plan.CodeUpstreamTimeout:
 		return outcome{lead: "The upstream API did not answer in time, and the call may have taken effect"}
+	case plan.CodeUpstreamUnavailable:
+		return outcome{lead: "The upstream API fails at the moment, so nothing was sent to it"}
+	case plan.CodeRateLimited:
+		return outcome{lead: "Too many calls; wait before the next one"}
+	case plan.CodeOverloaded:
+		return outcome{lead: "The server is busy and did not begin this call; try again later"}
 	case plan.CodeUpstreamTooLarge:
 		return outcome{lead: "The upstream API's answer is too large"}
 	case plan.CodeBadOutput:
@@ -63,11 +72,15 @@ func failed(e *plan.Error) (*sdk.CallToolResult, error) {
 	o := outcomeOf(e.Code, "tool")
 	switch o.protocol {
 	case 0:
-		return &sdk.CallToolResult{
+		res := &sdk.CallToolResult{
 			Meta:    sdk.Meta{metaCode: e.Code.String()},
 			IsError: true,
 			Content: []sdk.Content{&sdk.TextContent{Text: o.lead + ": " + e.Message}},
-		}, nil
+		}
+		if e.RetryAfter > 0 {
+			res.Meta[metaRetryAfter] = e.RetryAfterSeconds()
+		}
+		return res, nil
 	case jsonrpc.CodeInternalError:
 		return nil, internalError()
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"strconv"
 
 	"capd/engine/plan"
 )
@@ -42,6 +43,12 @@ func answerOf(code plan.Code) answer {
 		return answer{http.StatusBadGateway, "destination_unavailable"}
 	case plan.CodeUpstreamTimeout:
 		return answer{http.StatusGatewayTimeout, "http_response_timeout"}
+	case plan.CodeUpstreamUnavailable:
+		return answer{http.StatusServiceUnavailable, "destination_unavailable"}
+	case plan.CodeRateLimited:
+		return answer{http.StatusTooManyRequests, "http_request_denied"}
+	case plan.CodeOverloaded:
+		return answer{http.StatusServiceUnavailable, "connection_limit_reached"}
 	case plan.CodeUpstreamTooLarge:
 		return answer{http.StatusBadGateway, "http_response_body_size"}
 	case plan.CodeBadOutput:
@@ -104,5 +111,8 @@ func writeProblem(w http.ResponseWriter, r *http.Request, e *plan.Error) {
 	h.Set("Proxy-Status", `capd; error=`+a.proxyError+`; details="`+e.Code.String()+`"`)
 	// Caches may keep a 404, 405 or 501 on their own account; the next reload can change it.
 	h.Set("Cache-Control", "no-store")
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(e.RetryAfterSeconds()))
+	}
 	writeBytes(w, r, status, "application/problem+json", body.Bytes())
 }

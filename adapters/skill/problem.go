@@ -35,6 +35,10 @@ func statusOf(code plan.Code) int {
 		return http.StatusForbidden
 	case plan.CodeRefused:
 		return http.StatusNotImplemented
+	case plan.CodeRateLimited:
+		return http.StatusTooManyRequests
+	case plan.CodeOverloaded:
+		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
 }

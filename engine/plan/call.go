@@ -26,6 +26,7 @@ type Call struct {
 	literals    []Secret        // credentials that are written into the document
 	body        bodyPlan
 	transport   *Transport   // nil: as the process has it
+	resilience  *Resilience  // nil: nothing is declared for it
 	mapped      bool         // the answer is mapped, so it must be held and decoded
 	forward     *forwardPlan // nil unless requests are passed on as they are
 	samples     []Sample
@@ -126,7 +127,7 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &Request{Method: c.method, Base: base, Call: c, Transport: c.transport}
+	req := &Request{Method: c.method, Base: base, Call: c, Transport: c.transport, Resilience: c.resilience}
 	req.Target, err = c.target(base, s)
 	if err != nil {
 		return nil, err

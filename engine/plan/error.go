@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code is why a call failed. The set is closed: every adapter has one table that covers
@@ -32,6 +33,12 @@ const (
 	CodeUpstreamFailed
 	// CodeUpstreamTimeout: the upstream, or the call as a whole, took too long.
 	CodeUpstreamTimeout
+	// CodeUpstreamUnavailable: nothing was sent, since the upstream failed too often lately.
+	CodeUpstreamUnavailable
+	// CodeRateLimited: the caller, or all callers of an upstream together, call too often.
+	CodeRateLimited
+	// CodeOverloaded: too much is under way already; nothing was begun.
+	CodeOverloaded
 	// CodeUpstreamTooLarge: the upstream's answer is over the limit for buffered bodies.
 	CodeUpstreamTooLarge
 	// CodeBadOutput: the upstream's answer cannot be mapped as declared.
@@ -75,6 +82,12 @@ func (c Code) String() string {
 		return "upstream-failed"
 	case CodeUpstreamTimeout:
 		return "upstream-timeout"
+	case CodeUpstreamUnavailable:
+		return "upstream-unavailable"
+	case CodeRateLimited:
+		return "rate-limited"
+	case CodeOverloaded:
+		return "overloaded"
 	case CodeUpstreamTooLarge:
 		return "upstream-too-large"
 	case CodeBadOutput:
@@ -103,6 +116,9 @@ type Error struct {
 	Step string
 	// UpstreamStatus is the HTTP status with which an upstream ended it, else 0.
 	UpstreamStatus int
+	// RetryAfter is after which time the call may succeed; 0 when that is not known. It is told
+	// to the caller.
+	RetryAfter time.Duration
 }
 
 // Error gives the message for the caller.
@@ -110,6 +126,11 @@ func (e *Error) Error() string { return e.Message }
 
 // Unwrap gives the cause, which must not be shown to a caller.
 func (e *Error) Unwrap() error { return e.Cause }
+
+// RetryAfterSeconds gives RetryAfter in whole seconds, rounded up: how every wire tells it.
+func (e *Error) RetryAfterSeconds() int {
+	return int((e.RetryAfter + time.Second - 1) / time.Second)
+}
 
 // Errorf makes an error without a cause.
 func Errorf(code Code, format string, args ...any) *Error {

@@ -119,6 +119,9 @@ type Request struct {
 	Accept Accept
 	// Transport is how the document wants the API to be reached; nil: it does not say.
 	Transport *Transport
+	// Resilience is how the upstream and its callers are protected from each other, by decorators
+	// above the authentication; nil: nothing does.
+	Resilience *Resilience
 
 	// Auth is what must still be added to the request, by a decorator around the transport
 	// that takes it out again; nil for nothing. A transport must not send a request with it.
