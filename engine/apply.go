@@ -266,7 +266,7 @@ func (e *Engine) swap(c *change) ([]func(), error) {
 
 // front makes what stands before the adapters at an address.
 func (e *Engine) front(l *plan.Listener, handlers map[plan.Kind]func(string) http.Handler, known wellKnown) *front {
-	f := &front{door: newDoor(e.allowance, l.Addr), listener: l, known: known, waits: e.waits, log: e.opts.Logger, watch: e.opts.Watch}
+	f := &front{door: newDoor(e.allowance, l.Addr), listener: l, known: known, waits: e.waits, log: e.opts.Logger, watch: e.opts.Watch, proxies: e.opts.TrustedProxies}
 	for _, kind := range slices.Sorted(maps.Keys(handlers)) {
 		if handlers[kind] == nil {
 			continue

@@ -27,6 +27,7 @@ type front struct {
 	waits    waits
 	log      *slog.Logger
 	watch    plan.Watcher // nil: nobody
+	proxies  proxies
 }
 
 // prefixed is the handler of the kind with a prefix of its own.
@@ -69,7 +70,7 @@ func (f *front) serve(out *answer, r *http.Request, handler http.Handler, id str
 	case handler == nil:
 		writeProblem(out, http.StatusNotFound, plan.Errorf(plan.CodeNotFound, "nothing is served under this address"), id)
 	default:
-		ctx := plan.WithRequestID(r.Context(), id)
+		ctx := plan.WithArrival(r.Context(), id, f.proxies.caller(r))
 		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
 			ctx = plan.WithCallerCertificate(ctx, plan.NewCallerCertificate(r.TLS.VerifiedChains[0][0]))
 		}

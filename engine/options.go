@@ -77,6 +77,9 @@ type Options struct {
 	// AllowedOrigins are more origins whose web pages may call: "scheme://host[:port]", or
 	// "*" for all.
 	AllowedOrigins []string
+	// TrustedProxies are networks of proxies that are believed about where a request came from
+	// (the headers X-Forwarded-For and Forwarded).
+	TrustedProxies []netip.Prefix
 
 	// PublicURL is where clients reach what is served, when that is known: a proxy may stand in
 	// front. It is an absolute http or https URL of a host and perhaps a path.
@@ -138,6 +141,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.AllowPaths = slices.Clone(o.AllowPaths)
 	o.AllowedHosts = slices.Clone(o.AllowedHosts)
 	o.AllowedOrigins = slices.Clone(o.AllowedOrigins)
+	o.TrustedProxies = slices.Clone(o.TrustedProxies)
 	o.Adapters = maps.Clone(o.Adapters)
 	o.Views = slices.Clone(o.Views)
 	if o.Control != nil {

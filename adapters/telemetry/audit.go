@@ -251,6 +251,9 @@ func caller(c *plan.Caller) slog.Attr {
 	add("subject", c.Subject)
 	add("client_id", c.ClientID)
 	add("issuer", c.Issuer)
+	if c.Address.IsValid() {
+		add("address", c.Address.String())
+	}
 	return slog.Group("caller", who...)
 }
 

@@ -105,6 +105,7 @@ type serveFlags struct {
 	allowSpecAddress bool
 	allowedHosts     []string
 	allowedOrigins   []string
+	trustedProxies   networks
 	publicURL        string
 	upstream         string
 	stub             bool
@@ -136,6 +137,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.allowSpecAddress, "allow-spec-address", false, "listen on the addresses that specs declare")
 	f.StringSliceVar(&s.allowedHosts, "allowed-hosts", nil, "further `HOSTS` that a request may name, comma-separated; loopback names and the listening host always may")
 	f.StringSliceVar(&s.allowedOrigins, "allowed-origins", nil, "web `ORIGINS` that may call, comma-separated, such as https://app.example.com")
+	f.Var(&s.trustedProxies, "trusted-proxies", "`NETWORKS` of proxies, comma-separated, such as 10.0.0.0/8: what they say in X-Forwarded-For or Forwarded is the address of the caller")
 	s.mcpSessions = mcpSessionsAuto
 	f.Var(choiceFlag(&s.mcpSessions, mcpSessionsAuto, mcpSessionsOff), "mcp-sessions", "sessions for MCP clients of the older protocol: auto, or off, for replicas that share no sessions")
 	s.maxHeader = defaultMaxHeader

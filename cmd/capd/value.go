@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -133,5 +134,35 @@ func (d *duration) Set(s string) error {
 		return errors.New("must be a duration such as 30s or 2m")
 	}
 	*d = duration(v)
+	return nil
+}
+
+// networks is a flag of IP networks and addresses, comma-separated and repeatable.
+type networks []netip.Prefix
+
+func (n *networks) Type() string { return "networks" }
+
+func (n *networks) String() string {
+	texts := make([]string, len(*n))
+	for i, p := range *n {
+		texts[i] = p.String()
+	}
+	return strings.Join(texts, ",")
+}
+
+func (n *networks) Set(text string) error {
+	for s := range strings.SplitSeq(text, ",") {
+		s = strings.TrimSpace(s)
+		if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+			a = a.Unmap()
+			*n = append(*n, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil || p.Addr().Is4In6() {
+			return errors.New("must be networks such as 10.0.0.0/8 or addresses such as 10.0.0.1")
+		}
+		*n = append(*n, p.Masked())
+	}
 	return nil
 }

@@ -85,6 +85,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Views:            f.views.named,
 		AllowedHosts:     f.allowedHosts,
 		AllowedOrigins:   f.allowedOrigins,
+		TrustedProxies:   f.trustedProxies,
 		PublicURL:        public,
 		TLS:              speaks,
 		OnInvalid:        onInvalid,

@@ -5,10 +5,17 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"net/netip"
 	"slices"
 )
 
-type requestIDKey struct{}
+type arrivalKey struct{}
+
+// arrival is what is known of a request before any adapter looks at it.
+type arrival struct {
+	id   string
+	from netip.Addr
+}
 
 // NewRequestID gives a new random identifier of a request: 26 letters and digits.
 func NewRequestID() string { return rand.Text() }
@@ -16,14 +23,42 @@ func NewRequestID() string { return rand.Text() }
 // WithRequestID gives a context that carries the identifier of the request it belongs to.
 // Whoever receives the request first sets it; a caller's own header is never taken for it.
 func WithRequestID(ctx context.Context, id string) context.Context {
-	return context.WithValue(ctx, requestIDKey{}, id)
+	return WithArrival(ctx, id, netip.Addr{})
+}
+
+// WithArrival is [WithRequestID] for a request that came from an address, which is the zero
+// Addr when that is not known.
+func WithArrival(ctx context.Context, id string, from netip.Addr) context.Context {
+	return context.WithValue(ctx, arrivalKey{}, arrival{id, from.Unmap().WithZone("")})
+}
+
+// CallerAddress gives the address from which the request came that the context belongs to: that
+// of the client also when proxies that are trusted stand between. It is the zero Addr when nobody
+// knows.
+func CallerAddress(ctx context.Context) netip.Addr {
+	a, _ := ctx.Value(arrivalKey{}).(arrival)
+	return a.from
+}
+
+// Neighbourhood gives what is counted as one caller where callers are told apart by address: an
+// IPv4 address, or the network of 64 bits that an IPv6 address is in, since whoever has one of
+// its addresses has them all.
+func Neighbourhood(a netip.Addr) netip.Addr {
+	if a = a.Unmap().WithZone(""); !a.Is6() {
+		return a
+	}
+	p, err := a.Prefix(64)
+	if err != nil { // 64 bits are never too many
+		return a
+	}
+	return p.Addr()
 }
 
 // RequestID gives the identifier of the request the context belongs to, or "" when nobody
 // set one.
 func RequestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+	a, _ := ctx.Value(arrivalKey{}).(arrival)
+	return a.id
 }
 
 type callerKey struct{}
@@ -32,6 +67,8 @@ type callerKey struct{}
 // the token where a document declares its exchange. Printing it shows no token.
 type Caller struct {
 	RequestID string
+	// Address is where the request came from, see [CallerAddress].
+	Address netip.Addr
 	// Local: the caller is who started capd, and may do everything.
 	Local bool
 	// Scheme is how the caller was let in; empty where everybody is.
@@ -94,8 +131,12 @@ func CallerOf(ctx context.Context) *Caller {
 	if c, ok := ctx.Value(callerCertificateKey{}).(*CallerCertificate); ok {
 		out.Certificate = c
 	}
-	if id := RequestID(ctx); id != "" {
-		out.RequestID = id
+	a, _ := ctx.Value(arrivalKey{}).(arrival)
+	if a.id != "" {
+		out.RequestID = a.id
+	}
+	if !out.Address.IsValid() && !out.Local {
+		out.Address = a.from
 	}
 	return &out
 }
