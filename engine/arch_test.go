@@ -72,6 +72,7 @@ var homes = []struct {
 	{"github.com/MicahParks/jwkset", []string{"adapters/auth"}},
 	{"go.opentelemetry.io/otel", []string{"adapters/telemetry"}},
 	{"github.com/prometheus/client_golang", []string{"adapters/telemetry"}},
+	{"github.com/hashicorp/golang-lru/v2", []string{"adapters/memory"}},
 	{"software.sslmate.com/src/go-pkcs12", []string{"adapters/httpclient", "adapters/credential"}},
 }
 
