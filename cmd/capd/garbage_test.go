@@ -135,7 +135,7 @@ func pour(t *testing.T, addr string, paths []string, r *rand.Rand, n int) {
 		}
 		var body []byte
 		if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") { // a stream that was asked for has no end
-			if body, err = io.ReadAll(resp.Body); err != nil && whole {
+			if body, err = io.ReadAll(resp.Body); err != nil && whole && !resp.Close { // what was not read of a request resets a connection that is closed
 				t.Errorf("%.300q: %s broken off: %v", text, resp.Status, err)
 			}
 		} else {
