@@ -37,7 +37,29 @@ func (x *exchange) fault(err error, at stage) error {
 		Code:    code,
 		Message: x.req.Mask("upstream " + x.req.Base.Host + ": " + what),
 		Cause:   &cause{text: clip(x.req.Mask(err.Error())), err: err},
+		Lost:    x.ctx.Err() == nil && at == beforeAnswer && isLost(err),
 	}
+}
+
+// isLost reports whether a connection failed in a way that may be another one next time. What
+// the network or its owners refuse on principle is none, and neither is an answer that is wrong.
+func isLost(err error) bool {
+	var name *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.Is(err, errRepeat):
+		return true
+	case own(err) != "", secure(err) != "" && !isTimeout(err):
+		return false
+	case errors.As(err, &name):
+		return !name.IsNotFound
+	case errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect"), secure(err) != "":
+		return true
+	case isTimeout(err):
+		return false
+	}
+	what := talking(err, beforeAnswer)
+	return strings.HasPrefix(what, "connection ") && strings.HasSuffix(what, " before an answer")
 }
 
 // foreign gives the error when the upstream has no part in it: the call was ended, or the

@@ -84,7 +84,8 @@ func (c *call) Received(_ context.Context, req *plan.Request, resp *plan.Respons
 		}
 		u.req, u.took = nil, time.Since(u.begun)
 		if err != nil {
-			u.code = plan.AsError(err).Code.String()
+			failed := plan.AsError(err)
+			u.code, u.tries = failed.Code.String(), failed.Attempts
 		} else {
 			u.status, u.tries = resp.Status, resp.Attempts
 		}

@@ -36,6 +36,7 @@ func languagePlaces() []struct{ place, lists, definitions string } {
 		{"Import of an entry", "importLegal importSilent", "import"},
 		{"consumes", "consumedKeys consumedSilent", "consumedApi"},
 		{"consumes: transport", "", "transport transport.tls"},
+		{"consumes: resilience", "", "resilience resilience.retry resilience.breaker resilience.concurrency resilience.rate resilience.callerRate resilience.cache"},
 		{"consumes: tunnel", "", "tunnel"},
 		{"consumes: resources", "consumedResourceKeys consumedResourceSilent", "consumedResource"},
 		{"consumes: operations", "consumedOperationKeys consumedOperationSilent", "consumedOperation"},

@@ -96,6 +96,7 @@ const (
 	CodeDuplicateFlow        Code = "duplicate-flow"
 	CodeFormat               Code = "format"
 	CodeTransport            Code = "transport"
+	CodeResilience           Code = "resilience"
 	CodeScript               Code = "script"
 	CodeAssumed              Code = "assumed"
 	CodeOutput               Code = "output"

@@ -206,7 +206,7 @@ func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
 // build compiles the request.
 func (b *builder) build() *fault {
 	op := b.op
-	b.call = &Call{unit: b.c.unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, pattern: patternOf(op), transport: op.transport}
+	b.call = &Call{unit: b.c.unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, pattern: patternOf(op), transport: op.transport, resilience: op.resilience}
 	b.out.calls = append(b.out.calls, b.call)
 	for _, s := range op.slots {
 		if !s.dropped && !s.authFilled {

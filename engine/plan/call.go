@@ -25,8 +25,8 @@ type Call struct {
 	credential  *credentialPlan // what works on the finished request; nil for none
 	literals    []Secret        // credentials that are written into the document
 	body        bodyPlan
-	transport   *Transport   // nil: as the process has it
-	resilience  *Resilience  // nil: nothing is declared for it
+	transport   *Transport // nil: as the process has it
+	resilience  *Resilience
 	mapped      bool         // the answer is mapped, so it must be held and decoded
 	forward     *forwardPlan // nil unless requests are passed on as they are
 	samples     []Sample

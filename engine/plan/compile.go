@@ -107,6 +107,7 @@ type compiler struct {
 	imports     map[string]spec.Import
 	flowRefs    []flowRef
 	transports  []*Transport
+	resiliences []*Resilience
 	roots       map[*spec.Value]string // of caFile, by where it is written
 	unreachable []*fault               // why whole APIs are not called
 	explain     bool                   // keep where everything comes from

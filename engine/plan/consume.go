@@ -18,24 +18,25 @@ type namespace struct {
 
 // consumed is one consumed operation, judged as far as that does not depend on who calls.
 type consumed struct {
-	api       *spec.Consumed
-	resource  *spec.ConsumedResource
-	decl      *spec.ConsumedOperation
-	namespace string
-	name, id  string
-	method    string
-	wire      string // path as joined by C2, conditions and fragments included
-	path      []piece
-	constants []constant
-	slots     []*slot
-	auth      authPlan
-	transport *Transport
-	base      *BaseURI
-	hosts     []baseChoice // base for each value of hostSlots; none when no input chooses it
-	hostSlots []*slot
-	body      bodyDecl
-	fault     *fault // it cannot be called at all
-	warnings  []*fault
+	api        *spec.Consumed
+	resource   *spec.ConsumedResource
+	decl       *spec.ConsumedOperation
+	namespace  string
+	name, id   string
+	method     string
+	wire       string // path as joined by C2, conditions and fragments included
+	path       []piece
+	constants  []constant
+	slots      []*slot
+	auth       authPlan
+	transport  *Transport
+	resilience *Resilience
+	base       *BaseURI
+	hosts      []baseChoice // base for each value of hostSlots; none when no input chooses it
+	hostSlots  []*slot
+	body       bodyDecl
+	fault      *fault // it cannot be called at all
+	warnings   []*fault
 }
 
 // piece is literal text of a path, not yet escaped, or a reference with its place.
@@ -152,6 +153,7 @@ func (c *compiler) readOperation(op *consumed, replacing bool) {
 	op.fillAuthPath()
 	op.fail(auth)
 	op.fail(c.readTransport(op))
+	op.fail(c.readResilience(op))
 	c.placeParameters(op)
 }
 

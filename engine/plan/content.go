@@ -316,7 +316,7 @@ func (op *Operation) hear(r *run, res *Result, s *scope) (failed *Result, err er
 	if !op.contents.looks() && op.output == nil {
 		return nil, resp.Body.Close()
 	}
-	if s.body, err = readAll(resp.Body, r.in.Bound.opts.MaxUpstreamBody); err != nil {
+	if s.body, err = readAll(resp.Body, r.maxHeld(last)); err != nil {
 		return nil, err
 	}
 	s.mediaType = resp.Get("Content-Type")
@@ -347,7 +347,11 @@ func (op *Operation) hearSteps(r *run, res *Result) error {
 	if err != nil {
 		return err
 	}
-	body, err := readAll(made.Body, r.in.Bound.opts.MaxUpstreamBody)
+	limit := r.in.Bound.opts.MaxUpstreamBody
+	if op.last >= 0 {
+		limit = r.maxHeld(&r.results[op.last])
+	}
+	body, err := readAll(made.Body, limit)
 	if err != nil {
 		return err
 	}

@@ -116,6 +116,11 @@ type Error struct {
 	Step string
 	// UpstreamStatus is the HTTP status with which an upstream ended it, else 0.
 	UpstreamStatus int
+	// Lost: there was no connection to the upstream, or it was lost before an answer. The same
+	// request may succeed when it is sent again.
+	Lost bool
+	// Attempts counts the requests that were sent to the upstream; 0 when that is not known.
+	Attempts int
 	// RetryAfter is after which time the call may succeed; 0 when that is not known. It is told
 	// to the caller.
 	RetryAfter time.Duration

@@ -186,6 +186,7 @@ func (c *compiler) consumeForward(api *spec.Consumed, x *exposed, forward *forwa
 	}
 	op.fail(c.judgeTransport(api))
 	op.fail(c.readTransport(op))
+	op.fail(c.readResilience(op))
 	op.slots = declaredSlots(op)
 	auth := c.readAuth(op)
 	c.readBase(op)
@@ -220,7 +221,7 @@ func (c *compiler) consumeForward(api *spec.Consumed, x *exposed, forward *forwa
 // of the caller's request they can take a placeholder of the path, and nothing else.
 func (b *builder) buildForward(forward *forwardPlan) *fault {
 	op, x := b.op, b.x
-	b.call = &Call{unit: b.c.unit, name: op.label(), method: op.method, base: op.base, transport: op.transport, forward: forward}
+	b.call = &Call{unit: b.c.unit, name: op.label(), method: op.method, base: op.base, transport: op.transport, resilience: op.resilience, forward: forward}
 	b.out.calls = append(b.out.calls, b.call)
 	for _, s := range op.slots {
 		if s.dropped || s.authFilled {

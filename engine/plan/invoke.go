@@ -184,7 +184,7 @@ func (op *Operation) made(r *run) (*Result, error) {
 	if err != nil || op.output == nil || res.Status < 200 || res.Status > 299 {
 		return res, err
 	}
-	return op.shape(res, r.scope(), r.in.Bound.opts.MaxUpstreamBody)
+	return op.shape(res, r.scope(), r.maxHeld(last))
 }
 
 // handedOn gives an upstream's answer as it comes.

@@ -1,6 +1,10 @@
 package plan
 
-import "time"
+import (
+	"reflect"
+	"slices"
+	"time"
+)
 
 // Resilience is how calls of an API are protected, as the document and the policy say together
 // (docs/decisions/0035). It is complete: defaults are filled in. Of the zero value of a part the
@@ -10,37 +14,46 @@ type Resilience struct {
 	// Scope is who shares the state: a document's API, or what a policy names. State is kept
 	// for each scope and each host that it calls.
 	Scope string
+	// Document and API say what Scope stands for, in logs and metrics.
+	Document, API string
 
 	Retry       Retry
 	Breaker     Breaker
 	Concurrency Concurrency
-	Rate        []RateLimit
-	Cache       Caching
+	// Rate bounds all calls, CallerRate those of each caller.
+	Rate, CallerRate RateLimit
+	// Limits are those that a policy adds.
+	Limits []RateLimit
+	Cache  Caching
 	// Coalesce answers identical requests that are under way at the same time with one. Only GET
 	// and HEAD without a body are.
 	Coalesce bool
+	// MaxBody bounds, in bytes after decoding, an answer that must be held in memory, when that
+	// is less than what the process allows; 0: it does not say.
+	MaxBody int64
 }
 
 // Retry says when a request is sent again (D11): only an idempotent one with a body that can be
-// sent again, after a failure to connect, 429, 502, 503 or 504, and never beyond the deadline of
-// the call.
+// sent again, after a connection that was not to be had or was lost, or an answer of one of
+// Statuses, and never beyond the deadline of the call.
 type Retry struct {
 	Max      int           // times that it is sent again
 	Wait     time.Duration // before the first; doubled with each, with jitter
 	MaxWait  time.Duration // of one wait, Retry-After included: an upstream that wants more is not asked again
-	Statuses []int         // instead of 429, 502, 503 and 504
+	Statuses []int
 }
 
 // Breaker says when an upstream is given time to recover: while it is open nothing is sent.
 type Breaker struct {
-	// Failures of the last Of requests within Window open it. A failure is no answer, or one of
-	// 502, 503 and 504.
+	// It opens when Of requests or more were answered within Window and the part Failures/Of of
+	// them failed. A failure is no answer, or one of 502, 503 and 504.
 	Failures, Of int
 	Window       time.Duration
 	Open         time.Duration // until one request may try again
 }
 
-// Concurrency bounds how many requests are under way at once.
+// Concurrency bounds how many requests are under way at once, answers that are still read
+// included.
 type Concurrency struct {
 	Max   int
 	Queue int           // how many more wait
@@ -74,4 +87,58 @@ type Caching struct {
 	// Shared keeps one answer for all callers, which the document declares. Otherwise a kept
 	// answer is for the caller it was fetched for. Credentials are told apart always.
 	Shared bool
+}
+
+// DefaultResilience is what holds where nobody says otherwise: few retries, and a breaker for
+// upstreams that are down.
+func DefaultResilience() Resilience {
+	return Resilience{Retry: defaultRetry(), Breaker: defaultBreaker()}
+}
+
+func defaultRetry() Retry {
+	return Retry{Max: 2, Wait: 100 * time.Millisecond, MaxWait: 2 * time.Second, Statuses: []int{429, 502, 503, 504}}
+}
+
+// defaultBreaker opens when an upstream that is called often gives half of the callers nothing.
+// One that is called less than once a second is not guarded by it: there is little to save.
+func defaultBreaker() Breaker {
+	return Breaker{Failures: 10, Of: 20, Window: 20 * time.Second, Open: 5 * time.Second}
+}
+
+// defaultCaching is that of an API whose answers are kept without more words.
+func defaultCaching() Caching { return Caching{Max: 1 << 20} }
+
+// RateLimits gives every limit that holds.
+func (r *Resilience) RateLimits() []RateLimit {
+	var out []RateLimit
+	for _, l := range append([]RateLimit{r.Rate, r.CallerRate}, r.Limits...) {
+		if l.Count > 0 {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// equal reports whether two say the same.
+func (r *Resilience) equal(o *Resilience) bool {
+	return r.Scope == o.Scope && reflect.DeepEqual(r, o)
+}
+
+// complete fills in what follows from the rest.
+func (r *Resilience) complete() {
+	r.Retry.Statuses = slices.Compact(slices.Sorted(slices.Values(r.Retry.Statuses)))
+	r.CallerRate.PerCaller = r.CallerRate.Count > 0
+	for _, l := range []*RateLimit{&r.Rate, &r.CallerRate} {
+		if l.Burst == 0 {
+			l.Burst = l.Count
+		}
+	}
+}
+
+// maxHeld gives how much of an answer is held, where the process allows at most limit; 0: any.
+func (r *Resilience) maxHeld(limit int64) int64 {
+	if r == nil || r.MaxBody == 0 || limit > 0 && limit < r.MaxBody {
+		return limit
+	}
+	return r.MaxBody
 }

@@ -47,6 +47,15 @@ type stepResult struct {
 	read     bool // the answer was read into value
 }
 
+// maxHeld gives how much of an answer is held in memory at most; 0: any.
+func (r *run) maxHeld(of *stepResult) int64 {
+	limit := r.in.Bound.opts.MaxUpstreamBody
+	if of.request == nil {
+		return limit
+	}
+	return of.request.Resilience.maxHeld(limit)
+}
+
 // discard closes the answers that were not read when an operation failed.
 func (r *run) discard() {
 	for i := range r.results {
@@ -176,7 +185,7 @@ func (c *callStep) run(ctx context.Context, r *run, s *scope) error {
 	if c.step == "" {
 		return nil
 	}
-	return c.settle(&r.results[c.index], r.in.Bound.opts.MaxUpstreamBody)
+	return c.settle(&r.results[c.index], r.maxHeld(&r.results[c.index]))
 }
 
 // located names the step in an error.

@@ -120,7 +120,7 @@ type Request struct {
 	// Transport is how the document wants the API to be reached; nil: it does not say.
 	Transport *Transport
 	// Resilience is how the upstream and its callers are protected from each other, by decorators
-	// above the authentication; nil: nothing does.
+	// above the authentication; nil: nothing does, as of a request that no document declares.
 	Resilience *Resilience
 
 	// Auth is what must still be added to the request, by a decorator around the transport

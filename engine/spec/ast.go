@@ -79,6 +79,7 @@ type Consumed struct {
 	Description Text
 	Auth        *Value // the authentication mapping, if any
 	Transport   *Value // key "transport": timeouts, TLS, proxy
+	Resilience  *Value // retries, breaker, limits, cache
 	Tunnel      *Value
 	Parameters  []Parameter
 	Resources   []ConsumedResource
@@ -110,6 +111,7 @@ type ConsumedOperation struct {
 	MaxBinary    Text   // maxBinarySize
 	Auth         *Value // overrides that of the API
 	Transport    *Value // overrides that of the API, key by key
+	Resilience   *Value // overrides that of the API, key by key
 	Parameters   []Parameter
 	Outputs      []Output
 	Body         *Value // the key "body" as written

@@ -33,7 +33,7 @@ func (p *parser) consumed(e entry) Consumed {
 		Type: p.text(e.value, "type"), Namespace: p.first(e.value, "namespace", "name"),
 		BaseURI: p.first(e.value, "baseUri", "targetUri"), Description: p.text(e.value, "description"),
 		Auth: p.authentication(e.value), Parameters: p.parameters(e.value, Unset),
-		Transport: some(e.value, "transport"), Tunnel: some(e.value, "tunnel"),
+		Transport: some(e.value, "transport"), Resilience: some(e.value, "resilience"), Tunnel: some(e.value, "tunnel"),
 	}
 	c.HasBaseURI = c.BaseURI.IsSet()
 	if !c.Namespace.IsSet() {
@@ -64,7 +64,7 @@ func (p *parser) consumedOperation(e entry) ConsumedOperation {
 		ID: p.text(e.value, "id"), Method: p.text(e.value, "method"), URI: p.text(e.value, "path"),
 		Description: p.first(e.value, "description", "summary"), RawFormat: p.text(e.value, "outputRawFormat"),
 		Parameters: p.parameters(e.value, Unset), Outputs: p.outputs(e.value),
-		Body: p.named(e.value.Get("body")), Auth: p.authentication(e.value), Transport: some(e.value, "transport"),
+		Body: p.named(e.value.Get("body")), Auth: p.authentication(e.value), Transport: some(e.value, "transport"), Resilience: some(e.value, "resilience"),
 		OutputSchema: p.text(e.value, "outputSchema"), MediaType: p.text(e.value, "outputMediaType"), MaxBinary: p.text(e.value, "maxBinarySize"),
 	}
 	o.HasURI = o.URI.IsSet()

@@ -24,14 +24,14 @@ const (
 	externalRefKeys   = "name type resolution uri keys description"
 	externalRefSilent = "namespace location"
 
-	consumedKeys   = "type namespace baseUri description authentication inputParameters resources tunnel transport"
+	consumedKeys   = "type namespace baseUri description authentication inputParameters resources tunnel transport resilience"
 	consumedSilent = "auth import location from as ref openapi label display title name tags targetUri"
 
 	consumedResourceKeys   = "name path description inputParameters operations label display tags"
 	consumedResourceSilent = "title"
 
 	consumedOperationKeys = "name method path description inputParameters outputParameters outputRawFormat " +
-		"outputSchema outputMediaType maxBinarySize body label display tags authentication transport"
+		"outputSchema outputMediaType maxBinarySize body label display tags authentication transport resilience"
 	consumedOperationSilent = "id title summary"
 
 	parameterKeys   = "name in type description value required default enum items properties pattern const"
