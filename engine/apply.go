@@ -64,7 +64,7 @@ func (e *Engine) fill(ctx context.Context, c *change) error {
 		if err := e.bindSockets(ctx, c); err != nil {
 			return err
 		}
-		if e.opts.OnInvalid == Fail || !c.revert(e.records) {
+		if e.opts.OnInvalid == Fail || !c.revert(e.loader, e.records) {
 			break
 		}
 	}
@@ -151,12 +151,13 @@ func unbound(x *plan.Exposure, a Addr) diag.Diagnostic {
 }
 
 // revert lets documents that moved to an address that cannot be bound keep the state that is
-// served now. It reports whether there was one, and with it another plan to make.
-func (c *change) revert(live []*record) bool {
-	was := make(map[string]*version, len(live))
+// served now, or that was before capd was started again. It reports whether there was one, and
+// with it another plan to make.
+func (c *change) revert(l *loader, live []*record) bool {
+	was := make(map[string]*record, len(live))
 	for _, r := range live {
 		if r.owner {
-			was[r.id] = r.served
+			was[r.id] = r
 		}
 	}
 	reverted := false
@@ -167,10 +168,14 @@ func (c *change) revert(live []*record) bool {
 				continue
 			}
 			r := c.records[i]
-			if v := was[r.id]; v == nil || v.unit == nil || v.unit == r.served.unit {
+			last := was[r.id]
+			if last == nil {
+				last = r.lastKept(l)
+			}
+			if last == nil || last.served.unit == nil || last.served.sameAs(r.served) {
 				continue
 			}
-			r.served = was[r.id]
+			r.served, r.since = last.served, last.staleSince()
 			r.extra.Add(unbound(x, a))
 			r.extra.Add(stale(r.id, r.current.file))
 			reverted = true
@@ -218,6 +223,7 @@ func (e *Engine) commit(c *change) error {
 		return err
 	}
 	e.records = c.records
+	e.loader.shelf.keep(c)
 	for _, f := range retire {
 		f()
 	}

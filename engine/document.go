@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,10 +23,13 @@ import (
 type version struct {
 	file, hash string
 	named      bool
+	kept       bool       // it comes from the state folder
 	unit       *plan.Unit // nil when nothing of it can be served
 	problems   diag.List
 	ignores    []diag.Ignore // empty unless the options ask for them
 	files      *files        // what it refers to; nil when the file was not read
+	// keepsake is what is to be kept of it across restarts; nil when it is, or nothing is.
+	keepsake atomic.Pointer[keepsake]
 }
 
 // record is what is known of one file from one load to the next. A reload makes new records
@@ -42,6 +47,15 @@ type record struct {
 	values bool
 	// extra says what is wrong with the file beside its text.
 	extra diag.List
+	// folder: not a file but a folder that cannot be looked into.
+	folder bool
+	// src is the file; nil when it was not looked at.
+	src *source
+	// since is when the last good version began to stand for the current one.
+	since time.Time
+	// kept is what the state folder has of it, once that was asked.
+	kept  *record
+	asked bool
 }
 
 // documents runs the phases of single documents over every file, in parallel, and gives the
@@ -63,6 +77,7 @@ func (l *loader) documents(ctx context.Context, prev []*record) ([]*record, erro
 	group.SetLimit(cmp.Or(l.Jobs, runtime.GOMAXPROCS(0)))
 	for i := range sources {
 		src := &sources[i]
+		src.first = prev == nil
 		if src.folder {
 			records[i] = unreadableFolder(src)
 			continue
@@ -82,7 +97,7 @@ func (l *loader) documents(ctx context.Context, prev []*record) ([]*record, erro
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	records = append(records, outOfSight(sources, first, prev)...)
+	records = append(records, outOfSight(sources, first, l.below(sources, prev))...)
 	slices.SortStableFunc(records, func(a, b *record) int {
 		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.current.file, b.current.file))
 	})
@@ -103,7 +118,7 @@ func owners(sources []source) map[string]*source {
 // unreadableFolder reports a folder that cannot be looked into.
 func unreadableFolder(src *source) *record {
 	v := &version{file: src.file, problems: diag.List{unread(src, src.err)}}
-	return &record{id: src.id, current: v, served: v}
+	return &record{id: src.id, current: v, served: v, folder: true}
 }
 
 // outOfSight gives the documents below folders that could be read at the last load and cannot
@@ -119,7 +134,7 @@ func outOfSight(sources []source, first map[string]*source, prev []*record) []*r
 			if r.owner && r.served.unit != nil && first[r.id] == nil && strings.HasPrefix(r.current.file, below) {
 				v := &version{file: r.current.file, named: r.current.named}
 				extra := diag.List{stale(r.id, r.current.file)}
-				out = append(out, &record{id: r.id, current: v, served: r.served, owner: true, extra: extra})
+				out = append(out, &record{id: r.id, current: v, served: r.served, owner: true, extra: extra, since: r.staleSince()})
 			}
 		}
 	}
@@ -141,19 +156,34 @@ func duplicate(src, owner *source) *record {
 
 // document loads one file. Whatever goes wrong stays in it.
 func (l *loader) document(src *source, prev *record) *record {
-	r := &record{id: src.id, owner: true}
+	r := &record{id: src.id, owner: true, src: src}
 	r.current = l.version(src, prev)
 	r.served = r.current
+	if r.current.unit != nil && r.current.brokenImports() == 0 {
+		return r
+	}
+	if prev == nil {
+		prev = r.lastKept(l)
+	}
 	if r.current.unit != nil && !r.current.lostImport(prev) {
 		return r
 	}
 	if prev != nil && prev.served.unit != nil {
-		r.served = prev.served
+		r.served, r.since = prev.served, prev.staleSince()
 		r.extra.Add(stale(src.id, src.file))
 		return r
 	}
 	r.ignored = !src.named && onlyIgnorable(r.current.problems)
 	return r
+}
+
+// staleSince is when the document was last seen as it should be: now, unless it is stale
+// already.
+func (r *record) staleSince() time.Time {
+	if !r.since.IsZero() {
+		return r.since
+	}
+	return time.Now()
 }
 
 // lostImport reports whether an imported file broke under a document that is as it was, so that
@@ -198,6 +228,7 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 	}
 	v.files = l.newFiles(src)
 	l.compile(src, text, v)
+	v.keep(text)
 	return v
 }
 
@@ -388,6 +419,7 @@ func (r *record) docState() DocState {
 	if r.current.files != nil {
 		d.Files = r.current.files
 	}
+	d.Kept = r.served.kept
 	switch {
 	case r.values:
 		d.State, d.Hash = Ignored, "" // who knows the hash of a secret can try what it may be
@@ -396,7 +428,7 @@ func (r *record) docState() DocState {
 	case r.served.unit == nil:
 		d.State = Refused
 	case r.served != r.current:
-		d.State = Stale
+		d.State, d.Since = Stale, r.since
 	default:
 		d.State = Served
 	}

@@ -83,6 +83,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.shelf = newShelf(&o)
 	e := &Engine{
 		opts:      o,
 		allowance: allowed,

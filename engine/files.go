@@ -35,6 +35,11 @@ type files struct {
 	mu   sync.Mutex
 	uses map[use]string
 	left int64
+	// texts holds what was read, for those who keep it; nil: nobody does.
+	texts map[use][]byte
+	// kept are texts that stand in the place of what is on disk now, by the absolute path of
+	// the file that names them; nil for a document as it stands.
+	kept map[use][]byte
 	// elsewhere holds locations of [files.Place] for which the working directory matters.
 	elsewhere map[use]fallback
 }
@@ -62,11 +67,15 @@ func (l *loader) newFiles(src *source) *files {
 		paths = nil
 	}
 	limit := max(l.Limits.Bytes, spec.DefaultLimits.Bytes)
-	return &files{
+	f := &files{
 		limit: limit, left: readTogether * limit,
 		roots: sync.OnceValue(func() []allowedRoot { return openRoots(paths) }),
 		uses:  map[use]string{}, elsewhere: map[use]fallback{},
 	}
+	if l.shelf != nil && !src.stdin {
+		f.texts = map[use][]byte{}
+	}
+	return f
 }
 
 // openRoots finds folders. One that is not there holds nothing that could be used.
@@ -109,8 +118,9 @@ func (f *files) Read(from, location string) ([]byte, error) {
 	var err error
 	enough := f.affords(0)
 	if enough {
-		text, err = f.read(from, location)
+		text, err = f.answer(from, location)
 		f.note(use{useRead, from, location}, digest(text, err))
+		f.retain(use{useRead, from, location}, text, err)
 	}
 	if !enough || !f.affords(len(text)) {
 		return nil, &fileError{location: location, text: "is too much: the document reads more than " + sizeText(readTogether*f.limit) + " of files"}
@@ -123,6 +133,40 @@ func (f *files) affords(n int) bool {
 	defer f.mu.Unlock()
 	f.left -= int64(n)
 	return f.left >= 0
+}
+
+// answer gives what the document is to see: of a kept form what was read then, unless it may
+// not be used any more.
+func (f *files) answer(from, location string) ([]byte, error) {
+	text, ok := f.keptText(from, location)
+	if !ok {
+		return f.read(from, location)
+	}
+	if _, err := f.find(from, location); errors.Is(err, plan.ErrOutside) {
+		return nil, err
+	}
+	return text, nil
+}
+
+func (f *files) keptText(from, location string) ([]byte, bool) {
+	if f.kept == nil {
+		return nil, false
+	}
+	path, err := filepath.Abs(from)
+	if err != nil {
+		return nil, false
+	}
+	text, ok := f.kept[use{useRead, path, location}]
+	return text, ok
+}
+
+// retain remembers a text for those who keep it.
+func (f *files) retain(u use, text []byte, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.texts != nil && err == nil {
+		f.texts[u] = text
+	}
 }
 
 func (f *files) read(from, location string) ([]byte, error) {
@@ -157,8 +201,14 @@ func (f *files) Place(from, location string) (plan.FilePlace, error) {
 // directory, which is where other engines look.
 func (f *files) place(from, location string) (plan.FilePlace, *fallback, error) {
 	at, err := f.find(from, location)
-	if err != nil || at.real != "" {
-		return at.FilePlace, nil, err
+	if _, ok := f.keptText(from, location); ok && !errors.Is(err, plan.ErrOutside) {
+		return at.FilePlace, nil, nil // whatever is there now
+	}
+	if err != nil {
+		return plan.FilePlace{}, nil, err
+	}
+	if at.real != "" {
+		return at.FilePlace, nil, nil
 	}
 	other, err := f.find("", location)
 	switch {
@@ -213,7 +263,8 @@ func exists(location string) bool {
 	return err == nil
 }
 
-// find looks for a location. That nothing is there is no error.
+// find looks for a location. That nothing is there is no error. Where it would be is given
+// too when it cannot be looked at.
 func (f *files) find(from, location string) (spot, error) {
 	path, err := locationPath(location)
 	if err != nil {
@@ -243,7 +294,7 @@ func (f *files) find(from, location string) (spot, error) {
 		return at, nil
 	}
 	if err != nil {
-		return spot{}, unusable(location, err)
+		return at, unusable(location, err)
 	}
 	if i = inside(real, func(r allowedRoot) string { return r.real }); i < 0 {
 		return spot{}, outside(location)
@@ -354,7 +405,7 @@ func unusable(location string, err error) error {
 
 // Folder implements [plan.Files].
 func (f *files) Folder(from, location string) (fs.FS, error) {
-	if _, err := f.find(from, location); err != nil {
+	if _, err := f.find(from, location); err != nil && (f.kept == nil || errors.Is(err, plan.ErrOutside)) {
 		return nil, err
 	}
 	return &folder{files: f, from: from, location: location}, nil

@@ -156,6 +156,7 @@ func (e *Engine) stop(ctx context.Context, servers []*server) error {
 		errs = append(errs, err)
 	}
 	e.running.Wait()
+	e.loader.shelf.close(ctx)
 	e.mu.Lock()
 	clear(e.servers)
 	e.mu.Unlock()

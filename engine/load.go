@@ -91,6 +91,7 @@ func corePhases() (phases, error) {
 type loader struct {
 	LoadOptions
 	phases phases
+	shelf  *shelf // nil: nothing is kept across restarts
 }
 
 func newLoader(o LoadOptions) (*loader, error) {

@@ -118,6 +118,10 @@ type Options struct {
 	// nobody comes in there.
 	Gate func(plan.Lock) plan.Gate
 
+	// State, if set, is where last good forms of documents are kept across restarts. Under
+	// [Fail] they are written, and not used.
+	State *StateOptions
+
 	// Control, if set, is the address of those who run the process.
 	Control *ControlOptions
 	// Adapters serve the kinds of exposure. REST answers everything that is under no other
@@ -146,6 +150,10 @@ func (o Options) withDefaults() (Options, error) {
 	o.Views = slices.Clone(o.Views)
 	if o.Control != nil {
 		o.Control = &ControlOptions{Addr: o.Control.Addr, Handler: o.Control.Handler}
+	}
+	if o.State != nil {
+		state := *o.State
+		o.State = &state
 	}
 	if o.Stdio != nil {
 		o.Stdio = &plan.StdioOptions{Selectors: slices.Clone(o.Stdio.Selectors)}

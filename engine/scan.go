@@ -25,6 +25,7 @@ type source struct {
 	link   bool        // found through a symbolic link
 	folder bool        // a folder that cannot be looked into; err says why
 	roots  []string    // the folders whose files it may use
+	first  bool        // nothing was loaded before
 	info   fs.FileInfo // of the real file
 	err    error
 }
@@ -90,7 +91,7 @@ func (s *scanner) folder(dir, real, prefix string, entries []fs.DirEntry) {
 		if e.IsDir() {
 			below, err := os.ReadDir(file)
 			if err != nil {
-				s.sources = append(s.sources, source{id: path.Join(prefix, name), file: file, folder: true, err: err})
+				s.sources = append(s.sources, source{id: path.Join(prefix, name), file: file, folder: true, roots: []string{s.root}, err: err})
 				continue
 			}
 			s.folder(file, filepath.Join(real, name), path.Join(prefix, name), below)

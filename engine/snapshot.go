@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"capd/engine/diag"
 	"capd/engine/plan"
@@ -61,6 +62,10 @@ type DocState struct {
 	// that has others read it covers those too.
 	Hash  string
 	State State
+	// Since is when a stale document began to be stale, and Kept says that its last good state
+	// comes from the state folder.
+	Since time.Time
+	Kept  bool
 	// Files gives what the document refers to, to those who compile its text again; nil when
 	// the file was not read.
 	Files plan.Files

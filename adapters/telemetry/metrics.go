@@ -40,6 +40,7 @@ type metrics struct {
 	reloadTime prometheus.Histogram
 	lastReload prometheus.Gauge
 	documents  *prometheus.GaugeVec
+	state      *prometheus.CounterVec
 }
 
 func newMetrics(operations int, version string) *metrics {
@@ -73,11 +74,12 @@ func newMetrics(operations int, version string) *metrics {
 		reloadTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "capd_reload_duration_seconds", Help: "Time of reloads.", Buckets: seconds}),
 		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "capd_last_reload_success_timestamp_seconds", Help: "When documents were last read and taken over."}),
 		documents:  gauge("capd_documents", "Documents by what became of them.", "state"),
+		state:      counter("capd_state_errors_total", "What could not be done in the folder of last good forms.", "operation"),
 	}
 	build := gauge("capd_build_info", "The version of capd.", "version")
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.requests, m.receiving, m.inFlight, m.calls, m.callTime, m.upstream, m.upstreamTime,
-		m.reloads, m.reloadTime, m.lastReload, m.documents, build,
+		m.reloads, m.reloadTime, m.lastReload, m.documents, m.state, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -136,6 +136,14 @@ func (t *Telemetry) Reloaded(r Reload) {
 	}
 }
 
+// StateFailed counts what could not be done in the folder of last good forms: open, read, write
+// or remove.
+func (t *Telemetry) StateFailed(operation string) {
+	if t != nil && t.metrics != nil {
+		t.metrics.state.WithLabelValues(operation).Inc()
+	}
+}
+
 // Receive is [plan.Watcher]'s.
 func (t *Telemetry) Receive(ctx context.Context, kind plan.Kind, method string) (context.Context, func(int)) {
 	begun := time.Now()

@@ -107,6 +107,7 @@ type serveFlags struct {
 	allowedOrigins   []string
 	trustedProxies   networks
 	publicURL        string
+	stateDir         string
 	upstream         string
 	stub             bool
 	onInvalid        string
@@ -162,6 +163,7 @@ func (s *serveFlags) registerShared(f *pflag.FlagSet) {
 	s.watchInterval = duration(engine.DefaultPollInterval)
 	f.Var(&s.watchInterval, "watch-interval", "how often --watch poll looks at files")
 	f.BoolVar(&s.check, "check", false, "do everything but listen, then exit")
+	f.StringVar(&s.stateDir, "state-dir", "", "keep the last good form of each spec in `DIR`, to serve it after a restart where the spec has errors then; for the user who runs capd alone")
 	f.StringVar(&s.stateKeyFile, "state-key-file", "", "`FILE` with the key that signs what MCP clients keep while their user is asked; the same for all replicas (default: one at random)")
 
 	s.drainTimeout, s.callTimeout = defaultDrainTimeout, duration(engine.DefaultCallTimeout)

@@ -108,6 +108,9 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 			plan.Skill: skill.New(skill.Options{Logger: log}),
 		},
 	}}
+	if f.stateDir != "" {
+		w.State = &engine.StateOptions{Dir: f.stateDir, Failed: watch.StateFailed}
+	}
 	if w.desk, err = newDesk(w, f, log); err != nil {
 		return nil, err
 	}
