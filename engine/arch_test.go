@@ -73,6 +73,7 @@ var homes = []struct {
 	{"go.opentelemetry.io/otel", []string{"adapters/telemetry"}},
 	{"github.com/prometheus/client_golang", []string{"adapters/telemetry"}},
 	{"github.com/hashicorp/golang-lru/v2", []string{"adapters/memory"}},
+	{"github.com/redis/go-redis/v9", []string{"adapters/redis"}},
 	{"software.sslmate.com/src/go-pkcs12", []string{"adapters/httpclient", "adapters/credential"}},
 }
 
