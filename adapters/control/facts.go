@@ -64,12 +64,28 @@ type Listener struct {
 	Error    string `json:"error,omitempty"`
 }
 
+// The states of a store.
+const (
+	StoreUp   = "up"
+	StoreDown = "down" // each replica goes on by itself
+)
+
+// Store is what replicas share.
+type Store struct {
+	Kind    string    `json:"kind"`
+	Address string    `json:"address"` // without credentials
+	State   string    `json:"state"`
+	Since   time.Time `json:"since"`
+	Error   string    `json:"error,omitempty"`
+}
+
 // Facts are what the process says of itself at one moment.
 type Facts struct {
 	Phase     Phase
 	Serial    uint64 // of what is served; counts the reloads that succeeded
 	Listeners []Listener
 	Documents []Document // those that are no capability left out
+	Store     *Store     // nil: nothing is shared
 }
 
 // Build says which capd this is.

@@ -148,6 +148,7 @@ type readiness struct {
 	Status    string    `json:"status"`
 	Reason    string    `json:"reason,omitempty"` // starting, stopping, nothing-served
 	Serial    uint64    `json:"serial"`
+	Store     string    `json:"store,omitempty"` // down
 	Documents counts    `json:"documents"`
 	Stale     []trouble `json:"stale,omitempty"`
 	Refused   []trouble `json:"refused,omitempty"`
@@ -183,6 +184,12 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	case n.Stale+n.Refused > 0:
 		out.Status = statusDegraded
 	}
+	if facts.Store != nil && facts.Store.State != StoreUp {
+		out.Store = facts.Store.State
+		if status == http.StatusOK {
+			out.Status = statusDegraded // each replica goes on by itself, which is better than none
+		}
+	}
 	answer(w, r, status, out)
 }
 
@@ -203,11 +210,12 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		Uptime    string     `json:"uptime"`
 		Serial    uint64     `json:"serial"`
 		Counts    counts     `json:"counts"`
+		Store     *Store     `json:"store,omitempty"`
 		Listeners []Listener `json:"listeners"`
 		Documents []Document `json:"documents"`
 	}{
 		facts.Phase, s.Build, s.Started.UTC().Truncate(time.Second), isoDuration(time.Since(s.Started)),
-		facts.Serial, facts.counts(), listeners, documents,
+		facts.Serial, facts.counts(), facts.Store, listeners, documents,
 	})
 }
 

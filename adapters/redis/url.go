@@ -78,6 +78,18 @@ func parseURL(text string, roots *x509.CertPool) (*place, error) {
 	return p, nil
 }
 
+// CheckURL says what is wrong with a URL; nothing is asked of the network.
+func CheckURL(u plan.Secret) error {
+	_, err := parseURL(strings.TrimSpace(u.Reveal()), nil)
+	return err
+}
+
+// HasPassword reports whether there is a password in a URL.
+func HasPassword(u plan.Secret) bool {
+	p, err := parseURL(strings.TrimSpace(u.Reveal()), nil)
+	return err == nil && p.options.Password+p.options.SentinelPassword != ""
+}
+
 // readAddress reads what stands before the query.
 func (p *place) readAddress(u *url.URL) error {
 	o := p.options

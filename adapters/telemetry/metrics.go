@@ -41,6 +41,8 @@ type metrics struct {
 	lastReload prometheus.Gauge
 	documents  *prometheus.GaugeVec
 	state      *prometheus.CounterVec
+
+	storeErrors *prometheus.CounterVec
 }
 
 func newMetrics(operations int, version string) *metrics {
@@ -75,6 +77,8 @@ func newMetrics(operations int, version string) *metrics {
 		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "capd_last_reload_success_timestamp_seconds", Help: "When documents were last read and taken over."}),
 		documents:  gauge("capd_documents", "Documents by what became of them.", "state"),
 		state:      counter("capd_state_errors_total", "What could not be done in the folder of last good forms.", "operation"),
+
+		storeErrors: counter("capd_store_errors_total", "Operations that the store of all replicas did not do, so that this replica did them by itself.", "operation"),
 	}
 	build := gauge("capd_build_info", "The version of capd.", "version")
 	build.WithLabelValues(version).Set(1)
@@ -82,6 +86,21 @@ func newMetrics(operations int, version string) *metrics {
 		m.reloads, m.reloadTime, m.lastReload, m.documents, m.state, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// watchStore adds the store that replicas share.
+func (m *metrics) watchStore(up func() bool) {
+	for _, operation := range []string{"load", "save", "delete", "take", "claim"} {
+		m.storeErrors.WithLabelValues(operation) // so that the first one is an increase
+	}
+	m.registry.MustRegister(m.storeErrors, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "capd_store_up", Help: "Whether the store of all replicas can be used.",
+	}, func() float64 {
+		if up() {
+			return 1
+		}
+		return 0
+	}))
 }
 
 // countDropped adds the lines that the audit log is missing.

@@ -144,6 +144,20 @@ func (t *Telemetry) StateFailed(operation string) {
 	}
 }
 
+// WatchStore is told of a store that replicas share.
+func (t *Telemetry) WatchStore(up func() bool) {
+	if t != nil && t.metrics != nil {
+		t.metrics.watchStore(up)
+	}
+}
+
+// StoreFailed counts an operation that the store did not do.
+func (t *Telemetry) StoreFailed(operation string) {
+	if t != nil && t.metrics != nil {
+		t.metrics.storeErrors.WithLabelValues(operation).Inc()
+	}
+}
+
 // Receive is [plan.Watcher]'s.
 func (t *Telemetry) Receive(ctx context.Context, kind plan.Kind, method string) (context.Context, func(int)) {
 	begun := time.Now()

@@ -175,7 +175,7 @@ func (d *desk) facts() control.Facts {
 		return control.Facts{}
 	}
 	now := e.Current()
-	out := control.Facts{Serial: now.Serial}
+	out := control.Facts{Serial: now.Serial, Store: d.wiring.store.facts()}
 	switch {
 	case e.IsStopping():
 		out.Phase = control.Stopping

@@ -174,9 +174,9 @@ func strangeAnswer(status int, body []byte) error {
 
 // askedHealth is what is read of the answer of /health/ready.
 type askedHealth struct {
-	Status, Reason string
-	Documents      struct{ Served, Stale, Refused int }
-	Stale, Refused []struct {
+	Status, Reason, Store string
+	Documents             struct{ Served, Stale, Refused int }
+	Stale, Refused        []struct {
 		ID    string
 		Codes []string
 	}
@@ -217,6 +217,9 @@ func (h *askedHealth) text(w io.Writer, live bool) {
 	if h.Reason != "" {
 		word += " (" + diag.Printable(h.Reason) + ")"
 	}
+	if h.Store == "down" {
+		word += ", shared state lost"
+	}
 	fmt.Fprintf(w, "%s: %d served, %d stale, %d refused\n", word, h.Documents.Served, h.Documents.Stale, h.Documents.Refused)
 	for _, d := range h.Stale {
 		fmt.Fprintf(w, "stale: %s (%s)\n", diag.Printable(d.ID), diag.Printable(strings.Join(d.Codes, ", ")))
@@ -247,6 +250,7 @@ type askedStatus struct {
 	Uptime    string
 	Serial    uint64
 	Counts    struct{ Served, Stale, Refused int }
+	Store     *struct{ Kind, Address, State, Error string }
 	Listeners []struct{ Declared, Actual, Error string }
 	Documents []struct {
 		ID, File, State string
@@ -281,6 +285,13 @@ func (s *askedStatus) text(out io.Writer) {
 		if l.Error != "" {
 			fmt.Fprintf(out, "not listening on %s: %s\n", diag.Printable(l.Declared), diag.Printable(l.Error))
 		}
+	}
+	if s.Store != nil {
+		fmt.Fprintf(out, "shared state in %s: %s", diag.Printable(s.Store.Address), diag.Printable(s.Store.State))
+		if s.Store.Error != "" {
+			fmt.Fprintf(out, " (%s)", diag.Printable(s.Store.Error))
+		}
+		fmt.Fprintln(out)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, d := range s.Documents {

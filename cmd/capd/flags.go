@@ -99,6 +99,7 @@ type serveFlags struct {
 	control   controlFlags
 	search    searchAbove
 	tls       tlsFlags
+	store     storeFlags
 
 	listen           string
 	address          string
@@ -132,6 +133,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	s.views.register(f)
 	s.control.register(f)
 	s.tls.register(f)
+	s.store.register(f)
 
 	f.StringVar(&s.listen, "listen", "", "serve everything on `HOST:PORT` instead of the declared ports")
 	f.StringVar(&s.address, "address", "", "`HOST` to listen on for declared ports, whatever specs say (default 127.0.0.1)")

@@ -81,6 +81,7 @@ func (s *server) live(ctx context.Context) (err error) {
 	go func() { ended <- s.run(sig) }()
 	select {
 	case err := <-ended:
+		s.wiring.store.close()
 		s.closeTelemetry()
 		return err
 	case n := <-sig.again:
@@ -132,7 +133,7 @@ func (s *server) watch(ctx context.Context) <-chan struct{} {
 	if s.flags.watch == watchOff {
 		return nil
 	}
-	o := engine.WatchOptions{Extra: slices.Concat(s.flags.variables.envFile, s.wiring.TLS.Files())}
+	o := engine.WatchOptions{Extra: slices.Concat(s.flags.variables.envFile, s.wiring.TLS.Files(), s.wiring.store.files())}
 	if s.flags.watch == watchPoll {
 		o.Mode, o.Interval = engine.WatchPoll, time.Duration(s.flags.watchInterval)
 	}
@@ -166,6 +167,7 @@ func (s *server) reload(ctx context.Context) (control.Reloaded, error) {
 		return control.Reloaded{}, err
 	}
 	s.wiring.desk.reloadToken()
+	s.wiring.store.reload()
 	err := s.engine.Reload(ctx)
 	s.reloaded(begun, err)
 	if err != nil {

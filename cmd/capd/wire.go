@@ -28,6 +28,8 @@ type wiring struct {
 	mcp *mcp.Adapter // one of the adapters
 	// desk answers those who run the process.
 	desk *desk
+	// store is what calls, and replicas, have in common.
+	store *store
 	// telemetry is nil when nothing is watched.
 	telemetry *telemetry.Telemetry
 }
@@ -66,6 +68,10 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
+	shared, err := c.store(&f.store, f.check, watch, log)
+	if err != nil {
+		return nil, err
+	}
 	onInvalid := engine.Quarantine
 	if f.onInvalid == onInvalidFail {
 		onInvalid = engine.Fail
@@ -76,7 +82,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		StateKey:        stateKey,
 		SearchAbove:     int(f.search),
 	})
-	w := &wiring{env: env, mcp: tools, telemetry: watch, Options: engine.Options{
+	w := &wiring{env: env, mcp: tools, store: shared, telemetry: watch, Options: engine.Options{
 		Paths:            paths,
 		Listen:           f.listen,
 		Address:          f.address,
