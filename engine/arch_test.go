@@ -124,6 +124,9 @@ func moduleFiles(t *testing.T) []*goFile {
 			if name != "." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "testdata") {
 				return fs.SkipDir
 			}
+			if _, err := fs.Stat(root, path.Join(name, "go.mod")); err == nil && name != "." {
+				return fs.SkipDir // a module of its own
+			}
 			return nil
 		}
 		if path.Ext(name) != ".go" {
