@@ -109,7 +109,7 @@ func (o *Options) loadOptions() LoadOptions {
 		Link:       o.Linking(),
 		Bind: &plan.BindOptions{
 			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders, Gate: o.Gate,
-			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody, Scripts: o.Scripts, Watch: o.Watch,
+			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody, Scripts: o.Scripts, Watch: o.Watch, Quotas: o.Quotas,
 		},
 		Logger: o.Logger,
 	}

@@ -112,6 +112,8 @@ type Options struct {
 	Scripts plan.ScriptRunner
 	// Watch is told of every call, whatever adapter it comes through; nil: nobody watches.
 	Watch plan.Watcher
+	// Quotas count what documents use; nil: they may use everything.
+	Quotas *plan.Quotas
 	// Placeholders lets an unset variable stand as <NAME>: for stubs.
 	Placeholders bool
 	// Gate makes what keeps callers out of an exposure that wants authentication. Without it

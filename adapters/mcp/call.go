@@ -88,6 +88,7 @@ func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.C
 		return &sdk.CallToolResult{InputRequests: ask.requests, RequestState: ask.next}, nil
 	}
 	binary := t.Operation.Binary()
+	defer c.endpoint.heldUntilSent(requestID(req), out)
 	body, err := c.endpoint.body(ctx, out, binary)
 	if err != nil {
 		return nil, err
@@ -144,11 +145,13 @@ func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result) *sdk.Ca
 // where op asks nothing. A result of kind Asks means that the request is to be answered with what
 // ask has ready.
 func (e *endpoint) invoke(ctx context.Context, bound *plan.Bound, op *plan.Operation, src *plan.Source, watch plan.Observer, ask *asker) (*plan.Result, error) {
+	src.Bound = bound
 	args, err := op.Bind(src)
 	if err != nil {
 		bound.Refused(ctx, op, err)
 		return nil, err
 	}
+	defer args.Release()
 	in := &plan.Invocation{Args: args, Bound: bound, Caller: plan.CallerOf(ctx), Observe: watch}
 	var out *plan.Result
 	if !op.Asks() {
@@ -180,7 +183,7 @@ func (e *endpoint) body(ctx context.Context, out *plan.Result, binary plan.Binar
 	if known && !isFailure(out.Status) {
 		limit = min(limit, binary.Max)
 	}
-	body, err := read(ctx, out.Body, limit)
+	body, err := read(ctx, out, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +191,12 @@ func (e *endpoint) body(ctx context.Context, out *plan.Result, binary plan.Binar
 		return nil, tooLarge(binary.Max)
 	}
 	return body, nil
+}
+
+// heldUntilSent closes a result when the HTTP request that it answers is over: until then it is
+// in memory.
+func (e *endpoint) heldUntilSent(request string, out *plan.Result) {
+	e.callers.until(request, func() { _ = out.Close() }) // it was read, or nobody wants it
 }
 
 // isBytes reports whether a body is bytes because that is declared. JSON that comes as such
@@ -200,7 +209,8 @@ func isBytes(out *plan.Result, body []byte, b plan.Binary) bool {
 }
 
 // read gives the whole body, and closes it.
-func read(ctx context.Context, b plan.Body, limit int64) ([]byte, error) {
+func read(ctx context.Context, out *plan.Result, limit int64) ([]byte, error) {
+	b := out.Body
 	defer func() { _ = b.Close() }()
 	if b.Len > limit || int64(len(b.Bytes)) > limit {
 		return nil, tooLarge(limit)
@@ -208,7 +218,7 @@ func read(ctx context.Context, b plan.Body, limit int64) ([]byte, error) {
 	if b.Stream == nil {
 		return b.Bytes, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(b.Stream, limit+1))
+	body, err := io.ReadAll(io.LimitReader(out.Reader(), limit+1))
 	if err != nil {
 		return nil, broken(ctx, err)
 	}

@@ -67,7 +67,7 @@ func TestReadOfABodyThatBreaksOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := &brokenBody{err: tt.err}
-			_, err := read(tt.ctx, plan.Body{Stream: b, Len: -1}, 10)
+			_, err := read(tt.ctx, &plan.Result{Body: plan.Body{Stream: b, Len: -1}}, 10)
 			if e := plan.AsError(err); e.Code != tt.want {
 				t.Errorf("%v (%v), want %v", e.Code, err, tt.want)
 			}
@@ -86,12 +86,12 @@ func TestReadLimit(t *testing.T) {
 	for name, b := range map[string]plan.Body{
 		"bytes": plan.BytesBody(make([]byte, 11)), "stream": stream(11), "known length": {Stream: &brokenBody{}, Len: 11},
 	} {
-		if _, err := read(context.Background(), b, 10); err == nil || plan.AsError(err).Code != plan.CodeUpstreamTooLarge {
+		if _, err := read(context.Background(), &plan.Result{Body: b}, 10); err == nil || plan.AsError(err).Code != plan.CodeUpstreamTooLarge {
 			t.Errorf("%s over the limit: %v", name, err)
 		}
 	}
 	for name, b := range map[string]plan.Body{"bytes": plan.BytesBody(make([]byte, 10)), "stream": stream(10)} {
-		if got, err := read(context.Background(), b, 10); err != nil || len(got) != 10 {
+		if got, err := read(context.Background(), &plan.Result{Body: b}, 10); err != nil || len(got) != 10 {
 			t.Errorf("%s at the limit: %d bytes, %v", name, len(got), err)
 		}
 	}

@@ -19,7 +19,13 @@ import (
 // context: the ID of the request travels in a header, and finds the caller here.
 type callers struct {
 	mu   sync.Mutex
-	byID map[string]*plan.Caller
+	byID map[string]*visit
+}
+
+// visit is an HTTP request under way.
+type visit struct {
+	who  *plan.Caller
+	ends []func() // called when it is over
 }
 
 // enter notes who makes the request of ctx, until leave is called.
@@ -28,20 +34,41 @@ func (c *callers) enter(ctx context.Context) (leave func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byID == nil {
-		c.byID = map[string]*plan.Caller{}
+		c.byID = map[string]*visit{}
 	}
-	c.byID[who.RequestID] = who
+	v := &visit{who: who}
+	c.byID[who.RequestID] = v
 	return func() {
 		c.mu.Lock()
-		defer c.mu.Unlock()
 		delete(c.byID, who.RequestID)
+		c.mu.Unlock()
+		for _, end := range v.ends { // nobody finds it any more
+			end()
+		}
 	}
 }
 
 func (c *callers) find(id string) *plan.Caller {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.byID[id]
+	if v := c.byID[id]; v != nil {
+		return v.who
+	}
+	return nil
+}
+
+// until calls end when the HTTP request of that ID is over and its answer written, which is now
+// when there is none any more.
+func (c *callers) until(id string, end func()) {
+	c.mu.Lock()
+	v := c.byID[id]
+	if v != nil {
+		v.ends = append(v.ends, end)
+	}
+	c.mu.Unlock()
+	if v == nil {
+		end()
+	}
 }
 
 // identify gives ctx with who makes a request, for [plan.CallerOf]. A request that came over

@@ -54,6 +54,18 @@ type state struct {
 	scoped    bool              // something needs scopes of its own
 }
 
+// quota gives what the document may use that is served, if it is one; nil for a view of
+// several, whose tools are counted when they are called.
+func (st *state) quota() *plan.Quota {
+	u := st.view.Members[0].Exposure.Unit
+	for _, m := range st.view.Members {
+		if m.Exposure.Unit != u {
+			return nil
+		}
+	}
+	return st.bound.Quota(u)
+}
+
 // endpoint is one MCP server as its clients know it. It outlives reloads, so that sessions
 // and streams do; what it serves is its state.
 type endpoint struct {
@@ -221,11 +233,18 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := newOutlet(w, e.opts, cancel)
 	defer out.close()
 	r = forSDK(r.WithContext(ctx))
-	if !wellFormed(out, r, e.opts.MaxBody) {
+	quota := e.current.Load().quota()
+	body := holdBody(r, quota, e.opts.MaxBody)
+	defer body.release()
+	if !body.full && !wellFormed(out, r, e.opts.MaxBody) {
+		return
+	}
+	if body.full {
+		writeOverloaded(out, r, quota.Overloaded())
 		return
 	}
 	if opensStream(r) {
-		leave, ok := e.streams.reserve()
+		leave, ok := e.streams.reserve(quota)
 		defer leave()
 		if !ok {
 			w.Header().Set("Retry-After", retryAfter)
@@ -306,7 +325,11 @@ const retryAfter = "5"
 // serveOlder serves the protocol with sessions.
 func (e *endpoint) serveOlder(w http.ResponseWriter, r *http.Request) {
 	if opensSession(r, e.opts.MaxBody) {
-		x, evicted, err := e.older.admit()
+		x, evicted, err := e.older.admit(e.current.Load().quota())
+		if evicted != nil {
+			e.opts.Logger.DebugContext(r.Context(), "MCP session ended to make room", e.name)
+			_ = evicted.conn.Close() // nothing of it is under way, so this does not wait
+		}
 		if err != nil {
 			w.Header().Set("Retry-After", retryAfter)
 			writeProblem(w, r, http.StatusServiceUnavailable, "", "this endpoint has "+err.Error()+"; try again later")
@@ -314,10 +337,6 @@ func (e *endpoint) serveOlder(w http.ResponseWriter, r *http.Request) {
 		}
 		defer e.older.leave(x)
 		x.owner = plan.CallerOf(r.Context()).ID()
-		if evicted != nil {
-			e.opts.Logger.DebugContext(r.Context(), "MCP session ended to make room", e.name)
-			_ = evicted.conn.Close() // nothing of it is under way, so this does not wait
-		}
 		r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, x))
 	} else {
 		id := r.Header.Get(headerSession)

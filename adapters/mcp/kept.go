@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"sync"
 	"time"
+
+	"capd/engine/plan"
 )
 
 // What is kept of results that were cut, by this process.
@@ -23,6 +25,7 @@ type keptResults struct {
 	byID  map[string]*list.Element
 	order *list.List // of *keptResult, the last used one first
 	bytes int
+	of    map[string]int // bytes of each document
 	timer *time.Timer
 }
 
@@ -30,6 +33,7 @@ type keptResults struct {
 type keptResult struct {
 	id    string
 	owner owner
+	quota *plan.Quota // of the document, which holds it
 	whole whole
 	limit int // bytes of a part
 	used  time.Time
@@ -42,23 +46,25 @@ type owner struct {
 }
 
 func newKeptResults(now func() time.Time) *keptResults {
-	return &keptResults{now: now, byID: map[string]*list.Element{}, order: list.New()}
+	return &keptResults{now: now, byID: map[string]*list.Element{}, order: list.New(), of: map[string]int{}}
 }
 
-// keep gives the ID of a result that is kept from now on; empty when it is too large. Those
-// that were not used for longest make room.
-func (k *keptResults) keep(o owner, w whole, limit int) string {
+// keep gives the ID of a result of a document that is kept from now on; empty when it is too
+// large, or the document holds as much as it may. The document of which most is kept makes room,
+// with what was not used for longest: none pushes out what others need.
+func (k *keptResults) keep(o owner, q *plan.Quota, w whole, limit int) string {
 	size := w.size()
-	if size > maxKeptEntry {
-		return ""
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.expire()
-	for k.bytes+size > maxKept {
-		k.drop(k.order.Back())
+	if size > maxKeptEntry || !q.Hold(int64(size)) {
+		return ""
 	}
-	r := &keptResult{id: rand.Text(), owner: o, whole: w, limit: limit, used: k.now()}
+	k.of[q.Document()] += size
+	for k.bytes+size > maxKept {
+		k.drop(k.last(k.largest()))
+	}
+	r := &keptResult{id: rand.Text(), owner: o, quota: q, whole: w, limit: limit, used: k.now()}
 	k.byID[r.id] = k.order.PushFront(r)
 	k.bytes += size
 	if k.timer == nil {
@@ -90,10 +96,37 @@ func (k *keptResults) expire() {
 	}
 }
 
+// largest gives the document of which most is kept.
+func (k *keptResults) largest() (out string) {
+	most := -1
+	for document, bytes := range k.of {
+		if bytes > most {
+			out, most = document, bytes
+		}
+	}
+	return out
+}
+
+// last gives what was used longest ago, of a document if there is any of it.
+func (k *keptResults) last(of string) *list.Element {
+	for e := k.order.Back(); e != nil; e = e.Prev() {
+		if e.Value.(*keptResult).quota.Document() == of {
+			return e
+		}
+	}
+	return k.order.Back()
+}
+
 func (k *keptResults) drop(e *list.Element) {
 	r := k.order.Remove(e).(*keptResult)
+	size := r.whole.size()
 	delete(k.byID, r.id)
-	k.bytes -= r.whole.size()
+	k.bytes -= size
+	r.quota.Release(int64(size))
+	document := r.quota.Document()
+	if k.of[document] -= size; k.of[document] <= 0 {
+		delete(k.of, document)
+	}
 }
 
 // tick gives memory back when nobody calls.

@@ -17,14 +17,14 @@ func TestKeptResults(t *testing.T) {
 	anna, otto := owner{caller: "anna"}, owner{caller: "otto"}
 	text := func(mib int) whole { return whole{text: strings.Repeat("x", mib<<20)} }
 
-	id := k.keep(anna, text(1), 1000)
+	id := k.keep(anna, nil, text(1), 1000)
 	if k.find(anna, id) == nil {
 		t.Fatal("it is not kept")
 	}
 	if k.find(otto, id) != nil || k.find(owner{}, id) != nil || k.find(owner{endpoint: &endpoint{}, caller: "anna"}, id) != nil {
 		t.Error("another caller can read it, or at another endpoint")
 	}
-	if got := k.keep(anna, text(17), 1000); got != "" {
+	if got := k.keep(anna, nil, text(17), 1000); got != "" {
 		t.Error("one that is too large is kept")
 	}
 
@@ -41,11 +41,11 @@ func TestKeptResults(t *testing.T) {
 		t.Errorf("it is kept too long: %d bytes", k.bytes)
 	}
 
-	first := k.keep(anna, text(15), 1000)
-	second := k.keep(anna, text(15), 1000)
+	first := k.keep(anna, nil, text(15), 1000)
+	second := k.keep(anna, nil, text(15), 1000)
 	k.find(anna, first)
 	for range 3 {
-		k.keep(otto, text(15), 1000)
+		k.keep(otto, nil, text(15), 1000)
 	}
 	if k.find(anna, second) != nil || k.find(anna, first) == nil || k.bytes > maxKept {
 		t.Errorf("not the one that was unused for longest made room; %d bytes", k.bytes)

@@ -220,6 +220,7 @@ type pendingRead struct {
 	state    *state // the read ends with what it began with
 	uri      string
 	modern   bool
+	request  string // ID of the HTTP request; empty for none
 	resource *volume
 	values   []string
 	rest     *rest // of a result that was cut, instead of a resource
@@ -231,7 +232,7 @@ type pendingReadKey struct{}
 // [endpoint.call] does.
 func (e *endpoint) readResource(ctx context.Context, method string, req *sdk.ReadResourceRequest, next sdk.MethodHandler) (sdk.Result, error) {
 	st := e.current.Load()
-	p := &pendingRead{endpoint: e, state: st, uri: req.Params.URI, modern: isModern(req.Params)}
+	p := &pendingRead{endpoint: e, state: st, uri: req.Params.URI, modern: isModern(req.Params), request: requestID(req)}
 	if id, offset, ok := parseRestURI(p.uri); ok {
 		if p.rest = e.rest(owner{e, callerOf(ctx)}, id, offset); p.rest == nil {
 			return nil, p.restNotFound()
@@ -296,6 +297,7 @@ func (p *pendingRead) run(ctx context.Context, ask *asker) (*sdk.ResourceContent
 	if r.MimeType != "" && !isFailure(out.Status) {
 		out.MediaType = r.MimeType
 	}
+	defer p.endpoint.heldUntilSent(p.request, out)
 	body, err := p.endpoint.body(ctx, out, binary)
 	if err != nil {
 		return nil, err
@@ -323,6 +325,15 @@ func (p *pendingRead) local(ctx context.Context) (_ *sdk.ResourceContents, done 
 	if limit == 0 {
 		limit = plan.DefaultMaxBinary
 	}
+	quota := p.state.bound.Quota(r.exposure.Unit)
+	size := int64(0)
+	if stamp, ok := r.Folder.Stamp(p.values[0]); ok && stamp.Size <= limit {
+		size = stamp.Size
+	}
+	if !quota.Hold(size) {
+		return nil, true, quota.Overloaded()
+	}
+	defer p.endpoint.callers.until(p.request, func() { quota.Release(size) })
 	b, err := r.Folder.Read(p.values[0], min(limit, p.endpoint.opts.MaxResult))
 	if err != nil {
 		return nil, true, err

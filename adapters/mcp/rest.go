@@ -64,7 +64,7 @@ func (c *pendingCall) limited(ctx context.Context, req *sdk.CallToolRequest, res
 	if k == nil {
 		return res
 	}
-	id := c.endpoint.kept.keep(c.owner(ctx), k.whole, limit)
+	id := c.endpoint.kept.keep(c.owner(ctx), c.bound.Quota(c.tool.exposure.Unit), k.whole, limit)
 	t := truncation{Unit: k.whole.unit(), Of: strings.Join(k.of, "."), Shown: k.shown, Total: k.whole.total(), Next: restURI(id, k.shown)}
 	res.Content = append(res.Content, &sdk.TextContent{Text: t.marker(id, k.shown, c.catalogue().restTool()) + " Or call the tool again with narrower arguments."})
 	if id != "" && req.ProtocolVersion() >= firstLink {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -301,4 +302,10 @@ func writeProblem(w http.ResponseWriter, r *http.Request, status int, code, deta
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(b, '\n'))
+}
+
+// writeOverloaded answers a request for which there is no room.
+func writeOverloaded(w http.ResponseWriter, r *http.Request, e *plan.Error) {
+	w.Header().Set("Retry-After", strconv.Itoa(e.RetryAfterSeconds()))
+	writeProblem(w, r, http.StatusServiceUnavailable, e.Code.String(), e.Message)
 }

@@ -35,6 +35,7 @@ type session struct {
 	owner   plan.CallerID      // who opened it; nobody else may use it
 	uses    int                // requests, streams and calls under way
 	counted bool               // is part of n
+	quota   *plan.Quota        // has a place for it; nil: none is wanted
 	gone    bool               // ended, or about to be
 	waiting *list.Element      // its place among the idle ones; nil while in use
 }
@@ -43,21 +44,33 @@ func newSessions(limit int) *sessions {
 	return &sessions{max: limit, byID: map[string]*session{}, idle: list.New()}
 }
 
-// admit makes room for one more session, which the caller uses until it calls leave. When
-// there is none, the longest idle session goes: it is given back, for the caller to close.
-func (s *sessions) admit() (_, evicted *session, _ error) {
+// admit makes room for one more session, which the caller uses until it calls leave, here and
+// among what its document has open. When there is none, the longest idle session goes: it is
+// given back, for the caller to close, also beside an error.
+func (s *sessions) admit(q *plan.Quota) (_, evicted *session, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.n >= s.max {
+	if s.n >= s.max || !q.OpenStream() {
 		first := s.idle.Front()
 		if first == nil {
 			return nil, nil, errNoRoom
 		}
 		evicted = first.Value.(*session)
 		s.drop(evicted)
+		if !q.OpenStream() {
+			return nil, evicted, errNoRoom
+		}
 	}
 	s.n++
-	return &session{uses: 1, counted: true}, evicted, nil
+	return &session{uses: 1, counted: true, quota: q}, evicted, nil
+}
+
+// uncount gives the place of x free.
+func (s *sessions) uncount(x *session) {
+	x.counted = false
+	s.n--
+	x.quota.CloseStream()
+	x.quota = nil
 }
 
 // open records that the request of x has opened a session.
@@ -137,8 +150,7 @@ func (s *sessions) leave(x *session) {
 	switch {
 	case x.uses > 0 || x.gone:
 	case x.conn == nil: // it came to nothing
-		x.counted = false
-		s.n--
+		s.uncount(x)
 	default:
 		x.waiting = s.idle.PushBack(x)
 	}
@@ -160,8 +172,7 @@ func (s *sessions) drop(x *session) {
 		x.waiting = nil
 	}
 	if x.counted {
-		x.counted = false
-		s.n--
+		s.uncount(x)
 	}
 }
 

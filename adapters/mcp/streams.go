@@ -3,6 +3,8 @@ package mcp
 import (
 	"context"
 	"sync"
+
+	"capd/engine/plan"
 )
 
 // streams are an endpoint's responses that stay open until somebody ends them.
@@ -21,16 +23,17 @@ func newStreams(limit int) *streams {
 	return &streams{max: limit, open: map[int]context.CancelFunc{}, ended: make(chan struct{})}
 }
 
-// reserve takes one of the places for streams, which leave gives back. ok is false when all
-// are taken.
-func (s *streams) reserve() (leave func(), ok bool) {
+// reserve takes one of the places for streams, here and of the document, which leave gives
+// back. ok is false when all are taken.
+func (s *streams) reserve(q *plan.Quota) (leave func(), ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken >= s.max {
+	if s.taken >= s.max || !q.OpenStream() {
 		return func() {}, false
 	}
 	s.taken++
 	return func() {
+		q.CloseStream()
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.taken--

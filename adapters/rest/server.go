@@ -139,6 +139,7 @@ func (s *server) call(c echo.Context, m match) error {
 	}
 	c.Set(operationKey, op)
 	args, err := op.Bind(&plan.Source{
+		Bound:          s.bound,
 		Method:         r.Method,
 		Rest:           rawSegments(r.URL, m.from, m.to),
 		Path:           m.path,
@@ -154,6 +155,7 @@ func (s *server) call(c echo.Context, m match) error {
 		s.bound.Refused(r.Context(), op, err)
 		return err
 	}
+	defer args.Release()
 	result, err := op.Invoke(r.Context(), &plan.Invocation{
 		Args:   args,
 		Bound:  s.bound,
@@ -162,7 +164,7 @@ func (s *server) call(c echo.Context, m match) error {
 	if err != nil {
 		return body.cause(err)
 	}
-	defer func() { _ = result.Body.Close() }() // it is read, or nobody wants it
+	defer func() { _ = result.Close() }() // it is read, or nobody wants it
 	return s.write(c, result)
 }
 

@@ -36,6 +36,9 @@ type metrics struct {
 	upstreamTime *prometheus.HistogramVec
 	consumed     *bounded
 
+	limited *prometheus.CounterVec
+	limits  *bounded
+
 	reloads    *prometheus.CounterVec
 	reloadTime prometheus.Histogram
 	lastReload prometheus.Gauge
@@ -72,6 +75,9 @@ func newMetrics(operations int, version string) *metrics {
 		upstreamTime: histogram("capd_upstream_request_duration_seconds", "Time until the head of the upstream's answer.", "document", "operation"),
 		consumed:     newBounded(operations),
 
+		limited: counter("capd_limited_total", "Calls that were refused or put off by a limit.", "document", "limit"),
+		limits:  newBounded(operations),
+
 		reloads:    counter("capd_reloads_total", "Reloads, the first load included.", "result"),
 		reloadTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "capd_reload_duration_seconds", Help: "Time of reloads.", Buckets: seconds}),
 		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "capd_last_reload_success_timestamp_seconds", Help: "When documents were last read and taken over."}),
@@ -83,7 +89,7 @@ func newMetrics(operations int, version string) *metrics {
 	build := gauge("capd_build_info", "The version of capd.", "version")
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.requests, m.receiving, m.inFlight, m.calls, m.callTime, m.upstream, m.upstreamTime,
-		m.reloads, m.reloadTime, m.lastReload, m.documents, m.state, build,
+		m.limited, m.reloads, m.reloadTime, m.lastReload, m.documents, m.state, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -142,6 +148,12 @@ func (m *metrics) sent(c *plan.Call, code string, took time.Duration) {
 	m.upstreamTime.WithLabelValues(document, name).Observe(took.Seconds())
 }
 
+// limit counts a call that a limit of a document refused or put off.
+func (m *metrics) limit(document string, l plan.Limit) {
+	document, _ = m.limits.of(document, "")
+	m.limited.WithLabelValues(document, string(l)).Inc()
+}
+
 // reloaded counts a reload, and forgets the documents that are gone.
 func (m *metrics) reloaded(r *Reload) {
 	m.reloadTime.Observe(r.Took.Seconds())
@@ -158,6 +170,9 @@ func (m *metrics) reloaded(r *Reload) {
 	for _, gone := range m.served.forget(r.IDs) {
 		m.calls.DeletePartialMatch(prometheus.Labels{"document": gone})
 		m.callTime.DeletePartialMatch(prometheus.Labels{"document": gone})
+	}
+	for _, gone := range m.limits.forget(r.IDs) {
+		m.limited.DeletePartialMatch(prometheus.Labels{"document": gone})
 	}
 	for _, gone := range m.consumed.forget(r.IDs) {
 		m.upstream.DeletePartialMatch(prometheus.Labels{"document": gone})

@@ -158,6 +158,13 @@ func (t *Telemetry) StoreFailed(operation string) {
 	}
 }
 
+// Limited is told of each call that a limit of its document refused or put off.
+func (t *Telemetry) Limited(document string, l plan.Limit) {
+	if t != nil && t.metrics != nil {
+		t.metrics.limit(document, l)
+	}
+}
+
 // Receive is [plan.Watcher]'s.
 func (t *Telemetry) Receive(ctx context.Context, kind plan.Kind, method string) (context.Context, func(int)) {
 	begun := time.Now()

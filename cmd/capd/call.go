@@ -213,7 +213,7 @@ func (c *command) answer(t *callTarget, watch *callWatch, result *plan.Result, e
 		}
 		return failedCall(err)
 	}
-	defer func() { _ = result.Body.Close() }()
+	defer func() { _ = result.Close() }()
 	if werr := explained(); werr != nil {
 		return failure("cannot write: %w", werr)
 	}

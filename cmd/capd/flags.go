@@ -97,6 +97,7 @@ type serveFlags struct {
 	telemetry telemetryFlags
 	views     viewFlags
 	control   controlFlags
+	caps      capFlags
 	search    searchAbove
 	tls       tlsFlags
 	store     storeFlags
@@ -155,6 +156,7 @@ func (s *serveFlags) registerShared(f *pflag.FlagSet) {
 	s.scripts.register(f)
 	s.log.register(f)
 	s.telemetry.register(f)
+	s.caps.register(f)
 
 	f.StringVar(&s.publicURL, "public-url", "", "`URL` under which clients reach capd, such as https://api.example.com; tokens of adapters that declare no resource must be for an address below it")
 

@@ -104,6 +104,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Look:             env.Look,
 		Upstream:         up,
 		Watch:            watch.Watcher(),
+		Quotas:           plan.NewQuotas(plan.QuotaOptions{Caps: f.caps.caps(), Store: shared.Store, Limited: watch.Limited}),
 		Placeholders:     f.stub,
 		Scripts:          scripts,
 		Gate:             keeper.Gate,

@@ -24,6 +24,8 @@ type BindOptions struct {
 	Scripts ScriptRunner
 	// Watch is told of every call; nil: nobody watches.
 	Watch Watcher
+	// Quotas count what documents use; nil: they may use everything.
+	Quotas *Quotas
 	// CallTimeout bounds a whole call; 0 means no bound.
 	CallTimeout time.Duration
 	// MaxUpstreamBody bounds, in bytes after decoding, an answer that must be held in
@@ -43,6 +45,7 @@ type Bound struct {
 type boundUnit struct {
 	values []boundValue
 	bases  []boundBase
+	quota  *Quota // nil: it may use everything
 
 	credentials []boundCredential // by credentialPlan.index
 }
@@ -68,7 +71,7 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 	b := &Bound{plan: p, opts: o, units: make(map[*Unit]*boundUnit, len(p.Units)), gates: map[*Exposure]Gate{}}
 	var list diag.List
 	for _, u := range p.Units {
-		bu := &boundUnit{values: make([]boundValue, len(u.Variables))}
+		bu := &boundUnit{values: make([]boundValue, len(u.Variables)), quota: o.Quotas.of(u)}
 		for i, v := range u.Variables {
 			bu.values[i] = o.lookUp(u, v, &list)
 		}
@@ -88,6 +91,7 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 			}
 		}
 	}
+	o.Quotas.forget(p)
 	list.Sort()
 	return b, list
 }

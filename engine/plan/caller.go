@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"net/netip"
 	"slices"
 )
@@ -98,6 +99,21 @@ func (c Caller) WithToken(t Secret) *Caller {
 // compared as they are: which one includes another is the issuer's to say.
 func (c *Caller) Lacks(need []string) bool {
 	return !c.Local && slices.ContainsFunc(need, func(s string) bool { return !slices.Contains(c.Scopes, s) })
+}
+
+// rateKey tells callers apart who are counted: by who they are where somebody vouches for that,
+// else by where they come from.
+func (c *Caller) rateKey() string {
+	switch {
+	case c.Local:
+		return "local"
+	case c.Scheme != "" || c.Certificate != nil:
+		id := c.ID()
+		return hex.EncodeToString(id.sum[:])
+	case c.Address.IsValid():
+		return Neighbourhood(c.Address).String()
+	}
+	return "unknown"
 }
 
 // CallerID is equal for requests of the same caller, and hides who that is.

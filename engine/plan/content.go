@@ -316,7 +316,7 @@ func (op *Operation) hear(r *run, res *Result, s *scope) (failed *Result, err er
 	if !op.contents.looks() && op.output == nil {
 		return nil, resp.Body.Close()
 	}
-	if s.body, err = readAll(resp.Body, r.maxHeld(last)); err != nil {
+	if s.body, err = r.held.readAll(resp.Body, r.maxHeld(last)); err != nil {
 		return nil, err
 	}
 	s.mediaType = resp.Get("Content-Type")
@@ -326,7 +326,7 @@ func (op *Operation) hear(r *run, res *Result, s *scope) (failed *Result, err er
 	if len(bytes.TrimSpace(s.body)) == 0 || !op.contents.reads && op.output == nil {
 		return nil, nil
 	}
-	if s.answer, err = op.reading.json(s.body, s.mediaType); err != nil {
+	if s.answer, err = op.reading.json(s.body, s.mediaType, &r.held); err != nil {
 		return nil, err
 	}
 	if op.output != nil {
@@ -351,7 +351,7 @@ func (op *Operation) hearSteps(r *run, res *Result) error {
 	if op.last >= 0 {
 		limit = r.maxHeld(&r.results[op.last])
 	}
-	body, err := readAll(made.Body, limit)
+	body, err := r.held.readAll(made.Body, limit)
 	if err != nil {
 		return err
 	}

@@ -74,8 +74,9 @@ func (c *compiler) schemaFile(f format.Format, schema spec.Text, op *consumed) (
 	}}, nil
 }
 
-// json gives the JSON of an answer. The error is an *[Error].
-func (r *reading) json(raw []byte, mediaType string) ([]byte, error) {
+// json gives the JSON of an answer, which held counts when it is a text of its own. The error is
+// an *[Error].
+func (r *reading) json(raw []byte, mediaType string, held *holding) ([]byte, error) {
 	if r.decoder == nil {
 		raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
 		if !json.Valid(raw) {
@@ -94,6 +95,7 @@ func (r *reading) json(raw []byte, mediaType string) ([]byte, error) {
 		}
 		return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err}
 	}
+	held.add(len(tree.JSON))
 	if r.namesRoot(tree) {
 		return tree.WithRoot(), nil
 	}

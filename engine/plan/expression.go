@@ -61,6 +61,7 @@ type scope struct {
 	mediaType string
 	replies   [][]byte // of the operation's questions; nil for one that was not answered
 	caller    *Caller
+	held      *holding // memory of the call
 	// placeholders: what a step did not give stands as <step.member> (BindOptions.Placeholders).
 	placeholders bool
 	strict       bool     // mapped values must have their declared types

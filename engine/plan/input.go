@@ -53,6 +53,15 @@ func (op *Operation) Bind(src *Source) (args Args, err error) {
 		return Args{}, err
 	}
 	b := binder{src: src, op: op}
+	if err := b.holdArguments(); err != nil {
+		return Args{}, err
+	}
+	defer func() {
+		if err != nil {
+			b.held.release()
+		}
+		args.held = b.held
+	}()
 	args.values = make([]any, len(op.inputs))
 	for i := range op.inputs {
 		v, err := b.find(&op.inputs[i])
@@ -103,7 +112,8 @@ type binder struct {
 	query url.Values
 	body  *inboundBody
 	args  []byte
-	read  bool // args were checked
+	read  bool     // args were checked
+	held  *holding // what is kept of the request; nil: nothing
 }
 
 func (b *binder) find(in *input) (any, *Error) {
@@ -267,7 +277,7 @@ func (b *binder) parsedBody() (*inboundBody, *Error) {
 	if encoding := b.contentEncoding(); encoding != "" {
 		return nil, Errorf(CodeInvalidInput, "the request body is packed (Content-Encoding: %s); send it plain", encoding)
 	}
-	raw, err := readInbound(&b.src.Body)
+	raw, err := b.readInbound(&b.src.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -296,12 +306,41 @@ func (b *binder) contentEncoding() string {
 	return e
 }
 
-// readInbound reads the whole body and leaves it as bytes.
-func readInbound(body *Body) ([]byte, *Error) {
+// holdArguments counts the arguments of a tool, which are in memory already.
+func (b *binder) holdArguments() error {
+	if b.src.Bound == nil || len(b.src.Arguments) < smallest {
+		return nil
+	}
+	if b.hold(); !b.held.take(int64(len(b.src.Arguments))) {
+		return b.held.full()
+	}
+	return nil
+}
+
+// hold begins to count.
+func (b *binder) hold() {
+	if b.held == nil {
+		b.held = &holding{quota: b.src.Bound.Quota(b.op.unit)}
+	}
+}
+
+// readInbound reads the whole body and leaves it as bytes. One of which it is known that there
+// is no room for is not read.
+func (b *binder) readInbound(body *Body) ([]byte, *Error) {
 	if body.Stream == nil {
 		return body.Bytes, nil
 	}
-	raw, err := io.ReadAll(body.Stream)
+	from := io.Reader(body.Stream)
+	if b.src.Bound != nil && (body.Len < 0 || body.Len >= smallest) {
+		b.hold()
+		if body.Len < 0 {
+			from = b.held.reader(from)
+		} else if !b.held.take(body.Len) {
+			_ = body.Stream.Close()
+			return nil, b.held.full()
+		}
+	}
+	raw, err := io.ReadAll(from)
 	_ = body.Stream.Close()
 	if err != nil {
 		return nil, asInboundError(err)

@@ -88,6 +88,7 @@ func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, e
 	if r.vars == nil {
 		return nil, Errorf(CodeInternal, "internal error")
 	}
+	r.held.quota, r.held.op = r.vars.quota, op
 	if op.asking != nil {
 		s := r.scope()
 		ask, err := op.asking.ask(s, in.Answers)
@@ -96,13 +97,21 @@ func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, e
 		}
 		r.replies = s.replies
 	}
-	if len(op.steps) == 0 {
-		return op.result(r)
-	}
 	cancel := func() {}
-	if t := in.Bound.opts.CallTimeout; t > 0 {
+	if t := in.Bound.opts.CallTimeout; t > 0 && len(op.steps) > 0 {
 		ctx, cancel = context.WithTimeout(ctx, t)
 	}
+	if err = r.vars.quota.admit(ctx, in.Caller); err != nil {
+		cancel()
+		return nil, err
+	}
+	streams := false // the place is kept until the answer is read
+	defer func() {
+		if !streams {
+			cancel()
+			r.vars.quota.leave()
+		}
+	}()
 	if op.waves != nil {
 		timeout := cancel
 		ctx, r.stop = context.WithCancelCause(ctx)
@@ -113,12 +122,13 @@ func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, e
 	}
 	if err != nil {
 		r.discard()
-	}
-	if err != nil || res.Body.Stream == nil {
-		cancel()
+		r.held.release()
 		return res, err
 	}
-	res.Body.Stream = &onClose{res.Body.Stream, cancel}
+	res.held = &r.held
+	if streams = res.Body.Stream != nil; streams {
+		res.Body.Stream = r.vars.quota.hold(res.Body.Stream, cancel)
+	}
 	return res, nil
 }
 
@@ -132,17 +142,6 @@ func recovered(err *error) {
 		}
 		*err = &Error{Code: CodeInternal, Message: "internal error", Cause: fmt.Errorf("panic: %s\n%s", what, debug.Stack())}
 	}
-}
-
-// onClose runs done once its stream is closed.
-type onClose struct {
-	io.ReadCloser
-	done func()
-}
-
-func (c *onClose) Close() error {
-	defer c.done()
-	return c.ReadCloser.Close()
 }
 
 // result shapes what came of the steps.
@@ -236,6 +235,7 @@ func (op *Operation) fill(res *Result, raw []byte, s *scope) error {
 	if err != nil {
 		return err
 	}
+	s.held.add(len(value))
 	res.Kind, res.Body, res.MediaType = Value, BytesBody(value), "application/json"
 	if op.structured && s.misfits {
 		s.strict = true
@@ -246,7 +246,7 @@ func (op *Operation) fill(res *Result, raw []byte, s *scope) error {
 
 // shape applies the output mappings to a body that is there.
 func (op *Operation) shape(res *Result, s *scope, limit int64) (*Result, error) {
-	raw, err := readAll(res.Body, limit)
+	raw, err := s.held.readAll(res.Body, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +254,7 @@ func (op *Operation) shape(res *Result, s *scope, limit int64) (*Result, error) 
 		res.Body = Body{}
 		return res, nil
 	}
-	value, err := op.reading.json(raw, res.MediaType)
+	value, err := op.reading.json(raw, res.MediaType, s.held)
 	if err != nil {
 		return nil, err
 	}
@@ -279,9 +279,9 @@ func dropEntityHeaders(header []Field) []Field {
 	return out
 }
 
-// readAll reads a body of at most limit bytes and closes it. A length that is known to be
-// over the limit is refused unread.
-func readAll(b Body, limit int64) ([]byte, error) {
+// readAll reads a body of at most limit bytes, counts them, and closes it. A length that is
+// known to be over the limit, or more than there is room for, is refused unread.
+func (h *holding) readAll(b Body, limit int64) ([]byte, error) {
 	if b.Stream == nil {
 		if limit > 0 && int64(len(b.Bytes)) > limit {
 			return nil, tooLarge(limit)
@@ -290,10 +290,15 @@ func readAll(b Body, limit int64) ([]byte, error) {
 	}
 	defer b.Stream.Close()
 	r := io.Reader(b.Stream)
+	switch {
+	case limit > 0 && b.Len > limit:
+		return nil, tooLarge(limit)
+	case b.Len < 0:
+		r = h.reader(r)
+	case !h.take(b.Len):
+		return nil, h.full()
+	}
 	if limit > 0 {
-		if b.Len > limit {
-			return nil, tooLarge(limit)
-		}
 		r = io.LimitReader(r, limit+1)
 	}
 	raw, err := io.ReadAll(r)

@@ -8,6 +8,8 @@ import (
 // Source is one request as its adapter sees it, before anything is looked up in it. REST
 // fills Path, Query, Header and Body; MCP fills Arguments only.
 type Source struct {
+	// Bound, if set, counts what Bind keeps in memory for the document.
+	Bound *Bound
 	// Method of the request.
 	Method string
 	// Rest is what {path} of a forwarded route stands for: escaped as it came, empty or with a
@@ -42,6 +44,7 @@ type Args struct {
 	encoding        string
 	conditions      []Field    // of the caller's header, to be sent on
 	forwarded       *forwarded // nil unless the request is passed on as it is
+	held            *holding   // what was read of the request; nil: not worth counting
 }
 
 // Invocation is all that belongs to one call. It is never shared.
@@ -86,7 +89,7 @@ const (
 	Asks
 )
 
-// Result is the outcome of a call. Its Body must be closed.
+// Result is the outcome of a call. It must be closed.
 type Result struct {
 	Kind      ResultKind
 	Status    int // of the upstream; 200 when there was none
@@ -107,4 +110,6 @@ type Result struct {
 	Method string
 	// Ask is what must be answered first, of kind Asks.
 	Ask *Ask
+
+	held *holding // memory; nil: nothing
 }

@@ -53,6 +53,7 @@ type Unit struct {
 	Unserved    []*Exposure // adapters that are declared and refused, with nothing in them
 	Variables   []*Variable // what the document's served operations need, by name
 	Bases       []*BaseURI  // the base URIs its served operations call
+	Caps        Caps        // what it may use, as somebody else than the document says; zero: like every other
 
 	credentials []*credentialPlan   // the credentials its served operations call with
 	consumed    []ConsumedOperation // of an explained document

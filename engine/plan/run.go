@@ -28,6 +28,7 @@ type run struct {
 	vars    *boundUnit
 	results []stepResult // by the index of the step
 	replies [][]byte     // by the index of the question
+	held    holding      // memory
 	// stop ends what steps still do. Without a failure it is not called before the answer is
 	// read: that may be the stream of a step.
 	stop context.CancelCauseFunc
@@ -35,7 +36,7 @@ type run struct {
 
 // scope gives what the expressions of one step are evaluated in.
 func (r *run) scope() *scope {
-	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results, caller: r.in.Caller, replies: r.replies, placeholders: r.in.Bound.opts.Placeholders}
+	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results, caller: r.in.Caller, held: &r.held, replies: r.replies, placeholders: r.in.Bound.opts.Placeholders}
 }
 
 // stepResult is what came of one step: a JSON value, or an answer that nobody has read.
@@ -67,7 +68,7 @@ func (r *run) discard() {
 
 // runSteps runs the steps, those of a wave together.
 func (op *Operation) runSteps(ctx context.Context, r *run) error {
-	if op.waves == nil {
+	if op.waves == nil && len(op.steps) > 0 {
 		return op.runStep(ctx, r, 0)
 	}
 	for _, wave := range op.waves {
@@ -174,6 +175,7 @@ func (c *callStep) run(ctx context.Context, r *run, s *scope) error {
 	if r.in.Observe != nil {
 		r.in.Observe.Sent(ctx, req)
 	}
+	r.held.add(len(req.Body.Bytes))
 	resp, err := r.in.Bound.opts.Upstream.Do(ctx, req)
 	if r.in.Observe != nil {
 		r.in.Observe.Received(ctx, req, resp, err)
@@ -185,7 +187,7 @@ func (c *callStep) run(ctx context.Context, r *run, s *scope) error {
 	if c.step == "" {
 		return nil
 	}
-	return c.settle(&r.results[c.index], r.maxHeld(&r.results[c.index]))
+	return c.settle(&r.results[c.index], r)
 }
 
 // located names the step in an error.
@@ -204,7 +206,7 @@ func inStep(step, what string, err *Error) *Error {
 
 // settle looks at the answer of a step among others: one that is no success stops the
 // operation, and what others need of it is read.
-func (c *callStep) settle(res *stepResult, limit int64) error {
+func (c *callStep) settle(res *stepResult, r *run) error {
 	resp := res.response
 	if resp.Status < 200 || resp.Status > 299 {
 		return c.failed(res)
@@ -216,7 +218,7 @@ func (c *callStep) settle(res *stepResult, limit int64) error {
 		}
 		return nil
 	}
-	raw, err := readAll(resp.Body, limit)
+	raw, err := r.held.readAll(resp.Body, r.maxHeld(res))
 	if err != nil {
 		return c.located(AsError(err))
 	}
@@ -224,7 +226,7 @@ func (c *callStep) settle(res *stepResult, limit int64) error {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil
 	}
-	if raw, err = c.reading.json(raw, resp.Get("Content-Type")); err != nil {
+	if raw, err = c.reading.json(raw, resp.Get("Content-Type"), &r.held); err != nil {
 		return c.located(AsError(err))
 	}
 	if res.value, err = c.projection.of(raw); err != nil {
@@ -245,7 +247,7 @@ func (c *callStep) failed(res *stepResult) *Error {
 	if err := maskBody(answer, resp, newMasker(slices.Concat(res.request.Secrets, resp.Secrets))); err != nil {
 		return e
 	}
-	if raw, err := readAll(answer.Body, maxReason); err == nil && isProse(resp.Get("Content-Type"), raw) {
+	if raw, err := (*holding)(nil).readAll(answer.Body, maxReason); err == nil && isProse(resp.Get("Content-Type"), raw) {
 		e.Message += ": " + strings.Join(strings.Fields(string(raw)), " ")
 	}
 	return e

@@ -84,6 +84,7 @@ func (s *scriptStep) run(ctx context.Context, r *run, scope *scope) error {
 	if err != nil {
 		return inStep(s.step, "", withoutSecrets(AsError(err), newMasker(scope.secrets)))
 	}
+	r.held.add(len(result))
 	if set {
 		r.results[s.index] = stepResult{value: result, secrets: scope.secrets}
 	}
