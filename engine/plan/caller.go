@@ -132,6 +132,9 @@ func (c *Caller) ID() CallerID {
 	return CallerID{keyOf(parts...).sum}
 }
 
+// AppendTo appends what is equal for the same caller: for keys that are hashed again.
+func (id CallerID) AppendTo(b []byte) []byte { return append(b, id.sum[:]...) }
+
 // WithCaller gives a context that carries who makes the request it belongs to.
 func WithCaller(ctx context.Context, c *Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)

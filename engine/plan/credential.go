@@ -241,3 +241,7 @@ func (c *ClientCertificate) Key() CredentialKey {
 	}
 	return keyOfSecrets("certificate", c.Cert, c.PrivateKey, c.CertFile.key(), c.KeyFile.key(), c.Password)
 }
+
+// AppendTo appends what is equal for equal credentials: for keys that are hashed again, since a
+// weak password could be guessed from it.
+func (k CredentialKey) AppendTo(b []byte) []byte { return append(b, k.sum[:]...) }
