@@ -27,10 +27,11 @@ type preparedSwap struct {
 	swap Swap
 }
 
-// advance loads everything and makes it current. All that can fail is in prepare, which
+// advance loads everything and makes it current; trust spares reading files whose stamp is
+// that of the last load. All that can fail is in prepare, which
 // touches nothing live; commit only replaces pointers.
-func (e *Engine) advance(ctx context.Context) error {
-	c, err := e.prepare(ctx)
+func (e *Engine) advance(ctx context.Context, trust bool) error {
+	c, err := e.prepare(ctx, trust)
 	if err != nil {
 		return err
 	}
@@ -38,9 +39,9 @@ func (e *Engine) advance(ctx context.Context) error {
 }
 
 // prepare does everything that can fail. On an error it leaves nothing behind.
-func (e *Engine) prepare(ctx context.Context) (*change, error) {
+func (e *Engine) prepare(ctx context.Context, trust bool) (*change, error) {
 	c := &change{sockets: make(map[string]*server)}
-	if err := e.fill(ctx, c); err != nil {
+	if err := e.fill(ctx, c, trust); err != nil {
 		c.discard()
 		return nil, err
 	}
@@ -48,9 +49,9 @@ func (e *Engine) prepare(ctx context.Context) (*change, error) {
 }
 
 // fill prepares c. What it bound before an error is still in c.
-func (e *Engine) fill(ctx context.Context, c *change) error {
+func (e *Engine) fill(ctx context.Context, c *change, trust bool) error {
 	prev := e.Current()
-	records, err := e.loader.documents(ctx, e.records)
+	records, err := e.loader.settled(ctx, e.records, trust)
 	if err != nil {
 		return err
 	}

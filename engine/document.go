@@ -28,6 +28,8 @@ type version struct {
 	problems   diag.List
 	ignores    []diag.Ignore // empty unless the options ask for them
 	files      *files        // what it refers to; nil when the file was not read
+	// looked is the file before it was read.
+	looked looked
 	// keepsake is what is to be kept of it across restarts; nil when it is, or nothing is.
 	keepsake atomic.Pointer[keepsake]
 }
@@ -58,12 +60,39 @@ type record struct {
 	asked bool
 }
 
+// settleTries is how often a load begins again because files changed while they were read.
+const settleTries = 3
+
+// settled gives the records of a load all of whose files are of one moment, as far as can be
+// seen: a folder that is exchanged as a whole while it is read is read again.
+func (l *loader) settled(ctx context.Context, prev []*record, trust bool) ([]*record, error) {
+	for try := 1; ; try++ {
+		records, sources, err := l.documents(ctx, prev, trust)
+		if err != nil || try == settleTries {
+			return records, err
+		}
+		again, err := scan(l.Paths, false, "")
+		if err == nil && slices.EqualFunc(sources, again, sameSource) && !slices.ContainsFunc(records, (*record).moved) {
+			return records, nil
+		}
+	}
+}
+
+// sameSource reports whether a file is as it was a moment ago.
+func sameSource(a, b source) bool {
+	return a.file == b.file && a.folder == b.folder && (a.err == nil) == (b.err == nil) && same(a.info, b.info)
+}
+
+// moved reports whether a file that the document read has changed since.
+func (r *record) moved() bool { return r.current.files.moved() }
+
 // documents runs the phases of single documents over every file, in parallel, and gives the
-// records by ID and file. prev are the records of the last load.
-func (l *loader) documents(ctx context.Context, prev []*record) ([]*record, error) {
+// records by ID and file. prev are the records of the last load; trust spares reading a file
+// whose stamp is that of the last load.
+func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*record, []source, error) {
 	sources, err := scan(l.Paths, l.Stdin != nil, l.StdinName)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	last := make(map[string]*record, len(prev))
 	for _, r := range prev {
@@ -77,7 +106,7 @@ func (l *loader) documents(ctx context.Context, prev []*record) ([]*record, erro
 	group.SetLimit(cmp.Or(l.Jobs, runtime.GOMAXPROCS(0)))
 	for i := range sources {
 		src := &sources[i]
-		src.first = prev == nil
+		src.first, src.trust = prev == nil, trust
 		if src.folder {
 			records[i] = unreadableFolder(src)
 			continue
@@ -95,13 +124,13 @@ func (l *loader) documents(ctx context.Context, prev []*record) ([]*record, erro
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	records = append(records, outOfSight(sources, first, l.below(sources, prev))...)
 	slices.SortStableFunc(records, func(a, b *record) int {
 		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.current.file, b.current.file))
 	})
-	return records, nil
+	return records, sources, nil
 }
 
 // owners gives the source that each ID belongs to: the first.
@@ -212,16 +241,21 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 			v.unit, v.problems = nil, diag.List{internal(src)}
 		}
 	}()
+	now := time.Now()
+	if known := untouched(src, prev); known != nil {
+		return known
+	}
 	text, err := src.read(l.Stdin, l.Limits.Bytes)
 	if err != nil {
 		v.problems = diag.List{unread(src, err)}
 		return v
 	}
 	sum := sha256.Sum256(text)
-	v.hash = hex.EncodeToString(sum[:])
+	v.hash, v.looked = hex.EncodeToString(sum[:]), looked{src.info, now}
 	if prev != nil {
 		for _, known := range []*version{prev.current, prev.served} {
-			if known.hash == v.hash && known.file == v.file && known.named == v.named && known.files.unchanged() {
+			if known.hash == v.hash && known.file == v.file && known.named == v.named && known.files.unchanged(false) {
+				known.looked = v.looked
 				return known
 			}
 		}

@@ -35,6 +35,8 @@ type files struct {
 	mu   sync.Mutex
 	uses map[use]string
 	left int64
+	// looked are the files that were read, as they were before.
+	looked map[use]looked
 	// texts holds what was read, for those who keep it; nil: nobody does.
 	texts map[use][]byte
 	// kept are texts that stand in the place of what is on disk now, by the absolute path of
@@ -70,7 +72,7 @@ func (l *loader) newFiles(src *source) *files {
 	f := &files{
 		limit: limit, left: readTogether * limit,
 		roots: sync.OnceValue(func() []allowedRoot { return openRoots(paths) }),
-		uses:  map[use]string{}, elsewhere: map[use]fallback{},
+		uses:  map[use]string{}, elsewhere: map[use]fallback{}, looked: map[use]looked{},
 	}
 	if l.shelf != nil && !src.stdin {
 		f.texts = map[use][]byte{}
@@ -177,10 +179,14 @@ func (f *files) read(from, location string) ([]byte, error) {
 	if at.real == "" {
 		return nil, missing(location)
 	}
+	was := lookAt(at.real)
 	text, err := at.read(f.limit)
 	if err != nil {
 		return nil, unusable(location, err)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.looked[use{useRead, from, location}] = was
 	return text, nil
 }
 
@@ -494,12 +500,16 @@ func (f *files) note(u use, digest string) {
 	f.uses[u] = digest
 }
 
-// unchanged reports whether every question would have the same answer now.
-func (f *files) unchanged() bool {
+// unchanged reports whether every question would have the same answer now. With trust, a file
+// whose stamp has not changed is not read for that.
+func (f *files) unchanged(trust bool) bool {
 	for u, was := range f.asked() {
 		var now string
 		switch u.what {
 		case useRead:
+			if trust && f.isUntouched(u) {
+				continue
+			}
 			now = digest(f.read(u.from, u.location))
 		case usePlace:
 			place, _, err := f.place(u.from, u.location)
@@ -510,6 +520,39 @@ func (f *files) unchanged() bool {
 		}
 	}
 	return true
+}
+
+// isUntouched reports whether a file that was read has certainly not changed since.
+func (f *files) isUntouched(u use) bool {
+	was, ok := f.lookedAt(u)
+	if !ok {
+		return false
+	}
+	at, err := f.find(u.from, u.location)
+	if err != nil || at.real == "" {
+		return false
+	}
+	return was.isCertainly(lookAt(at.real).info)
+}
+
+// moved reports whether a file that was read is another one now, as far as its stamp says.
+func (f *files) moved() bool {
+	for u := range f.asked() {
+		if was, ok := f.lookedAt(u); ok {
+			at, err := f.find(u.from, u.location)
+			if err != nil || !same(was.info, lookAt(at.real).info) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (f *files) lookedAt(u use) (looked, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	was, ok := f.looked[u]
+	return was, ok
 }
 
 func (f *files) asked() map[use]string {

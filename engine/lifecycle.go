@@ -24,7 +24,7 @@ func (e *Engine) Start(ctx context.Context) error {
 		if err := e.openControl(ctx); err != nil {
 			return err
 		}
-		err := e.advance(ctx)
+		err := e.advance(ctx, false)
 		if err != nil {
 			if left := e.closeControl(); left != nil {
 				err = errors.Join(err, left)
@@ -41,13 +41,19 @@ func (e *Engine) Start(ctx context.Context) error {
 // document keeps its unit, a document that is broken now keeps its last good one, a removed
 // one is gone. When Reload fails, everything is as it was, but for TLS: its files are read
 // again whatever becomes of the documents. Reloads happen one after another.
-func (e *Engine) Reload(ctx context.Context) error {
+func (e *Engine) Reload(ctx context.Context) error { return e.reload(ctx, false) }
+
+// Refresh is Reload for those who were told of a change by [Engine.Watch]. It does not read a
+// file again whose stamp (size, times, place on the disk) has not changed since it was read.
+func (e *Engine) Refresh(ctx context.Context) error { return e.reload(ctx, true) }
+
+func (e *Engine) reload(ctx context.Context, trust bool) error {
 	return e.work(ctx, func(ctx context.Context, started bool) error {
 		if !started {
 			return ErrNotStarted
 		}
 		e.opts.TLS.Reload()
-		return e.advance(ctx)
+		return e.advance(ctx, trust)
 	})
 }
 

@@ -111,7 +111,7 @@ func newLoader(o LoadOptions) (*loader, error) {
 }
 
 func (l *loader) load(ctx context.Context) (*Loaded, error) {
-	records, err := l.documents(ctx, nil)
+	records, _, err := l.documents(ctx, nil, false)
 	if err != nil {
 		return nil, err
 	}

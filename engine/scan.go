@@ -26,6 +26,7 @@ type source struct {
 	folder bool        // a folder that cannot be looked into; err says why
 	roots  []string    // the folders whose files it may use
 	first  bool        // nothing was loaded before
+	trust  bool        // a file whose stamp has not changed is not read again
 	info   fs.FileInfo // of the real file
 	err    error
 }

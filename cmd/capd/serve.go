@@ -118,7 +118,7 @@ func (s *server) run(sig signals) error {
 		case <-sig.reload:
 			_, _ = s.reload(sig.stop) // it was logged
 		case <-changed:
-			_, _ = s.reload(sig.stop) // it was logged
+			_, _ = s.reloadBy(sig.stop, s.engine.Refresh) // it was logged
 		case a := <-s.wiring.desk.asked:
 			s.reloadFor(sig.stop, a)
 		case err := <-s.engine.Broken():
@@ -158,6 +158,10 @@ func (s *server) stop() error {
 // reload reads everything again, env files first. A failed reload leaves everything as it
 // was, but for TLS: a certificate waits for nothing else.
 func (s *server) reload(ctx context.Context) (control.Reloaded, error) {
+	return s.reloadBy(ctx, s.engine.Reload)
+}
+
+func (s *server) reloadBy(ctx context.Context, load func(context.Context) error) (control.Reloaded, error) {
 	s.wiring.telemetry.Reopen()
 	begun := time.Now()
 	if err := s.wiring.env.Reload(); err != nil {
@@ -168,7 +172,7 @@ func (s *server) reload(ctx context.Context) (control.Reloaded, error) {
 	}
 	s.wiring.desk.reloadToken()
 	s.wiring.store.reload()
-	err := s.engine.Reload(ctx)
+	err := load(ctx)
 	s.reloaded(begun, err)
 	if err != nil {
 		s.log.Error("reload failed, serving what was served before", "error", err)

@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+	"time"
+
+	"capd/engine/diag"
+	"capd/engine/plan"
+	"capd/engine/spec"
+)
+
+// TestRefresh: a file whose stamp stands for what was read is not read again by a refresh, and
+// is by a reload.
+func TestRefresh(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("without the time of the last change every file is read")
+	}
+	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " @./word", "b.yaml": "serve " + loopback + " one", "word": "one"}, nil)
+	r.start()
+	refresh := func() {
+		t.Helper()
+		if err := r.engine.Refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// What has just been written may be written again without a trace.
+	for _, name := range []string{"b.yaml", "word"} {
+		was, err := os.Stat(filepath.Join(r.dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := map[string]string{"b.yaml": "serve " + loopback + " two", "word": "two"}[name]
+		r.write(name, text)
+		if err := os.Chtimes(filepath.Join(r.dir, name), was.ModTime(), was.ModTime()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refresh()
+	r.wants(loopback, "a", "two")
+	r.wants(loopback, "b", "two")
+
+	// As if the files had been read long after they were written: what nobody changes is not read.
+	r.write("b.yaml", "serve "+loopback+" six")
+	r.write("word", "six")
+	later := time.Now().Add(time.Hour)
+	for _, rec := range r.engine.records {
+		rec.current.looked = looked{lookAt(rec.current.file).info, later}
+		for u := range rec.current.files.looked {
+			rec.current.files.looked[u] = looked{lookAt(filepath.Join(r.dir, "word")).info, later}
+		}
+	}
+	refresh()
+	r.wants(loopback, "a", "two")
+	r.wants(loopback, "b", "two")
+	r.reload()
+	r.wants(loopback, "a", "six")
+	r.wants(loopback, "b", "six")
+}
+
+// TestLoadOfOneMoment: a folder that is exchanged as a whole while it is read, as mounted
+// ConfigMaps are, is never half of the old one and half of the new one.
+func TestLoadOfOneMoment(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]string{
+		"data1/a.yaml": "serve " + loopback + " one", "data1/b.yaml": "serve " + loopback + " @./word", "data1/word": "one",
+		"data2/a.yaml": "serve " + loopback + " two", "data2/b.yaml": "serve " + loopback + " @./word", "data2/word": "two",
+	}, nil)
+	served := filepath.Join(r.dir, "served")
+	point := func(to string) {
+		t.Helper()
+		if err := os.Symlink(to, served+".new"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(served+".new", served); err != nil {
+			t.Fatal(err)
+		}
+	}
+	point("data1")
+	r.engine.loader.Paths = []string{served}
+	r.engine.loader.Jobs = 1
+	r.start()
+	r.wants(loopback, "a", "one")
+	r.wants(loopback, "b", "one")
+
+	compile := r.engine.loader.phases.compile
+	swapped := 0
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files) (*plan.Unit, diag.List) {
+		u, found := compile(doc, files)
+		if swapped++; swapped == 1 {
+			point("data1") // between two files
+		}
+		return u, found
+	}
+	point("data2")
+	r.reload()
+	r.wants(loopback, "a", "one")
+	r.wants(loopback, "b", "one")
+	if swapped == 0 {
+		t.Error("nothing was exchanged meanwhile")
+	}
+}
