@@ -47,8 +47,11 @@ func passes(f plan.Field, kind plan.ResultKind) bool {
 		"accept-ranges", "etag", "last-modified":
 		// These describe the upstream's bytes, which a mapped value no longer has.
 		return kind == plan.Passthrough
-	case "cache-control", "vary", "link", "retry-after", "ratelimit":
+	case "cache-control", "age", "vary", "link", "retry-after", "ratelimit":
 		return true
+	case "cache-status":
+		// What capd did is no secret; the names of caches behind it are not for its callers.
+		return strings.HasPrefix(f.Value, "capd;")
 	case "location":
 		return isRelative(f.Value)
 	}

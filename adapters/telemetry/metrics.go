@@ -39,6 +39,8 @@ type metrics struct {
 	limited *prometheus.CounterVec
 	limits  *bounded
 
+	cached *cached
+
 	reloads    *prometheus.CounterVec
 	reloadTime prometheus.Histogram
 	lastReload prometheus.Gauge
@@ -77,6 +79,8 @@ func newMetrics(operations int, version string) *metrics {
 
 		limited: counter("capd_limited_total", "Calls that were refused or put off by a limit.", "document", "limit"),
 		limits:  newBounded(operations),
+
+		cached: newCached(operations),
 
 		reloads:    counter("capd_reloads_total", "Reloads, the first load included.", "result"),
 		reloadTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "capd_reload_duration_seconds", Help: "Time of reloads.", Buckets: seconds}),
@@ -174,6 +178,7 @@ func (m *metrics) reloaded(r *Reload) {
 	for _, gone := range m.limits.forget(r.IDs) {
 		m.limited.DeletePartialMatch(prometheus.Labels{"document": gone})
 	}
+	m.cached.forget(r.IDs)
 	for _, gone := range m.consumed.forget(r.IDs) {
 		m.upstream.DeletePartialMatch(prometheus.Labels{"document": gone})
 		m.upstreamTime.DeletePartialMatch(prometheus.Labels{"document": gone})

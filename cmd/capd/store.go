@@ -22,12 +22,16 @@ type storeFlags struct {
 	urlFile string
 	prefix  string
 	ca      string
+	// memory bounds the answers that this process keeps.
+	memory size
 }
 
 func (s *storeFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&s.url, "redis", "", "share rate limits, cached answers and used answers of users with other replicas in the Redis at `URL`: redis://HOST:6379, rediss:// for TLS, unix:///PATH; a password is better off in --redis-url-file")
 	f.StringVar(&s.urlFile, "redis-url-file", "", "`FILE` with the URL of --redis, which may hold a password; read again when it changes")
 	f.StringVar(&s.prefix, "redis-prefix", redis.DefaultPrefix, "`TEXT` that begins every key in Redis, the same for replicas that share")
+	s.memory = memory.DefaultBytes
+	f.Var(&s.memory, "cache-size", "most memory for answers that specs have capd keep")
 	f.StringVar(&s.ca, "redis-ca", "", "`FILE` of certificates to trust for rediss:// beside those of the system (PEM)")
 }
 
@@ -84,7 +88,7 @@ type store struct {
 // store makes the store that the flags want. Nothing is asked of the network before it is used,
 // and nothing at all when check is set.
 func (c *command) store(f *storeFlags, check bool, watch *telemetry.Telemetry, log *slog.Logger) (*store, error) {
-	s := &store{memory: memory.New(memory.Options{}), flags: f, log: log}
+	s := &store{memory: memory.New(memory.Options{Bytes: int64(f.memory)}), flags: f, log: log}
 	s.Store = s.memory
 	switch {
 	case f.url != "" && f.urlFile != "":
