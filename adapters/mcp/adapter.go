@@ -88,8 +88,17 @@ type Options struct {
 	// StateKey signs what clients keep between the rounds of a call that asks something first.
 	// Replicas need the same one. Empty: one of this adapter's own, at random.
 	StateKey []byte
+	// Once remembers for which of these calls the answers were used; replicas need the same one.
+	// Nil: nobody does, and a client can use the answers again until they end.
+	Once Once
 	// Now tells the time; nil: time.Now.
 	Now func() time.Time
+}
+
+// Once remembers what may be used once, as [plan.Store] does.
+type Once interface {
+	// Claim reports whether nobody claimed the key during that time before.
+	Claim(ctx context.Context, key string, ttl time.Duration) (first bool, err error)
 }
 
 func (o Options) withDefaults() Options {

@@ -5,6 +5,7 @@ package mcp
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"capd/engine/plan"
 
@@ -38,6 +40,8 @@ type asker struct {
 	state     string // as the client sent it
 
 	answers plan.Answers
+	id      []byte    // of the call, and of all its states
+	begun   time.Time // when the first of them was made
 
 	// What the request is answered with, when questions are open.
 	requests sdk.InputRequestMap
@@ -218,6 +222,7 @@ func (a *asker) resume() error {
 			return &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "requestState is not valid: " + err.Error()}
 		}
 		a.answers.Asked, open = s.Asked, s.Names
+		a.id, a.begun, a.answers.Use = s.ID, time.Unix(s.Begun, 0), a.use
 		for name, r := range s.Given {
 			a.answers.Given[name] = plan.Reply{Kind: r.Kind, Action: r.Action, Value: r.Value, Asked: r.Asked}
 		}
@@ -232,6 +237,25 @@ func (a *asker) resume() error {
 		}
 	}
 	return a.bounded()
+}
+
+// use takes the answers for the one call that they were given for. A state can be sent again, to
+// another replica too, and a yes is a yes to one call.
+func (a *asker) use(ctx context.Context) error {
+	once := a.endpoint.opts.Once
+	if once == nil {
+		return nil
+	}
+	left := a.begun.Add(askingLife + clockSkew).Sub(a.endpoint.opts.Now())
+	first, err := once.Claim(ctx, "mcp state "+base64.RawURLEncoding.EncodeToString(a.id), left)
+	switch {
+	case err != nil:
+		return &plan.Error{Code: plan.CodeOverloaded, Message: "it cannot be told now whether the answers were used already; try again", Cause: err}
+	case !first:
+		used := &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: "requestState is not valid: the call was made with it already; to make it once more, call again without it"}
+		return &plan.Error{Code: plan.CodeInvalidInput, Message: used.Message, Cause: used}
+	}
+	return nil
 }
 
 // bounded refuses more than is kept of the answers to one call.
@@ -251,8 +275,17 @@ func (a *asker) bounded() error {
 
 // suspend answers the request with questions.
 func (a *asker) suspend(open []plan.Question) error {
+	now := a.endpoint.opts.Now()
+	if a.id == nil {
+		a.id, a.begun = make([]byte, 16), now
+		_, _ = rand.Read(a.id) // it never fails
+	}
+	until := now.Add(stateLife)
+	if last := a.begun.Add(askingLife); until.After(last) {
+		until = last
+	}
 	s := askState{
-		Until: a.endpoint.opts.Now().Add(stateLife).Unix(), Call: a.call, Asked: a.answers.Asked + 1, Given: map[string]stateReply{},
+		ID: a.id, Begun: a.begun.Unix(), Until: until.Unix(), Call: a.call, Asked: a.answers.Asked + 1, Given: map[string]stateReply{},
 	}
 	a.requests = sdk.InputRequestMap{}
 	for _, q := range open {

@@ -17,6 +17,10 @@ import (
 const (
 	// stateLife is how long a user may take to answer.
 	stateLife = 10 * time.Minute
+	// askingLife is how long all rounds of a call may take. So long it is remembered that the call
+	// was made, and a while longer: the clocks of replicas differ.
+	askingLife = time.Hour
+	clockSkew  = 5 * time.Minute
 	// maxReplies bounds the answers to the questions of one call, in bytes.
 	maxReplies = 64 << 10
 	// maxState bounds a state as a client sends it: it holds the answers, in base64.
@@ -26,6 +30,8 @@ const (
 // askState is what a client keeps between the rounds of a call and sends back: in the clear,
 // and signed. Its JSON names are short, since it travels with every round.
 type askState struct {
+	ID    []byte                `json:"i"` // of the call: all its states have one
+	Begun int64                 `json:"b"` // Unix time of the first of them
 	Until int64                 `json:"u"` // Unix time
 	Call  []byte                `json:"c"` // digest of what is called, with what, and by whom
 	Asked int                   `json:"n"` // how often was asked
@@ -69,7 +75,7 @@ func openState(key []byte, text string, call []byte, now time.Time) (*askState, 
 		return nil, errState
 	}
 	var s askState
-	if err := json.Unmarshal(payload, &s); err != nil {
+	if err := json.Unmarshal(payload, &s); err != nil || len(s.ID) == 0 {
 		return nil, errState
 	}
 	switch {

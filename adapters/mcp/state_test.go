@@ -14,7 +14,7 @@ import (
 
 func sampleState() *askState {
 	return &askState{
-		Until: 1_000_000, Call: digest("tool", "t"), Asked: 2, Names: []string{"confirm"},
+		ID: []byte("id"), Begun: 999_000, Until: 1_000_000, Call: digest("tool", "t"), Asked: 2, Names: []string{"confirm"},
 		Given: map[string]stateReply{"details": {plan.AskForm, plan.Accepted, json.RawMessage(`{"colour":"red"}`), true}},
 	}
 }

@@ -80,6 +80,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Logger: log, Version: thisBuild().Version, MaxBody: int64(f.maxBody), MaxResult: int64(f.maxUpstreamBody), MaxText: int64(f.maxResult),
 		WithoutSessions: f.mcpSessions == mcpSessionsOff,
 		StateKey:        stateKey,
+		Once:            shared,
 		SearchAbove:     int(f.search),
 	})
 	w := &wiring{env: env, mcp: tools, store: shared, telemetry: watch, Options: engine.Options{

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,6 +75,9 @@ type Answers struct {
 	Given map[string]Reply
 	// Asked counts how often the questions of the call were asked.
 	Asked int
+	// Use is called once, when nothing is left to be asked and right before the first step. Its
+	// error ends the call: answers may be good for one only. Nil: they are good for any number.
+	Use func(context.Context) error
 }
 
 // Capability is an ability of a client, named as the protocol names it. A dot stands before a

@@ -112,6 +112,11 @@ func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, e
 			r.vars.quota.leave()
 		}
 	}()
+	if len(op.steps) > 0 && op.asking != nil && in.Answers != nil && in.Answers.Use != nil {
+		if err = in.Answers.Use(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if op.waves != nil {
 		timeout := cancel
 		ctx, r.stop = context.WithCancelCause(ctx)
