@@ -1,7 +1,9 @@
 package httpclient
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -13,6 +15,30 @@ var errAddress = errors.New("httpclient: address not allowed")
 // denied decides which addresses may be connected to. The check is made on the address that
 // is dialled, after every name and notation has been resolved.
 type denied struct{ private bool }
+
+// notOwn dials as dial does, but for the ports of this machine that are its operator's. Which
+// address is this machine's is known best when the connection is there: both ends have the same.
+func (o *Options) notOwn(dial dialFunc) dialFunc {
+	if o.Own == nil {
+		return dial
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		from, ok := conn.LocalAddr().(*net.TCPAddr)
+		to, okay := conn.RemoteAddr().(*net.TCPAddr)
+		if ok && okay && (to.IP.IsLoopback() || to.IP.Equal(from.IP)) && o.Own(to.AddrPort().Port()) {
+			_ = conn.Close() // nothing was sent
+			return nil, errAddress
+		}
+		return conn, nil
+	}
+}
+
+// dialFunc is the type of [http.Transport.DialContext].
+type dialFunc = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // control is for [net.Dialer.Control].
 func (d denied) control(_, address string, _ syscall.RawConn) error {
@@ -60,11 +86,13 @@ func metadata(addr netip.Addr) bool {
 	}
 	switch addr.String() {
 	case "100.100.100.200", // Alibaba Cloud
-		"168.63.129.16", // Azure
-		"192.0.0.192",   // Oracle Cloud
-		"fd00:ec2::254", // AWS
-		"fd20:ce::254",  // Google Cloud
-		"fd00:42::42":   // Scaleway
+		"168.63.129.16",      // Azure
+		"192.0.0.192",        // Oracle Cloud
+		"fd00:ec2::254",      // AWS
+		"fd00:ec2::23",       // AWS, credentials of pods
+		"fd00:c1::a9fe:a9fe", // Oracle Cloud
+		"fd20:ce::254",       // Google Cloud
+		"fd00:42::42":        // Scaleway
 		return true
 	}
 	return false

@@ -20,7 +20,7 @@ var notAllowed = []string{
 
 // notAllowed6 need a machine with IPv6 to be dialled at all.
 var notAllowed6 = []string{
-	"[fe80::1]", "[fd00:ec2::254]", "[::a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::a9fe:a9fe]",
+	"[fe80::1]", "[fd00:ec2::254]", "[fd00:ec2::23]", "[fd00:c1::a9fe:a9fe]", "[::a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::a9fe:a9fe]",
 	"[2002:a9fe:a9fe::1]", "[2001:0:1:2:3:4:5601:5601]", "[2001:db8::5efe:a9fe:a9fe]", "[::ffff:0:a9fe:a9fe]",
 }
 

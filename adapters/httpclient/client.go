@@ -27,6 +27,9 @@ type Options struct {
 	// DenyPrivate also refuses upstreams at loopback, private and carrier-grade NAT
 	// addresses. Link-local and cloud metadata addresses are always refused.
 	DenyPrivate bool
+	// Own reports whether a port of this machine is for those who run it, such as that of the
+	// control address: what documents name never leads there. Nil: there is none.
+	Own func(port uint16) bool
 	// OpenKey opens the files of client certificates; nil means that none can be read.
 	OpenKey plan.KeyOpener
 
@@ -120,7 +123,7 @@ func (o *Options) environmentProxy() error {
 func (o *Options) transport(dial func(context.Context, string, string) (net.Conn, error), show *certificate, t plan.Transport) *http.Transport {
 	config := o.tls(show, t)
 	out := &http.Transport{
-		DialContext:            dial,
+		DialContext:            o.notOwn(dial),
 		TLSClientConfig:        config,
 		TLSHandshakeTimeout:    o.TLSTimeout,
 		ResponseHeaderTimeout:  o.HeaderTimeout,

@@ -24,6 +24,9 @@ func setHeader(h http.Header, result *plan.Result) {
 		// Nobody knows the type. A nil value keeps net/http from guessing one.
 		h["Content-Type"] = nil
 	}
+	if isPage(result.MediaType) {
+		h.Set("Content-Security-Policy", pagePolicy)
+	}
 	if result.FromUpstream && result.Status >= http.StatusBadRequest {
 		h.Set("Proxy-Status", "capd; received-status="+strconv.Itoa(result.Status))
 	}
@@ -32,6 +35,19 @@ func setHeader(h http.Header, result *plan.Result) {
 		// credentials for capd to somebody else's realm.
 		h.Set("WWW-Authenticate", "Upstream")
 	}
+}
+
+// pagePolicy takes the origin of capd from pages that it hands on: their scripts run, and their
+// requests say that they come from nowhere, which the door refuses. Else a page that an upstream
+// makes, once somebody opens it, could call whatever capd serves to this person's machine.
+const pagePolicy = "sandbox allow-scripts allow-forms allow-popups allow-downloads"
+
+// isPage reports whether a browser would run what is in a body: HTML, and the XML that can hold
+// the same.
+func isPage(mediaType string) bool {
+	base, _, _ := strings.Cut(mediaType, ";")
+	base = strings.ToLower(strings.TrimSpace(base))
+	return strings.HasSuffix(base, "html") || strings.HasSuffix(base, "xml")
 }
 
 // passes reports whether an upstream's header reaches the client. The list is fixed: what

@@ -152,7 +152,7 @@ func (c *command) loadCall(ctx context.Context, file string, f *callFlags, watch
 func (f *callFlags) transport(watch *callWatch) (plan.Upstream, error) {
 	if !f.dryRun {
 		s := serveFlags{upstream: f.upstream, stub: f.stub}
-		return s.transport(nil)
+		return s.transport(nil, nil)
 	}
 	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey})
 	if err != nil {

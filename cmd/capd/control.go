@@ -106,6 +106,17 @@ func newDesk(w *wiring, f *serveFlags, log *slog.Logger) (*desk, error) {
 	return d, nil
 }
 
+// owns reports whether a port is that of the control address. On loopback it asks for no token,
+// and trusts whoever is on this machine: a document is not, though capd would call it for one.
+func (d *desk) owns(port uint16) bool {
+	e := d.engine.Load()
+	if e == nil {
+		return false
+	}
+	at, err := netip.ParseAddrPort(e.ControlAddr())
+	return err == nil && at.Port() == port
+}
+
 // reloadToken takes a token that was rotated. One that cannot be read leaves the last.
 func (d *desk) reloadToken() {
 	if d.flags.control.tokenFile == "" {

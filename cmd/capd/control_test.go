@@ -588,3 +588,39 @@ func TestControlBeforeStart(t *testing.T) {
 	asks(t, "GET", s.URL+"/routes", "", 200, nil)
 	asks(t, "POST", s.URL+"/reload", "", 503, nil)
 }
+
+// TestDocumentsCannotAskControl: the control address believes whoever is on this machine. A
+// document is not: neither its calls nor what keeps its callers out lead there.
+func TestDocumentsCannotAskControl(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	spec := strings.Replace(roomsSpec, "/rooms\n      operations:\n      - { name: list-rooms, method: GET }",
+		"/config\n      operations:\n      - { name: list-rooms, method: GET }", 1)
+	issuer := strings.Replace(roomsSpec, "    port: 8080\n", "    port: 8080\n    authentication: { type: oauth2, authorizationServerUri: '{{UPSTREAM}}', resource: 'https://rooms.example.com' }\n", 1)
+	writeSpec(t, filepath.Join(dir, "config.yaml"), spec)
+	writeSpec(t, filepath.Join(dir, "issuer.yaml"), issuer)
+	values := filepath.Join(t.TempDir(), "values.env")
+	writeSpec(t, values, "UPSTREAM=http://127.0.0.1:1\n")
+	i := start(t, nil, "--control-address", "127.0.0.1:0", "--watch", "off", "--log-level", "debug", "--env-file", values, dir)
+	control := i.controlURL(t)
+	_, port, _ := strings.Cut(strings.TrimPrefix(control, "http://"), ":")
+	for _, host := range []string{"127.0.0.1", "localhost", "127.0.0.2"} {
+		writeSpec(t, values, "UPSTREAM=http://"+host+":"+port+"\n")
+		asks(t, http.MethodPost, control+"/reload", "", http.StatusOK, nil)
+		got := knock(t, http.MethodGet, i.url+"/apis/config/rooms")
+		if refused := strings.Contains(got.Body, "address not allowed"); got.Status != http.StatusBadGateway || !refused && host != "127.0.0.2" {
+			t.Errorf("a document asks %s for the configuration: %d %s", host, got.Status, got.Body)
+		}
+		if got := knock(t, http.MethodGet, i.url+"/apis/issuer/rooms", "Authorization: Bearer a.b.c"); got.Status == http.StatusOK {
+			t.Errorf("an issuer at %s lets in", host)
+		}
+	}
+	// Any other port of this machine is one like any other.
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"up":true}`) }))
+	defer other.Close()
+	writeSpec(t, values, "UPSTREAM="+other.URL+"\n")
+	asks(t, http.MethodPost, control+"/reload", "", http.StatusOK, nil)
+	if got := knock(t, http.MethodGet, i.url+"/apis/config/rooms"); got.Status != http.StatusOK {
+		t.Errorf("another port: %d %s", got.Status, got.Body)
+	}
+}

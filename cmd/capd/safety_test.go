@@ -1,9 +1,12 @@
 package main
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -65,4 +68,36 @@ func visit(t *testing.T, url, host, origin string) answer {
 		req.Header.Set("Origin", origin)
 	}
 	return send(t, req)
+}
+
+// TestPagesOfUpstreamsHaveNoOrigin: a page that an upstream answers with is handed on without
+// the origin of capd, whatever the case and the parameters of its type. What is no page is left alone.
+func TestPagesOfUpstreamsHaveNoOrigin(t *testing.T) {
+	t.Parallel()
+	var mediaType atomic.Pointer[string]
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", *mediaType.Load())
+		w.Header().Set("Content-Security-Policy", "default-src *")
+		_, _ = io.WriteString(w, "<script>fetch('/apis')</script>")
+	}))
+	defer server.Close()
+	i := start(t, []string{"UPSTREAM=" + server.URL}, specFile(t, "spec.yaml", roomsSpec))
+	for sent, want := range map[string]bool{
+		"text/html": true, "Text/HTML; charset=utf-8": true, "application/xhtml+xml": true, "image/svg+xml": true, "application/xml": true,
+		"application/json": false, "text/plain": false, "image/png": false,
+	} {
+		mediaType.Store(&sent)
+		got := knock(t, http.MethodGet, i.url+"/rooms")
+		policy := got.Header.Get("Content-Security-Policy")
+		if got.Status != http.StatusOK || strings.HasPrefix(policy, "sandbox") != want || strings.Contains(policy, "allow-same-origin") || strings.Contains(policy, "default-src") {
+			t.Errorf("%s: %d, policy %q", sent, got.Status, policy)
+		}
+		if got.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: browsers may guess another type", sent)
+		}
+	}
+	// What such a page then asks comes from the origin "null".
+	if got := knock(t, http.MethodGet, i.url+"/rooms", "Origin: null"); got.Status != http.StatusForbidden {
+		t.Errorf("a page without an origin gets %d", got.Status)
+	}
 }

@@ -44,7 +44,9 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
-	up, err := f.transport(watch)
+	var w *wiring
+	isOwn := func(port uint16) bool { return w.desk.owns(port) }
+	up, err := f.transport(watch, isOwn)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
-	keeper, err := gatekeeper(log)
+	keeper, err := gatekeeper(log, isOwn)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Once:            shared,
 		SearchAbove:     int(f.search),
 	})
-	w := &wiring{env: env, mcp: tools, store: shared, telemetry: watch, Options: engine.Options{
+	w = &wiring{env: env, mcp: tools, store: shared, telemetry: watch, Options: engine.Options{
 		Paths:            paths,
 		Listen:           f.listen,
 		Address:          f.address,
@@ -128,15 +130,16 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 }
 
 // transport gives what answers consumed operations: the network, another place in the
-// network, or the stub. Everything above it is the same for all three.
-func (f *serveFlags) transport(watch *telemetry.Telemetry) (plan.Upstream, error) {
+// network, or the stub. Everything above it is the same for all three. isOwn says which ports
+// of this machine no document may lead to; nil: none.
+func (f *serveFlags) transport(watch *telemetry.Telemetry, isOwn func(port uint16) bool) (plan.Upstream, error) {
 	if f.stub {
 		if f.upstream != "" {
 			return nil, failure("--upstream and --stub exclude each other: the stub calls nobody")
 		}
 		return credential.Placeholder(watch.Upstream(stub.New())), nil
 	}
-	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey})
+	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey, Own: isOwn})
 	if err != nil {
 		return nil, failure("%w", err)
 	}
@@ -167,8 +170,8 @@ func (f *serveFlags) public() (string, error) {
 
 // gatekeeper keeps callers out. Authorization servers are asked by a client of its own, also
 // when nothing else is asked of the network: a stub is no reason to let everybody in.
-func gatekeeper(log *slog.Logger) (*auth.Keeper, error) {
-	client, err := httpclient.New(httpclient.Options{})
+func gatekeeper(log *slog.Logger, isOwn func(port uint16) bool) (*auth.Keeper, error) {
+	client, err := httpclient.New(httpclient.Options{Own: isOwn})
 	if err != nil {
 		return nil, failure("%w", err)
 	}
