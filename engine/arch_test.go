@@ -54,6 +54,7 @@ var homes = []struct {
 	{"github.com/spf13/cobra", []string{"cmd/*"}},
 	{"github.com/spf13/pflag", []string{"cmd/*"}},
 	{"golang.org/x/sync", []string{"engine"}},
+	{"github.com/failsafe-go/failsafe-go", []string{"adapters/resilience"}},
 	{"github.com/fsnotify/fsnotify", []string{"engine"}},
 	{"golang.org/x/net", []string{"adapters/httpclient", "engine/format"}},
 	{"golang.org/x/text", []string{"engine/format"}},

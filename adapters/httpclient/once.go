@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
+
+	"capd/engine/plan"
 )
 
 var errRepeat = errors.New("httpclient: the connection was lost and the request is not sent twice")
@@ -22,7 +24,7 @@ type once struct {
 
 // guard gives the context to send r with.
 func (x *exchange) guard(r *http.Request) context.Context {
-	if r.Body != nil || r.URL.Scheme != "https" || idempotent(r.Method) {
+	if r.Body != nil || r.URL.Scheme != "https" || plan.IsIdempotent(r.Method) {
 		return x.ctx
 	}
 	ctx, stop := context.WithCancelCause(x.ctx)
@@ -41,13 +43,4 @@ func (o *once) gotConn(info httptrace.GotConnInfo) {
 	if ok && conn.ConnectionState().NegotiatedProtocol == "h2" && o.written.Load() {
 		o.stop(errRepeat)
 	}
-}
-
-// idempotent follows RFC 9110 section 9.2.2.
-func idempotent(method string) bool {
-	switch method {
-	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		return true
-	}
-	return false
 }

@@ -39,6 +39,8 @@ type metrics struct {
 	limited *prometheus.CounterVec
 	limits  *bounded
 
+	protection *protection
+
 	cached *cached
 
 	reloads    *prometheus.CounterVec
@@ -80,6 +82,8 @@ func newMetrics(operations int, version string) *metrics {
 		limited: counter("capd_limited_total", "Calls that were refused or put off by a limit.", "document", "limit"),
 		limits:  newBounded(operations),
 
+		protection: newProtection(operations),
+
 		cached: newCached(operations),
 
 		reloads:    counter("capd_reloads_total", "Reloads, the first load included.", "result"),
@@ -95,6 +99,7 @@ func newMetrics(operations int, version string) *metrics {
 	m.registry.MustRegister(m.requests, m.receiving, m.inFlight, m.calls, m.callTime, m.upstream, m.upstreamTime,
 		m.limited, m.reloads, m.reloadTime, m.lastReload, m.documents, m.state, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(m.protection.collectors()...)
 	return m
 }
 
@@ -179,6 +184,7 @@ func (m *metrics) reloaded(r *Reload) {
 		m.limited.DeletePartialMatch(prometheus.Labels{"document": gone})
 	}
 	m.cached.forget(r.IDs)
+	m.protection.forget(r.IDs)
 	for _, gone := range m.consumed.forget(r.IDs) {
 		m.upstream.DeletePartialMatch(prometheus.Labels{"document": gone})
 		m.upstreamTime.DeletePartialMatch(prometheus.Labels{"document": gone})

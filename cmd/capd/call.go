@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"capd/adapters/credential"
 	"capd/adapters/httpclient"
+	"capd/adapters/memory"
 	"capd/adapters/secrets"
 	"capd/engine"
 	"capd/engine/diag"
@@ -152,7 +154,11 @@ func (c *command) loadCall(ctx context.Context, file string, f *callFlags, watch
 func (f *callFlags) transport(watch *callWatch) (plan.Upstream, error) {
 	if !f.dryRun {
 		s := serveFlags{upstream: f.upstream, stub: f.stub}
-		return s.transport(nil, nil)
+		up, err := s.transport(nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		return protect(up, memory.New(memory.Options{}), nil, slog.New(slog.DiscardHandler)), nil
 	}
 	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey})
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"capd/adapters/credential"
 	"capd/adapters/httpclient"
 	"capd/adapters/mcp"
+	"capd/adapters/resilience"
 	"capd/adapters/rest"
 	"capd/adapters/secrets"
 	"capd/adapters/skill"
@@ -46,7 +47,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	}
 	var w *wiring
 	isOwn := func(port uint16) bool { return w.desk.owns(port) }
-	up, err := f.transport(watch, isOwn)
+	transport, err := f.transport(watch, isOwn)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +75,8 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
+	// What is answered without a request, from a cache, belongs above the protection.
+	protected := protect(transport, shared, watch, log)
 	onInvalid := engine.Quarantine
 	if f.onInvalid == onInvalidFail {
 		onInvalid = engine.Fail
@@ -105,7 +108,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		DrainTimeout:     time.Duration(f.drainTimeout),
 		MaxUpstreamBody:  int64(f.maxUpstreamBody),
 		Look:             env.Look,
-		Upstream:         cached(up, shared, stateKey, watch, log),
+		Upstream:         cached(protected, shared, stateKey, watch, log),
 		Watch:            watch.Watcher(),
 		Quotas:           plan.NewQuotas(plan.QuotaOptions{Caps: f.caps.caps(), Store: shared.Store, Limited: watch.Limited}),
 		Placeholders:     f.stub,
@@ -154,6 +157,12 @@ func (f *serveFlags) transport(watch *telemetry.Telemetry, isOwn func(port uint1
 		return nil, failure("--upstream %w", err)
 	}
 	return httpclient.Rebase(authenticated, to), nil
+}
+
+// protect puts limits, breakers and retries in front of what answers operations. It lives as long
+// as the process, so that a reload forgets nothing.
+func protect(up plan.Upstream, buckets plan.Store, watch *telemetry.Telemetry, log *slog.Logger) *resilience.Upstream {
+	return resilience.New(up, resilience.Options{Store: buckets, Watcher: watch, Logger: log})
 }
 
 // public gives the URL of --public-url without a slash at its end.

@@ -119,6 +119,9 @@ func (c *Caller) rateKey() string {
 // CallerID is equal for requests of the same caller, and hides who that is.
 type CallerID struct{ sum [sha256.Size]byte }
 
+// Text gives it as text, which names nobody.
+func (id CallerID) Text() string { return hex.EncodeToString(id.sum[:]) }
+
 // ID gives what stays the same between the requests of one caller, also with another token.
 // Of a token that names nobody, it is the token.
 func (c *Caller) ID() CallerID {

@@ -39,14 +39,15 @@ func (c Caps) or(d Caps) Caps {
 	return out
 }
 
-// Limit names a cap, for those who count how often one was reached.
+// Limit names a limit, for those who count how often one was reached.
 type Limit string
 
-// The limits of documents.
+// The limits of documents and of the upstreams that they call.
 const (
-	LimitRate    Limit = "rate"    // of all calls of a document
-	LimitCaller  Limit = "caller"  // of the calls of one caller
-	LimitCalls   Limit = "calls"   // at once
-	LimitMemory  Limit = "memory"  // held at once
-	LimitStreams Limit = "streams" // open at once
+	LimitRate        Limit = "rate"        // of all calls of a document, or of an upstream
+	LimitCaller      Limit = "caller"      // of the calls of one caller
+	LimitCalls       Limit = "calls"       // at once
+	LimitMemory      Limit = "memory"      // held at once
+	LimitStreams     Limit = "streams"     // open at once
+	LimitConcurrency Limit = "concurrency" // requests to an upstream at once
 )

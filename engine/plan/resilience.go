@@ -52,6 +52,27 @@ type Breaker struct {
 	Open         time.Duration // until one request may try again
 }
 
+// BreakerState is what a breaker lets through. The worst is the greatest.
+type BreakerState uint8
+
+// The states of a breaker.
+const (
+	BreakerClosed   BreakerState = iota // everything
+	BreakerHalfOpen                     // one request, to see whether the upstream is back
+	BreakerOpen                         // nothing
+)
+
+// String gives the state in a word.
+func (s BreakerState) String() string {
+	switch s {
+	case BreakerOpen:
+		return "open"
+	case BreakerHalfOpen:
+		return "half-open"
+	}
+	return "closed"
+}
+
 // Concurrency bounds how many requests are under way at once, answers that are still read
 // included.
 type Concurrency struct {

@@ -355,6 +355,8 @@ func (s resilienceSettings) judge(r *Resilience) *fault {
 		return fail("retry", "retry.wait is %s, longer than retry.maxWait, which is %s", r.Retry.Wait, r.Retry.MaxWait).hintf("write maxWait too")
 	case s.has("breaker") && r.Breaker.Failures > r.Breaker.Of:
 		return fail("breaker", "breaker.failures is %d, more than breaker.of, which is %d", r.Breaker.Failures, r.Breaker.Of).hintf("write of too: the number of requests that are looked at")
+	case s.has("breaker") && 100*r.Breaker.Failures < r.Breaker.Of:
+		return fail("breaker", "breaker.failures is %d, less than a hundredth of breaker.of, which is %d", r.Breaker.Failures, r.Breaker.Of).hintf("write a smaller of")
 	case r.Concurrency.Max == 0 && r.Concurrency != Concurrency{}:
 		return fail("concurrency", "concurrency does not say how many requests may be under way").hintf("write max")
 	}

@@ -163,6 +163,16 @@ func (r Request) Format(f fmt.State, _ rune) {
 // MarshalText gives what [Request.Format] prints, in JSON and the like.
 func (r Request) MarshalText() ([]byte, error) { return fmt.Append(nil, r), nil }
 
+// IsIdempotent reports whether a request may be sent again when it is not known what became of it
+// (RFC 9110 section 9.2.2).
+func IsIdempotent(method string) bool {
+	switch method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
 // Response is an upstream's answer. Header holds what the upstream sent, hop-by-hop
 // fields left out. Attempts counts the requests that were sent for it.
 type Response struct {
