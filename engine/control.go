@@ -21,6 +21,8 @@ type ControlOptions struct {
 	// Handler answers. No web page reaches it, whatever AllowedOrigins says, and a loopback
 	// address knows no AllowedHosts.
 	Handler http.Handler
+	// Drain, if set, ends long answers when everything else has stopped.
+	Drain func()
 }
 
 // controlGrace is how long calls at the control address may take to finish after all else has
@@ -83,6 +85,9 @@ func (e *Engine) closeControl() error {
 	e.mu.Unlock()
 	if s == nil {
 		return nil
+	}
+	if e.opts.Control.Drain != nil {
+		e.opts.Control.Drain()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), controlGrace)
 	defer cancel()

@@ -151,7 +151,8 @@ func (o Options) withDefaults() (Options, error) {
 	o.Adapters = maps.Clone(o.Adapters)
 	o.Views = slices.Clone(o.Views)
 	if o.Control != nil {
-		o.Control = &ControlOptions{Addr: o.Control.Addr, Handler: o.Control.Handler}
+		control := *o.Control
+		o.Control = &control
 	}
 	if o.State != nil {
 		state := *o.State

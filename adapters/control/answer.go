@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"capd/engine/plan"
 )
@@ -89,11 +90,20 @@ func reply(w http.ResponseWriter, r *http.Request, status int, mediaType string,
 	h := w.Header()
 	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(b.Len()))
+	// Who does not read holds nothing up for long.
+	control := http.NewResponseController(w)
+	_ = control.SetWriteDeadline(time.Now().Add(answerPatience)) // a writer without deadlines does not stall
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(b.Bytes()) // a client that is gone needs no answer
 	}
+	if control.Flush() == nil {
+		_ = control.SetWriteDeadline(time.Time{})
+	}
 }
+
+// answerPatience is how long a caller may take to read an answer.
+const answerPatience = 30 * time.Second
 
 // mark sets the headers of every answer: none may be kept, nor taken for a page.
 func mark(w http.ResponseWriter) {

@@ -45,6 +45,9 @@ type Document struct {
 	File     string     `json:"file"`
 	Label    string     `json:"label,omitempty"`
 	State    string     `json:"state"`
+	Hash     string     `json:"hash,omitempty"`  // SHA-256 of the file, and of those it reads
+	Since    *time.Time `json:"since,omitempty"` // of what is stale
+	Kept     bool       `json:"kept,omitempty"`  // what is served comes from the state folder
 	Codes    []string   `json:"codes,omitempty"` // of its errors, each once
 	Adapters []Endpoint `json:"adapters,omitempty"`
 }
@@ -86,6 +89,39 @@ type Facts struct {
 	Listeners []Listener
 	Documents []Document // those that are no capability left out
 	Store     *Store     // nil: nothing is shared
+	// LastReload is the last one, or the start; nil before it.
+	LastReload *LastReload
+	// Watch says how changed files are noticed: events, poll or off.
+	Watch string
+	// Lost are records of calls that found no place.
+	Lost Lost
+	// State is the folder of last good forms; nil without one.
+	State *StateFolder
+}
+
+// LastReload is how a reload ended. One that failed left everything as it was.
+type LastReload struct {
+	At     time.Time `json:"at"`
+	Took   string    `json:"took"`
+	Result string    `json:"result"` // ok or failed
+	Error  string    `json:"error,omitempty"`
+	// Succeeded is when one last did.
+	Succeeded *time.Time `json:"succeeded,omitempty"`
+}
+
+// Lost counts what could not be told of calls since the start.
+type Lost struct {
+	AuditLines int64 `json:"auditLines"`
+	Spans      int64 `json:"spans"`
+}
+
+// StateFolder tells of the folder of last good forms.
+type StateFolder struct {
+	Folder  string `json:"folder"`
+	Forms   int    `json:"forms"`
+	Bytes   int64  `json:"bytes"`
+	Unsaved int    `json:"unsaved"` // documents whose last good form is not kept
+	Error   string `json:"error,omitempty"`
 }
 
 // Build says which capd this is.

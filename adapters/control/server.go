@@ -39,6 +39,8 @@ type ServerOptions struct {
 	MaxText int64
 	// Level is how important a log record must be.
 	Level *slog.LevelVar
+	// Log gives the log to those who follow it.
+	Log *Log
 	// Token gives what callers must show for everything but health; nil for nothing.
 	Token func() plan.Secret
 	// HealthOnly answers for nothing but health: others than this machine reach the address,
@@ -87,6 +89,9 @@ func NewServer(o ServerOptions) *Server {
 	if o.Level != nil {
 		add("/logs/level", http.MethodGet, s.level)
 		add("/logs/level", http.MethodPut, s.setLevel)
+	}
+	if o.Log != nil && o.Level != nil {
+		add("/logs", http.MethodGet, s.serveLog)
 	}
 	for path, h := range o.Handlers {
 		s.endpoints[path] = h
@@ -156,8 +161,9 @@ type readiness struct {
 
 // trouble is a document that is not served as its file stands.
 type trouble struct {
-	ID    string   `json:"id"`
-	Codes []string `json:"codes,omitempty"`
+	ID    string     `json:"id"`
+	Since *time.Time `json:"since,omitempty"`
+	Codes []string   `json:"codes,omitempty"`
 }
 
 // ready says whether calls should be sent here. A document that is refused or stale makes the
@@ -169,9 +175,9 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		for _, d := range facts.Documents {
 			switch d.State {
 			case StateStale:
-				out.Stale = append(out.Stale, trouble{d.ID, d.Codes})
+				out.Stale = append(out.Stale, trouble{d.ID, d.Since, d.Codes})
 			case StateRefused:
-				out.Refused = append(out.Refused, trouble{d.ID, d.Codes})
+				out.Refused = append(out.Refused, trouble{d.ID, d.Since, d.Codes})
 			}
 		}
 	}
@@ -204,18 +210,25 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		documents = []Document{}
 	}
 	answer(w, r, http.StatusOK, struct {
-		Phase     Phase      `json:"phase"`
-		Engine    Build      `json:"engine"`
-		Started   time.Time  `json:"started"`
-		Uptime    string     `json:"uptime"`
-		Serial    uint64     `json:"serial"`
-		Counts    counts     `json:"counts"`
-		Store     *Store     `json:"store,omitempty"`
+		Phase   Phase     `json:"phase"`
+		Engine  Build     `json:"engine"`
+		Started time.Time `json:"started"`
+		Uptime  string    `json:"uptime"`
+		Serial  uint64    `json:"serial"`
+		Counts  counts    `json:"counts"`
+		Store   *Store    `json:"store,omitempty"`
+
+		LastReload *LastReload  `json:"lastReload,omitempty"`
+		Watch      string       `json:"watch,omitempty"`
+		Lost       Lost         `json:"lost"`
+		State      *StateFolder `json:"stateFolder,omitempty"`
+
 		Listeners []Listener `json:"listeners"`
 		Documents []Document `json:"documents"`
 	}{
 		facts.Phase, s.Build, s.Started.UTC().Truncate(time.Second), isoDuration(time.Since(s.Started)),
-		facts.Serial, facts.counts(), facts.Store, listeners, documents,
+		facts.Serial, facts.counts(), facts.Store,
+		facts.LastReload, facts.Watch, facts.Lost, facts.State, listeners, documents,
 	})
 }
 
@@ -313,10 +326,9 @@ func (s *Server) setLevel(w http.ResponseWriter, r *http.Request) {
 	if json.Unmarshal(body, &asked) == nil {
 		word = asked.Level
 	}
-	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	level, ok := levels[strings.ToLower(word)]
+	level, ok := levelOf(word)
 	if !ok {
-		fail(w, r, http.StatusBadRequest, plan.Errorf(plan.CodeInvalidInput, "the level must be debug, info, warn or error"))
+		failLevel(w, r)
 		return
 	}
 	s.Level.Set(level)

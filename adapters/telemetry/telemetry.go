@@ -144,6 +144,21 @@ func (t *Telemetry) StateFailed(operation string) {
 	}
 }
 
+// Lost counts what could not be told of calls: audit lines that found no place, and spans that
+// could not be sent.
+func (t *Telemetry) Lost() (auditLines, spans int64) {
+	if t == nil {
+		return 0, 0
+	}
+	if t.audit != nil {
+		auditLines = t.audit.dropped.Load()
+	}
+	if t.tracing != nil {
+		spans = t.tracing.lost.Load()
+	}
+	return auditLines, spans
+}
+
 // WatchStore is told of a store that replicas share.
 func (t *Telemetry) WatchStore(up func() bool) {
 	if t != nil && t.metrics != nil {

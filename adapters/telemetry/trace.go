@@ -36,6 +36,7 @@ const (
 type tracing struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
+	lost     *atomic.Int64 // spans that could not be sent
 }
 
 func newTracing(to sdktrace.SpanExporter, version string, log *slog.Logger) *tracing {
@@ -46,8 +47,9 @@ func newTracing(to sdktrace.SpanExporter, version string, log *slog.Logger) *tra
 			own = both
 		}
 	}
-	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(&quietExporter{SpanExporter: to, log: log}), sdktrace.WithResource(own))
-	return &tracing{p, p.Tracer("capd", trace.WithInstrumentationVersion(version))}
+	lost := new(atomic.Int64)
+	p := sdktrace.NewTracerProvider(sdktrace.WithBatcher(&quietExporter{SpanExporter: to, log: log, lost: lost}), sdktrace.WithResource(own))
+	return &tracing{p, p.Tracer("capd", trace.WithInstrumentationVersion(version)), lost}
 }
 
 // quietExporter tells the log when spans cannot be sent, once, and again when they can: a
@@ -56,10 +58,14 @@ type quietExporter struct {
 	sdktrace.SpanExporter
 	log     *slog.Logger
 	failing atomic.Bool
+	lost    *atomic.Int64
 }
 
 func (e *quietExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := e.SpanExporter.ExportSpans(ctx, spans)
+	if err != nil {
+		e.lost.Add(int64(len(spans)))
+	}
 	if was := e.failing.Swap(err != nil); err != nil && !was {
 		e.log.Warn("traces cannot be sent", "error", cause(err))
 	} else if err == nil && was {

@@ -75,8 +75,9 @@ type desk struct {
 	started  time.Time
 	engine   atomic.Pointer[engine.Engine] // nil until there is one
 	token    atomic.Pointer[plan.Secret]   // nil: none is wanted
-	asked    chan asking                   // reloads, for the one who does them
-	closed   chan struct{}                 // nobody does any more
+	last     atomic.Pointer[control.LastReload]
+	asked    chan asking   // reloads, for the one who does them
+	closed   chan struct{} // nobody does any more
 	close    func()
 	checking chan struct{} // holds the one text that is validated
 }
@@ -117,6 +118,22 @@ func (d *desk) owns(port uint16) bool {
 	return err == nil && at.Port() == port
 }
 
+// reloaded remembers how a reload, or the start, ended.
+func (d *desk) reloaded(begun time.Time, err error) {
+	begun = begun.UTC()
+	took := time.Since(begun)
+	r := &control.LastReload{At: begun.Truncate(time.Second), Took: took.Round(time.Millisecond).String(), Result: "ok"}
+	if err != nil {
+		r.Result, r.Error = "failed", err.Error()
+		if last := d.last.Load(); last != nil {
+			r.Succeeded = last.Succeeded
+		}
+	} else {
+		r.Succeeded = &r.At
+	}
+	d.last.Store(r)
+}
+
 // reloadToken takes a token that was rotated. One that cannot be read leaves the last.
 func (d *desk) reloadToken() {
 	if d.flags.control.tokenFile == "" {
@@ -139,14 +156,18 @@ func (d *desk) control() *engine.ControlOptions {
 	o := control.ServerOptions{
 		Build: d.build(), Started: d.started, Facts: d.facts, Config: d.config, Routes: d.routes,
 		Reload: d.reload, Validate: d.validate, MaxText: int64(d.flags.documents.maxDocument),
-		Level: d.flags.log.now, Logger: d.log,
+		Level: d.flags.log.now, Log: d.flags.log.followed, Logger: d.log,
 		HealthOnly: f.isWide() && f.tokenFile == "",
 	}
 	o.Handlers = map[string]http.Handler{"/metrics": d.wiring.telemetry.Handler()}
 	if f.tokenFile != "" {
 		o.Token = func() plan.Secret { return *d.token.Load() }
 	}
-	return &engine.ControlOptions{Addr: f.listen(), Handler: control.NewServer(o)}
+	out := &engine.ControlOptions{Addr: f.listen(), Handler: control.NewServer(o)}
+	if o.Log != nil {
+		out.Drain = o.Log.Close
+	}
+	return out
 }
 
 // adapter gives what serves the control adapters of documents. Where the operator decides when
@@ -186,7 +207,11 @@ func (d *desk) facts() control.Facts {
 		return control.Facts{}
 	}
 	now := e.Current()
-	out := control.Facts{Serial: now.Serial, Store: d.wiring.store.facts()}
+	out := control.Facts{Serial: now.Serial, Store: d.wiring.store.facts(), LastReload: d.last.Load(), Watch: d.flags.watch}
+	out.Lost.AuditLines, out.Lost.Spans = d.wiring.telemetry.Lost()
+	if s := e.State(); s != nil {
+		out.State = &control.StateFolder{Folder: s.Dir, Forms: s.Forms, Bytes: s.Bytes, Unsaved: s.Unsaved, Error: s.Error}
+	}
 	switch {
 	case e.IsStopping():
 		out.Phase = control.Stopping
@@ -212,7 +237,11 @@ func (d *desk) facts() control.Facts {
 // documentFacts tells of one document.
 func documentFacts(d *engine.DocState, exposures map[*plan.Unit][]reportAdapter) control.Document {
 	doc := reportDocument{State: d.State}
-	out := control.Document{ID: d.ID, File: d.File, State: control.StateServed}
+	out := control.Document{ID: d.ID, File: d.File, State: control.StateServed, Hash: d.Hash, Kept: d.Kept}
+	if !d.Since.IsZero() {
+		since := d.Since.UTC().Truncate(time.Second)
+		out.Since = &since
+	}
 	if d.Unit != nil {
 		doc.Adapters, out.Label = exposures[d.Unit], d.Unit.Label
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -11,7 +12,10 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -30,10 +34,15 @@ type askFlags struct {
 	tokenFile string
 }
 
-func (a *askFlags) register(f *pflag.FlagSet) {
-	a.format, a.timeout = formatText, duration(30*time.Second)
+// registerAddress adds the flags that say whom to ask.
+func (a *askFlags) registerAddress(f *pflag.FlagSet) {
 	f.StringVar(&a.url, "control", "", "`URL` or HOST:PORT of the control address (default CAPD_CONTROL_ADDRESS)")
 	f.StringVar(&a.tokenFile, "control-token-file", "", "`FILE` with the token for it")
+}
+
+func (a *askFlags) register(f *pflag.FlagSet) {
+	a.registerAddress(f)
+	a.format, a.timeout = formatText, duration(30*time.Second)
 	f.Var(choiceFlag(&a.format, formatText, formatJSON), "format", "output `format`: text or json, the answer as it is")
 	f.Var(&a.timeout, "timeout", "longest time to wait for the answer")
 }
@@ -90,25 +99,93 @@ A reload that fails leaves everything as it was. A spec that broke keeps its las
 	return cmd
 }
 
+func (c *command) logsCommand() *cobra.Command {
+	var f askFlags
+	level := ""
+	cmd := &cobra.Command{
+		Use:   "logs",
+		Short: "Follow the log of a running capd",
+		Long: `Write what a running capd logs from now on, as lines of JSON, until it stops or you do.
+
+With --level more than what capd itself writes can be seen. What is not read in time is left out, and said.` + fmt.Sprintf(askedExits, "capd does not let anybody follow"),
+		Example: "  capd logs --control 127.0.0.1:9900 --level debug",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.logs(cmd.Context(), &f, level) },
+	}
+	f.registerAddress(cmd.Flags())
+	cmd.Flags().Var(choiceFlag(&level, "debug", "info", "warn", "error"), "level", "least important `level`: debug, info, warn or error (default that of the log)")
+	return cmd
+}
+
+// logs copies the stream until it ends. That the caller wants no more is a good end.
+func (c *command) logs(ctx context.Context, f *askFlags, level string) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	path := "/logs"
+	if level != "" {
+		path += "?level=" + level
+	}
+	resp, err := c.open(ctx, f, http.MethodGet, path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }() // it was read
+	if resp.StatusCode != http.StatusOK {
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+		if err != nil {
+			return failure("cannot ask: %w", askCause(err))
+		}
+		return &exitError{code: exitFindings, err: strangeAnswer(resp.StatusCode, body)}
+	}
+	in := bufio.NewScanner(resp.Body)
+	in.Buffer(nil, 1<<20)
+	for in.Scan() {
+		if len(in.Bytes()) == 0 {
+			continue // nothing happened
+		}
+		if _, err := fmt.Fprintln(c.stdout, diag.Printable(in.Text())); err != nil {
+			return failure("cannot write the log: %w", err)
+		}
+	}
+	if err := in.Err(); err != nil && ctx.Err() == nil {
+		return failure("the log broke off: %w", err)
+	}
+	return nil
+}
+
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 20
 
 // ask sends a request to the control address, and gives the status and the body of the answer.
 func (c *command) ask(ctx context.Context, f *askFlags, method, path string) (int, []byte, error) {
-	base, err := c.controlURL(f.url)
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.timeout))
+	defer cancel()
+	resp, err := c.open(ctx, f, method, path)
 	if err != nil {
 		return 0, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(f.timeout))
-	defer cancel()
+	defer func() { _ = resp.Body.Close() }() // it was read
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return 0, nil, failure("cannot ask %s: %w", resp.Request.URL.Host, askCause(err))
+	}
+	return resp.StatusCode, body, nil
+}
+
+// open sends a request to the control address.
+func (c *command) open(ctx context.Context, f *askFlags, method, path string) (*http.Response, error) {
+	base, err := c.controlURL(f.url)
+	if err != nil {
+		return nil, err
+	}
 	req, err := http.NewRequestWithContext(ctx, method, base+path, nil)
 	if err != nil {
-		return 0, nil, failure("--control: %w", err)
+		return nil, failure("--control: %w", err)
 	}
 	if f.tokenFile != "" {
 		token, err := (&controlFlags{tokenFile: f.tokenFile}).readToken()
 		if err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	}
@@ -119,14 +196,9 @@ func (c *command) ask(ctx context.Context, f *askFlags, method, path string) (in
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return 0, nil, failure("cannot ask %s: %w", base, askCause(err))
+		return nil, failure("cannot ask %s: %w", base, askCause(err))
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return 0, nil, failure("cannot ask %s: %w", base, askCause(err))
-	}
-	return resp.StatusCode, body, nil
+	return resp, nil
 }
 
 // askCause leaves out what net/http says of the request before the cause.
@@ -245,15 +317,24 @@ func (c *command) show(f *askFlags, body []byte, text func(io.Writer)) error {
 
 // askedStatus is what is read of the answer of /status.
 type askedStatus struct {
-	Phase     string
-	Engine    struct{ Version string }
-	Uptime    string
-	Serial    uint64
-	Counts    struct{ Served, Stale, Refused int }
-	Store     *struct{ Kind, Address, State, Error string }
+	Phase      string
+	Engine     struct{ Version string }
+	Uptime     string
+	Serial     uint64
+	Counts     struct{ Served, Stale, Refused int }
+	Store      *struct{ Kind, Address, State, Error string }
+	LastReload struct {
+		At            time.Time
+		Result, Error string
+	}
+	StateFolder struct {
+		Unsaved int
+		Error   string
+	}
 	Listeners []struct{ Declared, Actual, Error string }
 	Documents []struct {
 		ID, File, State string
+		Since           time.Time
 		Codes           []string
 		Adapters        []struct{ Kind, Namespace, URL, Has string }
 	}
@@ -281,6 +362,12 @@ func (c *command) status(ctx context.Context, f *askFlags) error {
 func (s *askedStatus) text(out io.Writer) {
 	fmt.Fprintf(out, "capd %s, %s for %s, snapshot %d: %d served, %d stale, %d refused\n",
 		diag.Printable(s.Engine.Version), diag.Printable(s.Phase), diag.Printable(strings.ToLower(strings.TrimPrefix(s.Uptime, "PT"))), s.Serial, s.Counts.Served, s.Counts.Stale, s.Counts.Refused)
+	if s.LastReload.Result == "failed" {
+		fmt.Fprintf(out, "the last reload failed at %s: %s\n", s.LastReload.At.Format(time.RFC3339), diag.Printable(s.LastReload.Error))
+	}
+	if s.StateFolder.Error != "" {
+		fmt.Fprintf(out, "the state folder: %s\n", diag.Printable(s.StateFolder.Error))
+	}
 	for _, l := range s.Listeners {
 		if l.Error != "" {
 			fmt.Fprintf(out, "not listening on %s: %s\n", diag.Printable(l.Declared), diag.Printable(l.Error))
@@ -295,7 +382,11 @@ func (s *askedStatus) text(out io.Writer) {
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, d := range s.Documents {
-		fmt.Fprintf(w, "\n%s (%s)", diag.Printable(d.ID), diag.Printable(d.State))
+		state := d.State
+		if !d.Since.IsZero() {
+			state += " since " + d.Since.Format(time.RFC3339)
+		}
+		fmt.Fprintf(w, "\n%s (%s)", diag.Printable(d.ID), diag.Printable(state))
 		if len(d.Codes) > 0 {
 			fmt.Fprintf(w, ": %s", diag.Printable(strings.Join(d.Codes, ", ")))
 		}

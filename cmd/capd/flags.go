@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"capd/adapters/control"
 	"capd/adapters/mcp"
 	"capd/engine"
 	"capd/engine/spec"
@@ -79,6 +80,8 @@ type logFlags struct {
 	format string
 	level  string
 	now    *slog.LevelVar // level, until something else is asked for
+	// followed gives the log to those who follow it at the control address; nil: nobody does.
+	followed *control.Log
 }
 
 func (l *logFlags) register(f *pflag.FlagSet) {
@@ -181,4 +184,11 @@ func (s *serveFlags) registerShared(f *pflag.FlagSet) {
 	f.Var(&s.maxResult, "max-result", "largest text in a result of an MCP tool whose spec says nothing; what is longer is given in parts")
 	f.StringVar(&s.upstream, "upstream", "", "send every consumed base URI to `URL` instead, keeping its path")
 	f.BoolVar(&s.stub, "stub", false, "answer consumed operations here, without account, key or network")
+}
+
+// follow lets others follow the log, where there is an address at which they can.
+func (s *serveFlags) follow() {
+	if s.control.address != "" {
+		s.log.followed = new(control.Log)
+	}
 }

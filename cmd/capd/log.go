@@ -10,10 +10,14 @@ import (
 func (l *logFlags) logger(w io.Writer) *slog.Logger {
 	l.now.Set(l.slogLevel())
 	o := &slog.HandlerOptions{Level: l.now}
+	var h slog.Handler = slog.NewTextHandler(w, o)
 	if l.format == formatJSON {
-		return slog.New(slog.NewJSONHandler(w, o))
+		h = slog.NewJSONHandler(w, o)
 	}
-	return slog.New(slog.NewTextHandler(w, o))
+	if l.followed != nil {
+		h = l.followed.Handler(h)
+	}
+	return slog.New(h)
 }
 
 func (l *logFlags) slogLevel() slog.Level {

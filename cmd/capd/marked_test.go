@@ -159,7 +159,11 @@ func TestMarkedSecretsInCommands(t *testing.T) { // not parallel: exporters read
 	add("help")
 	add("script-worker")
 
-	covered := map[string]bool{"serve": true, "stub": true}
+	followed, follows := &output{}, make(chan int, 1)
+	go func() {
+		follows <- run(context.Background(), append([]string{"logs", "--level", "debug"}, asked...), env, strings.NewReader(""), followed, followed)
+	}()
+	covered := map[string]bool{"serve": true, "stub": true, "logs": true}
 	for _, args := range runs {
 		covered[args[0]] = true
 		var seen bytes.Buffer
@@ -178,6 +182,10 @@ func TestMarkedSecretsInCommands(t *testing.T) { // not parallel: exporters read
 	if i.stop() != exitOK {
 		t.Error("capd did not stop cleanly")
 	}
+	if code := until(t, follows, "the end of the log"); code != exitOK || followed.String() == "" {
+		t.Errorf("capd logs ended with %d: %s", code, followed)
+	}
+	m.clean(t, "logs", followed.String())
 	m.clean(t, "the log", i.printed())
 	m.clean(t, "the traces", traced.text())
 	files, err := filepath.Glob(filepath.Join(out, "*"))

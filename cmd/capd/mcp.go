@@ -59,6 +59,7 @@ func (c *command) mcp(ctx context.Context, paths []string, f *mcpFlags) error {
 	if f.serveFlags.telemetry.audit == standardStream {
 		return failure("--audit: standard output belongs to the protocol; name a file")
 	}
+	f.follow()
 	log := f.log.logger(c.stderr)
 	w, err := c.wire(paths, &f.serveFlags, log)
 	if err != nil {

@@ -33,6 +33,6 @@ not be done.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return failure("%w; see '%s --help'", flagError(err), cmd.CommandPath())
 	})
-	root.AddCommand(c.explainCommand(), c.exportCommand(), c.fixCommand(), c.serveCommand(), c.listCommand(), c.mcpCommand(), c.inspectCommand(), c.callCommand(), c.healthCommand(), c.statusCommand(), c.reloadCommand(), c.schemaCommand(), c.scriptWorkerCommand(), c.stubCommand(), c.validateCommand(), c.versionCommand())
+	root.AddCommand(c.explainCommand(), c.exportCommand(), c.fixCommand(), c.serveCommand(), c.listCommand(), c.mcpCommand(), c.inspectCommand(), c.callCommand(), c.healthCommand(), c.statusCommand(), c.reloadCommand(), c.logsCommand(), c.schemaCommand(), c.scriptWorkerCommand(), c.stubCommand(), c.validateCommand(), c.versionCommand())
 	return root
 }

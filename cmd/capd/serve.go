@@ -44,6 +44,7 @@ func pathArguments(cmd *cobra.Command, args []string) error {
 
 // serve runs until a signal, or until it cannot start.
 func (c *command) serve(ctx context.Context, paths []string, f *serveFlags) error {
+	f.follow()
 	log := f.log.logger(c.stderr)
 	w, err := c.wire(paths, f, log)
 	if err != nil {

@@ -72,6 +72,7 @@ func (s *server) closeTelemetry() {
 
 // reloaded tells of a reload, or of the start.
 func (s *server) reloaded(begun time.Time, err error) {
+	s.wiring.desk.reloaded(begun, err)
 	r := telemetry.Reload{Begun: begun, Took: time.Since(begun), Err: err, Documents: map[string]int{}}
 	for _, state := range []engine.State{engine.Served, engine.Refused, engine.Stale, engine.Ignored} {
 		r.Documents[state.String()] = 0
