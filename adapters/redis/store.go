@@ -53,7 +53,8 @@ type Options struct {
 	// Local stands in while the Redis cannot be reached, and remembers the claims of this
 	// replica at all times.
 	Local plan.Store
-	// Again is how often a Redis that does not answer is tried; 0 means every second.
+	// Again is how often a Redis that does not answer is tried; 0 means every second. One that
+	// answers is tried ten times less often.
 	Again time.Duration
 	// Failed is told of each operation that the Redis did not do: load, save, delete, take or
 	// claim. Nil: nobody is.
@@ -75,6 +76,7 @@ type Store struct {
 	mu     sync.Mutex
 	state  Status
 	trying bool // somebody is looking whether the Redis answers
+	later  *time.Timer
 	debts  debts
 
 	closed chan struct{}
@@ -159,6 +161,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	close(s.closed)
+	if s.later != nil {
+		s.later.Stop()
+	}
 	s.mu.Unlock()
 	s.ended.Wait()
 	s.up.Store(false)

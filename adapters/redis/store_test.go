@@ -382,6 +382,17 @@ func TestDownAtStart(t *testing.T) {
 	}
 }
 
+// TestLostWhileIdle: a Redis that goes away while nobody asks for anything is noticed too.
+func TestLostWhileIdle(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a := open(t, "redis://"+server.Addr)
+	server.Kill()
+	a.changes.lost(t)
+	server.Restart()
+	a.changes.found(t)
+}
+
 // TestPassword: a wrong password and missing rights are told without the password, and another
 // URL mends it.
 func TestPassword(t *testing.T) {

@@ -11,6 +11,9 @@ import (
 	"capd/engine/plan"
 )
 
+// idleLooks is how much less often a Redis is tried that answers.
+const idleLooks = 10
+
 // Status is how a store is.
 type Status struct {
 	Address string // without credentials
@@ -56,6 +59,18 @@ func (s *Store) look() {
 	}
 	s.trying = true
 	s.ended.Go(s.try)
+}
+
+// lookLater looks once more after a while: who asks for nothing wants to know too. s.mu is held.
+func (s *Store) lookLater() {
+	if s.later != nil {
+		s.later.Stop()
+	}
+	s.later = time.AfterFunc(idleLooks*s.opts.Again, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.look()
+	})
 }
 
 // try looks until the Redis answers. What it was not told meanwhile it is told first.
@@ -117,6 +132,7 @@ func (s *Store) found(l *link, err error) bool {
 	if now {
 		s.trying = false
 		s.up.Store(true)
+		s.lookLater()
 	} else {
 		s.lose()
 		reason = l.hide(err.Error())
