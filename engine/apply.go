@@ -59,7 +59,7 @@ func (e *Engine) fill(ctx context.Context, c *change, trust bool) error {
 		if c.state, err = e.loader.together(prev.Plan, records); err != nil {
 			return err
 		}
-		if found := c.diagnostics(); e.opts.OnInvalid == Fail && found.HasErrors() {
+		if found := c.diagnostics(); e.opts.OnInvalid == Fail && found.HasErrors() && !e.loader.withdraws(e.records, found) {
 			return &InvalidError{found}
 		}
 		if err := e.bindSockets(ctx, c); err != nil {
@@ -173,7 +173,7 @@ func (c *change) revert(l *loader, live []*record) bool {
 			if last == nil {
 				last = r.lastKept(l)
 			}
-			if last == nil || last.served.unit == nil || last.served.sameAs(r.served) {
+			if last == nil || last.served.unit == nil || last.served.sameAs(r.served) || l.mayStay(r.id, last.served) != nil {
 				continue
 			}
 			r.served, r.since = last.served, last.staleSince()
@@ -265,7 +265,7 @@ func (e *Engine) swap(c *change) ([]func(), error) {
 	e.giveUp(c.plan)
 	e.started = true
 	e.current.Store(&Snapshot{
-		Serial: e.Current().Serial + 1, Plan: c.plan, Bound: c.bound,
+		Serial: e.Current().Serial + 1, Plan: c.plan, Bound: c.bound, Policy: c.policy,
 		Docs: c.docs(), Diagnostics: c.diagnostics(),
 	})
 	return retire, nil

@@ -23,8 +23,10 @@ import (
 type version struct {
 	file, hash string
 	named      bool
-	kept       bool       // it comes from the state folder
-	unit       *plan.Unit // nil when nothing of it can be served
+	kept       bool        // it comes from the state folder
+	grant      *plan.Grant // what the policy let it do
+	tags       []string    // that the policy knows it by
+	unit       *plan.Unit  // nil when nothing of it can be served
 	problems   diag.List
 	ignores    []diag.Ignore // empty unless the options ask for them
 	files      *files        // what it refers to; nil when the file was not read
@@ -90,10 +92,14 @@ func (r *record) moved() bool { return r.current.files.moved() }
 // records by ID and file. prev are the records of the last load; trust spares reading a file
 // whose stamp is that of the last load.
 func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*record, []source, error) {
-	sources, err := scan(l.Paths, l.Stdin != nil, l.StdinName)
+	if err := l.policy.refresh(l.Limits); err != nil {
+		return nil, nil, err
+	}
+	found, err := scan(l.Paths, l.Stdin != nil, l.StdinName)
 	if err != nil {
 		return nil, nil, err
 	}
+	sources := l.policy.withoutPolicy(found)
 	last := make(map[string]*record, len(prev))
 	for _, r := range prev {
 		if r.owner {
@@ -126,11 +132,11 @@ func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*
 	if err := group.Wait(); err != nil {
 		return nil, nil, err
 	}
-	records = append(records, outOfSight(sources, first, l.below(sources, prev))...)
+	records = append(records, l.outOfSight(sources, first, l.below(sources, prev))...)
 	slices.SortStableFunc(records, func(a, b *record) int {
 		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.current.file, b.current.file))
 	})
-	return records, sources, nil
+	return records, found, nil
 }
 
 // owners gives the source that each ID belongs to: the first.
@@ -152,7 +158,7 @@ func unreadableFolder(src *source) *record {
 
 // outOfSight gives the documents below folders that could be read at the last load and cannot
 // be now. Nobody removed them, so their last good state stays.
-func outOfSight(sources []source, first map[string]*source, prev []*record) []*record {
+func (l *loader) outOfSight(sources []source, first map[string]*source, prev []*record) []*record {
 	var out []*record
 	for i := range sources {
 		if !sources[i].folder {
@@ -162,6 +168,11 @@ func outOfSight(sources []source, first map[string]*source, prev []*record) []*r
 		for _, r := range prev {
 			if r.owner && r.served.unit != nil && first[r.id] == nil && strings.HasPrefix(r.current.file, below) {
 				v := &version{file: r.current.file, named: r.current.named}
+				if denied := l.mayStay(r.id, r.served); denied != nil {
+					v.problems = diag.List{withdrawn(r.id, r.current.file, denied)}
+					out = append(out, &record{id: r.id, current: v, served: v, owner: true})
+					continue
+				}
 				extra := diag.List{stale(r.id, r.current.file)}
 				out = append(out, &record{id: r.id, current: v, served: r.served, owner: true, extra: extra, since: r.staleSince()})
 			}
@@ -198,9 +209,13 @@ func (l *loader) document(src *source, prev *record) *record {
 		return r
 	}
 	if prev != nil && prev.served.unit != nil {
-		r.served, r.since = prev.served, prev.staleSince()
-		r.extra.Add(stale(src.id, src.file))
-		return r
+		denied := l.mayStay(src.id, prev.served)
+		if denied == nil {
+			r.served, r.since = prev.served, prev.staleSince()
+			r.extra.Add(stale(src.id, src.file))
+			return r
+		}
+		r.extra.Add(withdrawn(src.id, src.file, denied))
 	}
 	r.ignored = !src.named && onlyIgnorable(r.current.problems)
 	return r
@@ -242,7 +257,7 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 		}
 	}()
 	now := time.Now()
-	if known := untouched(src, prev); known != nil {
+	if known := untouched(src, prev); known != nil && l.fits(src.id, known) {
 		return known
 	}
 	text, err := src.read(l.Stdin, l.Limits.Bytes)
@@ -254,7 +269,7 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 	v.hash, v.looked = hex.EncodeToString(sum[:]), looked{src.info, now}
 	if prev != nil {
 		for _, known := range []*version{prev.current, prev.served} {
-			if known.hash == v.hash && known.file == v.file && known.named == v.named && known.files.unchanged(false) {
+			if known.hash == v.hash && known.file == v.file && known.named == v.named && l.fits(src.id, known) && known.files.unchanged(false) {
 				known.looked = v.looked
 				return known
 			}
@@ -277,6 +292,9 @@ func (l *loader) compile(src *source, text []byte, v *version) {
 		return
 	}
 	doc.ID = src.id
+	v.tags = plan.TagsOf(doc)
+	v.grant = l.grant(src.id, v)
+	v.files.grant = v.grant
 	shape := l.phases.check(doc)
 	whole, imported := l.phases.resolve(doc, v.files)
 	for _, part := range whole.Parts {
@@ -284,7 +302,7 @@ func (l *loader) compile(src *source, text []byte, v *version) {
 			shape = append(shape, l.phases.check(tree)...)
 		}
 	}
-	unit, found := l.phases.compile(whole, v.files)
+	unit, found := l.phases.compile(whole, v.files, v.grant)
 	problems = once(slices.Concat(problems, imported, found, v.files.aside(whole)))
 	locate(whole, problems)
 	v.unit, v.problems = unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))

@@ -105,6 +105,7 @@ func (o *Options) loadOptions() LoadOptions {
 	return LoadOptions{
 		Paths:      o.Paths,
 		AllowPaths: o.AllowPaths,
+		Policy:     o.Policy,
 		Limits:     o.Limits,
 		Link:       o.Linking(),
 		Bind: &plan.BindOptions{

@@ -27,6 +27,8 @@ import (
 // use.
 type files struct {
 	limit int64
+	// policy is what no document may read.
+	policy *policyFile
 	// roots gives the folders that may be used. Most documents refer to nothing, and never ask.
 	roots func() []allowedRoot
 
@@ -42,12 +44,17 @@ type files struct {
 	// kept are texts that stand in the place of what is on disk now, by the absolute path of
 	// the file that names them; nil for a document as it stands.
 	kept map[use][]byte
+	// grant is what the policy lets the document do; guarded by mu.
+	grant *plan.Grant
 	// elsewhere holds locations of [files.Place] for which the working directory matters.
 	elsewhere map[use]fallback
 }
 
 // allowedRoot is a folder that may be used, as it was given and without links. Both are absolute.
-type allowedRoot struct{ path, real string }
+type allowedRoot struct {
+	path, real string
+	own        bool // the document was found in it
+}
 
 // use is a question of a document.
 type use struct{ what, from, location string }
@@ -56,6 +63,8 @@ type use struct{ what, from, location string }
 const (
 	useRead  = "read"
 	usePlace = "place"
+	// useFolder is read when a call asks for it, so that it makes no other document.
+	useFolder = "folder"
 )
 
 // fallback is what became of a location that is not beside its file but, as a path, below the
@@ -64,14 +73,15 @@ type fallback struct{ refused bool }
 
 // newFiles gives the files of a source.
 func (l *loader) newFiles(src *source) *files {
-	paths := slices.Concat(src.roots, l.AllowPaths)
+	own, more := src.roots, l.AllowPaths
 	if l.Sealed {
-		paths = nil
+		own, more = nil, nil
 	}
 	limit := max(l.Limits.Bytes, spec.DefaultLimits.Bytes)
 	f := &files{
-		limit: limit, left: readTogether * limit,
-		roots: sync.OnceValue(func() []allowedRoot { return openRoots(paths) }),
+		policy: &l.policy,
+		limit:  limit, left: readTogether * limit,
+		roots: sync.OnceValue(func() []allowedRoot { return append(openRoots(own, true), openRoots(more, false)...) }),
 		uses:  map[use]string{}, elsewhere: map[use]fallback{}, looked: map[use]looked{},
 	}
 	if l.shelf != nil && !src.stdin {
@@ -81,7 +91,7 @@ func (l *loader) newFiles(src *source) *files {
 }
 
 // openRoots finds folders. One that is not there holds nothing that could be used.
-func openRoots(paths []string) []allowedRoot {
+func openRoots(paths []string, own bool) []allowedRoot {
 	var out []allowedRoot
 	for _, p := range paths {
 		path, err := filepath.Abs(p)
@@ -89,7 +99,7 @@ func openRoots(paths []string) []allowedRoot {
 			continue
 		}
 		if real, err := filepath.EvalSymlinks(path); err == nil {
-			out = append(out, allowedRoot{path, real})
+			out = append(out, allowedRoot{path, real, own})
 		}
 	}
 	return out
@@ -144,7 +154,7 @@ func (f *files) answer(from, location string) ([]byte, error) {
 	if !ok {
 		return f.read(from, location)
 	}
-	if _, err := f.find(from, location); errors.Is(err, plan.ErrOutside) {
+	if _, err := f.findJudged(from, location); isForbidden(err) {
 		return nil, err
 	}
 	return text, nil
@@ -172,7 +182,7 @@ func (f *files) retain(u use, text []byte, err error) {
 }
 
 func (f *files) read(from, location string) ([]byte, error) {
-	at, err := f.find(from, location)
+	at, err := f.findJudged(from, location)
 	if err != nil {
 		return nil, err
 	}
@@ -206,8 +216,8 @@ func (f *files) Place(from, location string) (plan.FilePlace, error) {
 // place gives the place beside the file or, when nothing is there, below the working
 // directory, which is where other engines look.
 func (f *files) place(from, location string) (plan.FilePlace, *fallback, error) {
-	at, err := f.find(from, location)
-	if _, ok := f.keptText(from, location); ok && !errors.Is(err, plan.ErrOutside) {
+	at, err := f.findJudged(from, location)
+	if _, ok := f.keptText(from, location); ok && !isForbidden(err) {
 		return at.FilePlace, nil, nil // whatever is there now
 	}
 	if err != nil {
@@ -216,7 +226,7 @@ func (f *files) place(from, location string) (plan.FilePlace, *fallback, error) 
 	if at.real != "" {
 		return at.FilePlace, nil, nil
 	}
-	other, err := f.find("", location)
+	other, err := f.findJudged("", location)
 	switch {
 	case errors.Is(err, plan.ErrOutside) && exists(location):
 		return at.FilePlace, &fallback{refused: true}, nil
@@ -267,6 +277,21 @@ func exists(location string) bool {
 	}
 	_, err = os.Stat(path)
 	return err == nil
+}
+
+// findJudged looks for a location that the policy allows.
+func (f *files) findJudged(from, location string) (spot, error) {
+	at, err := f.find(from, location)
+	if err != nil {
+		return at, err
+	}
+	return f.judged(at, location, false)
+}
+
+// isForbidden reports whether a document may not use what is at a location, be it there or not.
+func isForbidden(err error) bool {
+	_, denied := errors.AsType[*plan.Denied](err)
+	return denied || errors.Is(err, plan.ErrOutside)
 }
 
 // find looks for a location. That nothing is there is no error. Where it would be is given
@@ -411,10 +436,21 @@ func unusable(location string, err error) error {
 
 // Folder implements [plan.Files].
 func (f *files) Folder(from, location string) (fs.FS, error) {
-	if _, err := f.find(from, location); err != nil && (f.kept == nil || errors.Is(err, plan.ErrOutside)) {
+	err := f.opens(from, location)
+	f.note(use{useFolder, from, location}, "")
+	if err != nil && (f.kept == nil || isForbidden(err)) {
 		return nil, err
 	}
 	return &folder{files: f, from: from, location: location}, nil
+}
+
+// opens says why a folder may not be looked into.
+func (f *files) opens(from, location string) error {
+	at, err := f.find(from, location)
+	if err == nil {
+		_, err = f.judged(at, location, true)
+	}
+	return err
 }
 
 // folder is what is below a folder. It looks for the folder each time, since it may come late
@@ -468,6 +504,9 @@ func (d *folder) within(op, name string, do func(*os.Root) error) error {
 	if at.real == "" {
 		return fail(fs.ErrNotExist)
 	}
+	if at, err = d.files.below(at, name); err != nil {
+		return fail(err)
+	}
 	// Opened before it is asked for, a pipe would be waited for.
 	if info, err := os.Stat(at.real); err != nil {
 		return fail(err)
@@ -483,6 +522,20 @@ func (d *folder) within(op, name string, do func(*os.Root) error) error {
 		return fail(err)
 	}
 	return nil
+}
+
+// below judges what a name in a folder leads to. It gives the folder.
+func (f *files) below(at spot, name string) (spot, error) {
+	inner := at
+	inner.real = filepath.Join(at.real, filepath.FromSlash(name))
+	if real, err := filepath.EvalSymlinks(inner.real); err == nil {
+		inner.real = real
+	}
+	info, err := os.Stat(inner.real)
+	if _, err := f.judged(inner, name, err == nil && info.IsDir()); err != nil {
+		return spot{}, fs.ErrPermission
+	}
+	return at, nil
 }
 
 // digest stands for what came of a question. An error has the digest of its text.
@@ -514,6 +567,8 @@ func (f *files) unchanged(trust bool) bool {
 		case usePlace:
 			place, _, err := f.place(u.from, u.location)
 			now = digest([]byte(place.Path), err)
+		case useFolder:
+			continue
 		}
 		if now != was {
 			return false

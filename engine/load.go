@@ -30,6 +30,8 @@ type LoadOptions struct {
 	AllowPaths []string
 	// Sealed lets documents use no files at all: for texts from others.
 	Sealed bool
+	// Policy is the file that says what documents may do; empty: they may do everything.
+	Policy string
 	// Link decides on addresses.
 	Link plan.LinkOptions
 	// Bind, if set, looks up the variables too.
@@ -50,6 +52,8 @@ type Loaded struct {
 	Plan *plan.Plan
 	// Bound is nil unless LoadOptions.Bind was set.
 	Bound *plan.Bound
+	// Policy is what documents were judged by.
+	Policy PolicyState
 	// Docs are all files that were found, by ID and file.
 	Docs []DocState
 	// Diagnostics holds every problem of every phase once, sorted.
@@ -72,7 +76,7 @@ type phases struct {
 	parse   func(file string, text []byte, lim spec.Limits) (*spec.Document, diag.List)
 	check   func(*spec.Document) diag.List
 	resolve func(*spec.Document, plan.Files) (*spec.Document, diag.List)
-	compile func(*spec.Document, plan.Files) (*plan.Unit, diag.List)
+	compile func(*spec.Document, plan.Files, *plan.Grant) (*plan.Unit, diag.List)
 	link    func(*plan.Plan, []*plan.Unit, plan.LinkOptions) (*plan.Plan, diag.List)
 	bind    func(*plan.Plan, plan.BindOptions) (*plan.Bound, diag.List)
 }
@@ -84,12 +88,22 @@ func corePhases() (phases, error) {
 		return phases{}, err
 	}
 	check := func(doc *spec.Document) diag.List { return published.Validate(doc.JSON(), doc.Locate) }
-	return phases{parse: spec.Parse, check: check, resolve: plan.Resolve, compile: plan.Compiler{Schemas: schema.Compile}.Compile, link: plan.Link, bind: plan.Bind}, nil
+	return phases{parse: spec.Parse, check: check, resolve: plan.Resolve, compile: compileWith(plan.Compiler{Schemas: schema.Compile}), link: plan.Link, bind: plan.Bind}, nil
+}
+
+// compileWith gives the phase that compiles with a compiler.
+func compileWith(c plan.Compiler) func(*spec.Document, plan.Files, *plan.Grant) (*plan.Unit, diag.List) {
+	return func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
+		c := c
+		c.Grant = grant
+		return c.Compile(doc, files)
+	}
 }
 
 // loader runs the phases over all documents.
 type loader struct {
 	LoadOptions
+	policy policyFile
 	phases phases
 	shelf  *shelf // nil: nothing is kept across restarts
 }
@@ -105,9 +119,9 @@ func newLoader(o LoadOptions) (*loader, error) {
 		return nil, err
 	}
 	if o.Explain {
-		core.compile = plan.Compiler{Schemas: schema.Compile, Explain: true}.Compile
+		core.compile = compileWith(plan.Compiler{Schemas: schema.Compile, Explain: true})
 	}
-	return &loader{LoadOptions: o, phases: core}, nil
+	return &loader{LoadOptions: o, policy: policyFile{path: o.Policy}, phases: core}, nil
 }
 
 func (l *loader) load(ctx context.Context) (*Loaded, error) {
@@ -127,7 +141,7 @@ func (l *loader) load(ctx context.Context) (*Loaded, error) {
 		}
 		found = found.Ignoring(comments)
 	}
-	return &Loaded{Plan: s.plan, Bound: s.bound, Docs: s.docs(), Diagnostics: found}, nil
+	return &Loaded{Plan: s.plan, Bound: s.bound, Policy: s.policy, Docs: s.docs(), Diagnostics: found}, nil
 }
 
 // state is what all documents together came to.
@@ -135,6 +149,7 @@ type state struct {
 	records []*record
 	plan    *plan.Plan
 	bound   *plan.Bound
+	policy  PolicyState
 	between diag.List // what link, bind and listening found
 }
 
@@ -153,12 +168,21 @@ func (l *loader) together(prev *plan.Plan, records []*record) (s *state, err err
 		}
 	}
 	markValues(records)
-	s = &state{records: records}
-	p, problems := l.phases.link(prev, units, l.Link)
+	s = &state{records: records, policy: l.policy.state}
+	links := l.Link
+	if links.Policy = l.policy.now; links.Policy != nil {
+		links.Subjects = make(map[*plan.Unit]plan.Subject, len(units))
+		for _, r := range records {
+			if r.served.unit != nil {
+				links.Subjects[r.served.unit] = plan.Subject{Name: l.policy.name(r.id, r.served.file), Grant: l.grant(r.id, r.served)}
+			}
+		}
+	}
+	p, problems := l.phases.link(prev, units, links)
 	if p == nil {
 		return nil, fmt.Errorf("the documents cannot be linked: %v", problems)
 	}
-	s.plan, s.between = p, slices.Clone(problems)
+	s.plan, s.between = p, slices.Concat(l.policy.wrong, problems)
 	if l.Bind != nil {
 		b, problems := l.phases.bind(p, *l.Bind)
 		if b == nil {

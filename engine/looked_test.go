@@ -88,8 +88,8 @@ func TestLoadOfOneMoment(t *testing.T) {
 
 	compile := r.engine.loader.phases.compile
 	swapped := 0
-	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files) (*plan.Unit, diag.List) {
-		u, found := compile(doc, files)
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
+		u, found := compile(doc, files, grant)
 		if swapped++; swapped == 1 {
 			point("data1") // between two files
 		}

@@ -60,6 +60,9 @@ type Options struct {
 	// it was found in.
 	AllowPaths []string
 
+	// Policy is the file that says what documents may do; empty: they may do everything.
+	Policy string
+
 	// Listen is the one address (host:port) for everything; empty means the ports that the
 	// documents declare.
 	Listen string

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -234,6 +235,9 @@ func situations() map[diag.Code]func(*testing.T) diag.List {
 		diag.CodeSpelling:   otherWords,
 		diag.CodeView:       viewsOfOthers,
 
+		diag.CodePolicy:     beyondThePolicy,
+		diag.CodePolicyFile: misspeltPolicy,
+
 		diag.CodeBindProvider: unknownProvider,
 		diag.CodeTokenCost:    manyTools,
 		diag.CodeSchemaSize:   longInput,
@@ -255,6 +259,30 @@ func viewsOfOthers(t *testing.T) diag.List {
 		t.Fatal(err)
 	}
 	return below(dir, got.Diagnostics)
+}
+
+// beyondThePolicy calls a host that the policy does not allow.
+func beyondThePolicy(t *testing.T) diag.List {
+	dir := t.TempDir()
+	place(t, filepath.Join(dir, "rooms.yaml"), plainDocument("127.0.0.1", "9091"))
+	place(t, filepath.Join(dir, "policy.yaml"), "policy: 1\nrules:\n- match: { path: rooms }\n  allow: { hosts: [halls.example.com], ports: [9091] }\n")
+	got, err := Load(t.Context(), LoadOptions{Paths: []string{filepath.Join(dir, "rooms.yaml")}, Policy: filepath.Join(dir, "policy.yaml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return below(dir, got.Diagnostics)
+}
+
+// misspeltPolicy is a policy with a key that there is not.
+func misspeltPolicy(t *testing.T) diag.List {
+	dir := t.TempDir()
+	place(t, filepath.Join(dir, "policy.yaml"), "policy: 1\nrules:\n- match: { paths: team-a/** }\n  allow: { hosts: [api.example.com] }\n")
+	_, err := Load(t.Context(), LoadOptions{Paths: []string{dir}, Policy: filepath.Join(dir, "policy.yaml")})
+	bad, ok := errors.AsType[*PolicyError](err)
+	if !ok {
+		t.Fatal(err)
+	}
+	return below(dir, bad.Diagnostics)
 }
 
 // otherWords is what fix asks a document for; no check reports it.
@@ -348,7 +376,7 @@ func fault(t *testing.T) diag.List {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.phases.compile = func(*spec.Document, plan.Files) (*plan.Unit, diag.List) { panic("a fault") }
+	l.phases.compile = func(*spec.Document, plan.Files, *plan.Grant) (*plan.Unit, diag.List) { panic("a fault") }
 	got, err := l.load(t.Context())
 	if err != nil {
 		t.Fatal(err)

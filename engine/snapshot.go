@@ -16,6 +16,8 @@ type Snapshot struct {
 	Serial uint64
 	Plan   *plan.Plan
 	Bound  *plan.Bound
+	// Policy is what documents are judged by.
+	Policy PolicyState
 	// Docs are all files that were found, by ID and file.
 	Docs []DocState
 	// Diagnostics holds every problem of every phase once, sorted.

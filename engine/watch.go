@@ -181,6 +181,9 @@ func (w *watcher) once() *look {
 			l.file(p, l.stamps)
 		}
 	}
+	if p := w.engine.opts.Policy; p != "" {
+		l.file(p, l.stamps)
+	}
 	for _, p := range w.extra {
 		l.file(p, l.stamps)
 	}
@@ -287,6 +290,9 @@ func (l *look) file(path string, stamps map[string]stamp) {
 // referred looks at what a document refers to.
 func (l *look) referred(f *files) {
 	for u := range f.asked() {
+		if u.what == useFolder {
+			continue // what is in it is looked for when a call asks
+		}
 		if at, err := f.find(u.from, u.location); err == nil {
 			l.file(at.Path, l.references)
 		}

@@ -65,10 +65,10 @@ type finding struct {
 
 func (k *Keeper) inspector(t *plan.TokenLock) *inspector {
 	id := sha256.Sum256([]byte(strings.Join([]string{t.ClientID.Reveal(), t.ClientSecret.Reveal(), t.ClientAuth}, "\x00")))
-	key := strings.Join([]string{t.Issuer, t.IntrospectionURL, hex.EncodeToString(id[:])}, "\x00")
+	key := strings.Join([]string{t.Issuer, t.IntrospectionURL, t.Grant.Key(), hex.EncodeToString(id[:])}, "\x00")
 	return k.inspectors.get(key, func() *inspector {
 		return &inspector{
-			server: server{k.opts.Client, t.Issuer}, lock: t, now: k.opts.Now, timeout: k.opts.Timeout, log: k.opts.Logger,
+			server: server{k.opts.Client, t.Issuer, t.Grant}, lock: t, now: k.opts.Now, timeout: k.opts.Timeout, log: k.opts.Logger,
 			asking: make(chan struct{}, maxAsking), known: map[[sha256.Size]byte]*finding{},
 		}
 	})

@@ -59,9 +59,9 @@ type keySet struct {
 }
 
 func (k *Keeper) keyring(t *plan.TokenLock) *keyring {
-	return k.keyrings.get(t.Issuer+"\x00"+t.KeysURL, func() *keyring {
+	return k.keyrings.get(t.Issuer+"\x00"+t.KeysURL+"\x00"+t.Grant.Key(), func() *keyring {
 		return &keyring{
-			server: server{k.opts.Client, t.Issuer}, at: t.KeysURL,
+			server: server{k.opts.Client, t.Issuer, t.Grant}, at: t.KeysURL,
 			now: k.opts.Now, timeout: k.opts.Timeout, log: k.opts.Logger,
 		}
 	})

@@ -24,6 +24,7 @@ var errUnavailable = errors.New("auth: the authorization server cannot be used n
 type server struct {
 	client plan.Upstream
 	issuer string
+	grant  *plan.Grant
 }
 
 // metadata is what an authorization server says about itself (RFC 8414 section 2).
@@ -101,6 +102,7 @@ func (s *server) ask(ctx context.Context, req *plan.Request, at string) ([]byte,
 	if s.client == nil {
 		return nil, errors.New("nobody can be asked")
 	}
+	req.Grant = s.grant
 	req.Base, req.Target = &plan.Base{Scheme: u.Scheme, Host: u.Host}, []byte(u.RequestURI())
 	req.Header = append(req.Header, plan.Field{Name: "Accept", Value: "application/json"})
 	resp, err := s.client.Do(ctx, req)

@@ -49,7 +49,7 @@ func (c *challenge) use() (*digests.Challenge, int) {
 // another one answered, the request is sent a second time: a server that answers 401 has not
 // acted on it.
 func (a *Authenticator) digest(ctx context.Context, req *plan.Request, c *plan.Digest) (*plan.Response, error) {
-	state := a.challenges.get(stateKey{c.Key(), req.Base.Scheme + "://" + hostOf(req)}, func() *challenge { return &challenge{} })
+	state := a.challenges.get(stateKey{credential: c.Key(), origin: req.Base.Scheme + "://" + hostOf(req)}, func() *challenge { return &challenge{} })
 	held, err := a.hold(req)
 	if errors.Is(err, errTooLong) {
 		return a.digestStream(ctx, held, c, state)

@@ -27,7 +27,7 @@ const exchangedFor = 5 * time.Minute
 // issue gets a token from the token endpoint (RFC 6749 sections 4.4 and 6). Nothing else
 // runs for the source meanwhile.
 func (a *Authenticator) issue(ctx context.Context, s *tokenSource, req *plan.Request, c *plan.OAuth2) (*token, error) {
-	at, err := a.endpoint(ctx, s, c)
+	at, err := a.endpoint(ctx, s, req.Grant, c)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (a *Authenticator) issue(ctx context.Context, s *tokenSource, req *plan.Req
 		refresh = s.refresh
 	}
 	asked := a.tokenRequest(at, c, refresh)
-	asked.Certificate = req.Certificate
+	asked.Certificate, asked.Grant = req.Certificate, req.Grant
 	now := a.opts.Now()
 	answer, err := a.exchange(ctx, asked)
 	if err != nil {
@@ -190,7 +190,7 @@ type server struct {
 }
 
 // endpoint gives where tokens are issued: as configured, else as the issuer's metadata say.
-func (a *Authenticator) endpoint(ctx context.Context, s *tokenSource, c *plan.OAuth2) (*server, error) {
+func (a *Authenticator) endpoint(ctx context.Context, s *tokenSource, g *plan.Grant, c *plan.OAuth2) (*server, error) {
 	if !c.TokenEndpoint.IsEmpty() {
 		u, ok := endpointURL(c.TokenEndpoint.Reveal())
 		if !ok {
@@ -207,7 +207,7 @@ func (a *Authenticator) endpoint(ctx context.Context, s *tokenSource, c *plan.OA
 	}
 	var last error
 	for _, target := range metadataTargets(issuer) {
-		found, err := a.discover(ctx, issuer, target, c)
+		found, err := a.discover(ctx, issuer, target, g, c)
 		if err == nil {
 			s.server = found
 			return found, nil
@@ -234,9 +234,9 @@ func metadataTargets(issuer *url.URL) []string {
 	return out
 }
 
-func (a *Authenticator) discover(ctx context.Context, issuer *url.URL, target string, c *plan.OAuth2) (*server, error) {
+func (a *Authenticator) discover(ctx context.Context, issuer *url.URL, target string, g *plan.Grant, c *plan.OAuth2) (*server, error) {
 	answer, err := a.exchange(ctx, &plan.Request{
-		Method: http.MethodGet, Base: &plan.Base{Scheme: issuer.Scheme, Host: issuer.Host}, Target: []byte(target),
+		Method: http.MethodGet, Grant: g, Base: &plan.Base{Scheme: issuer.Scheme, Host: issuer.Host}, Target: []byte(target),
 		Header: []plan.Field{{Name: "Accept", Value: "application/json"}}, Secrets: []plan.Secret{c.Issuer},
 	})
 	if err != nil {

@@ -61,7 +61,7 @@ func (a *Authenticator) bearer(ctx context.Context, req *plan.Request, c *plan.O
 	if c.Grant == plan.GrantTokenExchange {
 		tokens = &a.exchanged
 	}
-	source := tokens.get(stateKey{credential: c.Key()}, func() *tokenSource { return &tokenSource{} })
+	source := tokens.get(stateKey{credential: c.Key(), grant: req.Grant.Key()}, func() *tokenSource { return &tokenSource{} })
 	t, err := a.token(ctx, source, req, c, nil)
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ const maxKept = 4096
 type stateKey struct {
 	credential plan.CredentialKey
 	origin     string
+	grant      string // of a token: what the policy lets the document do that asks for it
 }
 
 // store keeps one T for each key, the ones used last. The zero store is empty.

@@ -5,16 +5,27 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"capd/engine/plan"
 )
 
 var errAddress = errors.New("httpclient: address not allowed")
 
 // denied decides which addresses may be connected to. The check is made on the address that
 // is dialled, after every name and notation has been resolved.
-type denied struct{ private bool }
+type denied struct {
+	private bool
+	nets    []netip.Prefix
+}
+
+// narrowed gives what is denied when a policy denies more.
+func (d denied) narrowed(r plan.Reach) denied {
+	return denied{private: d.private || r.Public, nets: r.Refused()}
+}
 
 // notOwn dials as dial does, but for the ports of this machine that are its operator's. Which
 // address is this machine's is known best when the connection is there: both ends have the same.
@@ -67,15 +78,12 @@ func (d denied) literal(host string) error {
 
 func (d denied) refuses(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
-	if metadata(addr) || d.private && private(addr) {
-		return true
-	}
-	for _, v4 := range embedded(addr) {
-		if metadata(v4) || d.private && private(v4) {
-			return true
-		}
-	}
-	return false
+	return d.lists(addr) || slices.ContainsFunc(embedded(addr), d.lists)
+}
+
+func (d denied) lists(addr netip.Addr) bool {
+	return metadata(addr) || d.private && private(addr) ||
+		slices.ContainsFunc(d.nets, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // metadata: link-local addresses, where clouds have their metadata services, and the

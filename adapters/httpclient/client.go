@@ -66,7 +66,7 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{proxy: o.Proxy, deny: denied{private: o.DenyPrivate}, opts: o}
-	c.pools.plain = c.newPool(nil, plan.Transport{})
+	c.pools.plain = c.newPool(nil, plan.Transport{}, plan.Reach{})
 	return c, nil
 }
 

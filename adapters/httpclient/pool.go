@@ -19,6 +19,7 @@ const maxPools = 256
 type pool struct {
 	direct  *http.Transport
 	proxied *http.Transport
+	deny    denied
 	choose  func(*url.URL) (*url.URL, error) // the proxy for a URL; nil for none
 	shows   *certificate                     // nil for none
 	used    uint64
@@ -27,19 +28,20 @@ type pool struct {
 // way is how connections are made: the certificate that is shown on them, and what a
 // document says of them. Connections are shared by equal ways only.
 type way struct {
+	reach       plan.Reach
 	certificate plan.CredentialKey
 	transport   plan.Transport
 }
 
-func (c *Client) newPool(shows *certificate, t plan.Transport) *pool {
+func (c *Client) newPool(shows *certificate, t plan.Transport, r plan.Reach) *pool {
 	dialer := &net.Dialer{Timeout: c.opts.DialTimeout, KeepAlive: 30 * time.Second}
 	if t.Connect > 0 {
 		dialer.Timeout = t.Connect
 	}
 	guarded := *dialer
-	guarded.Control = c.deny.control
+	p := &pool{shows: shows, choose: c.proxy, deny: c.deny.narrowed(r)}
+	guarded.Control = p.deny.control
 
-	p := &pool{shows: shows, choose: c.proxy}
 	p.direct = c.opts.transport(guarded.DialContext, shows, t)
 	toProxy := dialer.DialContext
 	switch {
@@ -83,7 +85,7 @@ func (p *pools) close() {
 
 // pool gives the connections for a request. A certificate is read anew when its file changed.
 func (c *Client) pool(req *plan.Request) (*pool, error) {
-	if req.Certificate == nil && req.Transport == nil {
+	if req.Certificate == nil && req.Transport == nil && req.Grant.Reach() == (plan.Reach{}) {
 		return c.pools.plain, nil
 	}
 	p := c.ownPool(req)
@@ -98,7 +100,7 @@ func (c *Client) pool(req *plan.Request) (*pool, error) {
 }
 
 func (c *Client) ownPool(req *plan.Request) *pool {
-	var key way
+	key := way{reach: req.Grant.Reach()}
 	if req.Certificate != nil {
 		key.certificate = req.Certificate.Key()
 	}
@@ -121,7 +123,7 @@ func (c *Client) ownPool(req *plan.Request) *pool {
 		if req.Certificate != nil {
 			shows = &certificate{source: req.Certificate, open: c.opts.OpenKey}
 		}
-		p = c.newPool(shows, key.transport)
+		p = c.newPool(shows, key.transport, key.reach)
 		c.pools.shown[key] = p
 	}
 	p.used = c.pools.clock

@@ -17,7 +17,7 @@ func Rebase(next plan.Upstream, to *url.URL) plan.Upstream {
 	base := plan.Base{Scheme: to.Scheme, Host: to.Host, Path: strings.TrimRight(to.EscapedPath(), "/")}
 	return plan.UpstreamFunc(func(ctx context.Context, req *plan.Request) (*plan.Response, error) {
 		moved := *req
-		moved.Base = &plan.Base{Scheme: base.Scheme, Host: base.Host, Path: base.Path + req.Base.Path}
+		moved.Base = &plan.Base{Scheme: base.Scheme, Host: base.Host, Path: base.Path + req.Base.Path, Judged: true}
 		moved.Target = slices.Concat([]byte(base.Path), req.Target)
 		if base.Scheme != "https" {
 			moved.Certificate = nil // there is no TLS to show it in

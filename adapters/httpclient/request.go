@@ -19,6 +19,9 @@ var errTarget = errors.New("httpclient: the request target cannot be written as 
 
 // isSendable refuses a request that would go out without what it must be authenticated with.
 func isSendable(req *plan.Request) error {
+	if err := req.Grant.Permits(req.Base); err != nil {
+		return err
+	}
 	switch {
 	case req.Auth != nil:
 		return &plan.Error{Code: plan.CodeInternal, Message: "internal error", Cause: errors.New("httpclient: nothing has authenticated the request")}
@@ -46,7 +49,7 @@ func (c *Client) render(x *exchange, target string) (*http.Transport, *http.Requ
 	transport := pool.direct
 	if proxy != nil {
 		transport = pool.proxied
-		if err := c.deny.literal(u.Hostname()); err != nil {
+		if err := pool.deny.literal(u.Hostname()); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -69,6 +69,7 @@ Exit codes: 0 for an answer of 2xx, 1 for any other answer and for a call that c
 	}
 	flags := cmd.Flags()
 	f.documents.register(flags)
+	f.documents.registerPolicy(flags)
 	f.variables.register(flags)
 	f.scripts.register(flags)
 	f.callTimeout, f.maxUpstreamBody = duration(engine.DefaultCallTimeout), engine.DefaultMaxUpstreamBody
@@ -142,7 +143,7 @@ func (c *command) loadCall(ctx context.Context, file string, f *callFlags, watch
 		return nil, nil, err
 	}
 	return c.loadOne(ctx, file, engine.LoadOptions{
-		AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(),
+		AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Limits: f.documents.limits(),
 		Bind: &plan.BindOptions{
 			Look: env.Look, Upstream: up, Placeholders: f.stub || f.dryRun,
 			CallTimeout: time.Duration(f.callTimeout), MaxUpstreamBody: int64(f.maxUpstreamBody), Scripts: scripts,

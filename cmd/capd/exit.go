@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"capd/engine"
 )
 
 // The exit codes, the same for every command.
@@ -33,7 +35,11 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // failure says that the job could not be done.
 func failure(format string, args ...any) error {
-	return &exitError{code: exitFailed, err: fmt.Errorf(format, args...)}
+	e := &exitError{code: exitFailed, err: fmt.Errorf(format, args...)}
+	if _, ok := errors.AsType[*engine.PolicyError](e.err); ok {
+		e.code = exitFindings // the file is there, and has errors
+	}
+	return e
 }
 
 // findings says that the specs have findings, all of them printed already.

@@ -58,6 +58,7 @@ of a spec, <id>/<namespace> any.`,
 	}
 	flags := cmd.Flags()
 	f.documents.register(flags)
+	f.documents.registerPolicy(flags)
 	flags.StringVar(&f.id, "id", "", "`ID` of the spec, or ID/NAMESPACE of the adapter")
 	flags.StringVar(&f.server, "server", "", "`URL` that the paths continue (default /apis/<id>)")
 	flags.StringVarP(&f.output, "output", "o", "", "write to `FILE` instead of standard output")
@@ -66,7 +67,7 @@ of a spec, <id>/<namespace> any.`,
 
 func (c *command) exportOpenAPI(ctx context.Context, path string, f *exportFlags) error {
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
-		Paths: []string{path}, Stdin: c.stdin, AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(),
+		Paths: []string{path}, Stdin: c.stdin, AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Limits: f.documents.limits(),
 	})
 	if err != nil {
 		return failure("%w", err)

@@ -44,6 +44,7 @@ type documentFlags struct {
 	maxDepth    count
 	maxNodes    count
 	allowPaths  folders
+	policy      string
 }
 
 func (d *documentFlags) register(f *pflag.FlagSet) {
@@ -53,6 +54,11 @@ func (d *documentFlags) register(f *pflag.FlagSet) {
 	f.Var(&d.maxDocument, "max-document", "largest spec file that is read")
 	f.Var(&d.maxDepth, "max-depth", "deepest nesting in a spec")
 	f.Var(&d.maxNodes, "max-nodes", "most values in a spec, aliases expanded")
+}
+
+// registerPolicy adds the flag of commands that judge what documents may do.
+func (d *documentFlags) registerPolicy(f *pflag.FlagSet) {
+	f.StringVar(&d.policy, "policy", "", "let specs do only what the policy `FILE` says: which variables, files, secrets, hosts and ports they may use, with what limits")
 }
 
 // variableFlags say where documents find their variables.
@@ -155,6 +161,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 func (s *serveFlags) registerShared(f *pflag.FlagSet) {
 	s.all = f
 	s.documents.register(f)
+	s.documents.registerPolicy(f)
 	s.variables.register(f)
 	s.scripts.register(f)
 	s.log.register(f)

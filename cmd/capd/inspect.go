@@ -39,6 +39,7 @@ stand for, what capd derived or assumed and from which line, and what is refused
 	}
 	flags := cmd.Flags()
 	f.documents.register(flags)
+	f.documents.registerPolicy(flags)
 	f.variables.register(flags)
 	f.addresses.register(flags)
 	flags.Var(choiceFlag(&f.format, formatText, formatJSON), "format", "output `format`: text or json")
@@ -58,7 +59,7 @@ func (c *command) inspect(ctx context.Context, file string, f *inspectFlags) err
 	if err != nil {
 		return err
 	}
-	loaded, doc, err := c.loadOne(ctx, file, engine.LoadOptions{AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(), Link: f.addresses.link()})
+	loaded, doc, err := c.loadOne(ctx, file, engine.LoadOptions{AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Limits: f.documents.limits(), Link: f.addresses.link()})
 	if err != nil {
 		return err
 	}

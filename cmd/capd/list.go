@@ -69,6 +69,7 @@ that is shown it, in tokens: its name, its description and the schema of its inp
 	}
 	flags := cmd.Flags()
 	f.documents.register(flags)
+	f.documents.registerPolicy(flags)
 	f.addresses.register(flags)
 	flags.Var(choiceFlag(&f.format, formatText, formatJSON), "format", "output `format`: text or json")
 	flags.BoolVar(&f.tools, "tools", false, "list only the tools of MCP adapters, with what each costs a model")
@@ -77,7 +78,7 @@ that is shown it, in tokens: its name, its description and the schema of its inp
 
 func (c *command) list(ctx context.Context, paths []string, f *listFlags) error {
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
-		Paths: paths, Stdin: c.stdin, AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(), Link: f.addresses.link(),
+		Paths: paths, Stdin: c.stdin, AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Limits: f.documents.limits(), Link: f.addresses.link(),
 	})
 	if err != nil {
 		return failure("%w", err)

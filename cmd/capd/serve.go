@@ -205,6 +205,7 @@ func (c *command) check(ctx context.Context, o engine.Options, f *serveFlags, lo
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
 		Paths:      o.Paths,
 		AllowPaths: o.AllowPaths,
+		Policy:     o.Policy,
 		Limits:     o.Limits,
 		Link:       o.Linking(),
 		Bind: &plan.BindOptions{

@@ -40,6 +40,7 @@ does: with the request it got, credentials masked, and samples wherever a spec r
 	}
 	flags := cmd.Flags()
 	f.documents.register(flags)
+	f.documents.registerPolicy(flags)
 	f.maxBody, f.maxHeader, f.drainTimeout = defaultMaxBody, defaultMaxHeader, defaultDrainTimeout
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8081", "answer on `HOST:PORT`")
 	flags.Var(&f.maxBody, "max-body", "largest request body")
@@ -50,7 +51,7 @@ does: with the request it got, credentials masked, and samples wherever a spec r
 
 // serveStub answers until a signal.
 func (c *command) serveStub(ctx context.Context, paths []string, f *stubFlags) error {
-	loaded, err := engine.Load(ctx, engine.LoadOptions{Paths: paths, AllowPaths: f.documents.allowPaths, Limits: f.documents.limits()})
+	loaded, err := engine.Load(ctx, engine.LoadOptions{Paths: paths, AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Limits: f.documents.limits()})
 	if err != nil {
 		return failure("%w", err)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -62,6 +64,7 @@ A comment in a spec hides findings of its line, or of the next one when it stand
 	}
 	flags := cmd.Flags()
 	f.documents.register(flags)
+	f.documents.registerPolicy(flags)
 	f.variables.register(flags)
 	f.views.register(flags)
 	f.log.register(flags)
@@ -92,6 +95,7 @@ func (c *command) validate(ctx context.Context, paths []string, f *validateFlags
 		Stdin:      io.TeeReader(c.stdin, &piped),
 		StdinName:  f.stdinName,
 		AllowPaths: f.documents.allowPaths,
+		Policy:     f.documents.policy,
 		Limits:     f.documents.limits(),
 		Link:       f.views.linking(),
 		// Nothing is called: the stub only stands where serve has a transport.
@@ -100,11 +104,13 @@ func (c *command) validate(ctx context.Context, paths []string, f *validateFlags
 		HideIgnored: true,
 		Logger:      f.log.logger(c.stderr),
 	})
+	if bad, ok := errors.AsType[*engine.PolicyError](err); ok {
+		loaded, err = &engine.Loaded{Plan: &plan.Plan{}, Diagnostics: bad.Diagnostics, Docs: []engine.DocState{}}, nil
+	} else if err == nil && len(loaded.Docs) == 0 {
+		err = fmt.Errorf("no .yaml or .yml file found in %s", strings.Join(paths, ", "))
+	}
 	if err != nil {
 		return failure("%w", err)
-	}
-	if len(loaded.Docs) == 0 {
-		return failure("no .yaml or .yml file found in %s", strings.Join(paths, ", "))
 	}
 	shown, err := s.sift(loaded.Diagnostics)
 	if err != nil {

@@ -102,6 +102,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		TLS:              speaks,
 		OnInvalid:        onInvalid,
 		AllowPaths:       f.documents.allowPaths,
+		Policy:           f.documents.policy,
 		Limits:           f.documents.limits(),
 		MaxHeader:        int(f.maxHeader),
 		CallTimeout:      time.Duration(f.callTimeout),

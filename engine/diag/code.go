@@ -104,6 +104,7 @@ const (
 	CodeUndeclaredVariable   Code = "undeclared-variable"
 	CodeForbiddenVariable    Code = "forbidden-variable"
 	CodeBindLocation         Code = "bind-location" // the place of a bind cannot be used, or is not where it should be
+	CodePolicy               Code = "policy"        // what the policy does not let the document do
 	CodeBindProvider         Code = "bind-provider" // a bind's values come from a system that is not built in or not set up
 
 	// Comments that hide findings.
@@ -122,6 +123,7 @@ const (
 	CodeMissingPort     Code = "missing-port"     // an adapter without a port
 	CodeView            Code = "view"             // a view of several documents is not what was asked for
 	CodeStdio           Code = "stdio"            // an adapter or a document that is served elsewhere: on standard input and output, or not there
+	CodePolicyFile      Code = "policy-file"      // what is wrong with the policy file
 	CodeListen          Code = "cannot-listen"    // an address that is in use or not to be had
 	CodeStale           Code = "stale"            // the last good state is served instead of the file's
 	CodeInternal        Code = "internal"         // a fault of capd while compiling the unit

@@ -68,6 +68,9 @@ func (r *credentialReader) place(key string, at diag.Span, location string) (Fil
 	place, err := r.c.files.Place(at.File, location)
 	if err != nil {
 		f.message += ": " + err.Error()
+		if d := asDenied(err); d != nil {
+			f.adopt(d)
+		}
 		return FilePlace{}, f
 	}
 	return place, nil

@@ -192,7 +192,14 @@ func (r *credentialReader) oauth2() {
 		r.lack("tokenEndpoint")
 		return
 	}
-	r.plan.parts[len(r.plan.parts)-1].required = true
+	at := &r.plan.parts[len(r.plan.parts)-1]
+	at.required = true
+	if text, ok := at.value.constant(); ok {
+		if d := r.c.grant.url(text, text); d != nil {
+			r.give(d.fault(at.span))
+			return
+		}
+	}
 	if grant == shortTokenExchange || grant == GrantTokenExchange {
 		grant, r.plan.forCaller = GrantTokenExchange, true
 		r.subjectToken()

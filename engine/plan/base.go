@@ -346,7 +346,13 @@ func (c *compiler) judgeBase(op *consumed, b *BaseURI) {
 			text.WriteString("1")
 		}
 	}
-	if _, code, problem := parseBase(text.String(), false); problem != "" {
+	base, code, problem := parseBase(text.String(), false)
+	if problem == "" && !b.hasVariables() {
+		if d := c.grant.host(base.Scheme, base.Host, base.Host); d != nil {
+			op.fail(d.fault(b.span))
+		}
+	}
+	if problem != "" {
 		f := faultf(code, "V3", b.span, "the base URI of %s %s", op.namespace, problem).hintf("write baseUri: https://host/path")
 		if code == diag.CodeBaseURIUserinfo {
 			f.hintf("write baseUri: https://host/path, and authentication: {type: basic, username: …, password: …}")

@@ -43,6 +43,7 @@ type Bound struct {
 
 // boundUnit holds the values of one document, by the indices of its Variables and Bases.
 type boundUnit struct {
+	grant  *Grant // nil: it may do everything
 	values []boundValue
 	bases  []boundBase
 	quota  *Quota // nil: it may use everything
@@ -71,15 +72,15 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 	b := &Bound{plan: p, opts: o, units: make(map[*Unit]*boundUnit, len(p.Units)), gates: map[*Exposure]Gate{}}
 	var list diag.List
 	for _, u := range p.Units {
-		bu := &boundUnit{values: make([]boundValue, len(u.Variables)), quota: o.Quotas.of(u)}
+		bu := &boundUnit{grant: p.subjects[u].Grant, values: make([]boundValue, len(u.Variables)), quota: o.Quotas.of(u)}
 		for i, v := range u.Variables {
-			bu.values[i] = o.lookUp(u, v, &list)
+			bu.values[i] = o.lookUp(u, v, bu.grant, &list)
 		}
 		for _, base := range u.Bases {
 			bu.bases = append(bu.bases, base.bind(u, bu, o.Placeholders, &list))
 		}
 		for _, c := range u.credentials {
-			bu.credentials = append(bu.credentials, c.bind(bu))
+			bu.credentials = append(bu.credentials, c.bind(u, bu, &list))
 		}
 		b.units[u] = bu
 		for _, x := range u.Exposures {
@@ -151,6 +152,9 @@ func (b *BaseURI) bind(u *Unit, bu *boundUnit, placeholders bool, list *diag.Lis
 	if problem == "" {
 		out.base, code, problem = parseBase(text.String(), placeholders)
 	}
+	if problem == "" && bu.grant != nil {
+		out.err = b.judge(u, bu, out.base, list)
+	}
 	if problem != "" {
 		if b.hasVariables() { // a literal one was judged while compiling
 			list.Add(diag.Diagnostic{
@@ -162,6 +166,35 @@ func (b *BaseURI) bind(u *Unit, bu *boundUnit, placeholders bool, list *diag.Lis
 		return boundBase{err: Errorf(CodeNotConfigured, "the base URI with its variables filled in %s", problem)}
 	}
 	return out
+}
+
+// judge holds the host against the policy.
+func (b *BaseURI) judge(u *Unit, bu *boundUnit, base *Base, list *diag.List) *Error {
+	if strings.Contains(base.Host, "<") { // a value that is not set stands for itself, and nobody is called
+		return nil
+	}
+	shown := base.Host
+	for _, p := range b.parts {
+		if p.variable != nil && !p.variable.Setting {
+			shown = ""
+		}
+	}
+	d := bu.grant.host(base.Scheme, base.Host, shown)
+	base.Judged = d == nil
+	return d.refuse(u, b.span, list)
+}
+
+// refuse reports what the policy does not allow once variables have values, and gives the error
+// of the calls that need it; nil for nil.
+func (d *Denied) refuse(u *Unit, at diag.Span, list *diag.List) *Error {
+	if d == nil {
+		return nil
+	}
+	list.Add(diag.Diagnostic{
+		Code: diag.CodePolicy, Severity: diag.Error, Span: at, Unit: diag.Unit{Doc: u.ID},
+		Message: d.Text, Hint: d.Hint, Related: []diag.Related{d.At},
+	})
+	return Errorf(CodeRefused, "%s: the policy does not allow what this call needs", diag.CodePolicy)
 }
 
 // isHostPart reports whether part i is a piece of the host, with text of the host before or

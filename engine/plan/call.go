@@ -127,7 +127,7 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &Request{Method: c.method, Base: base, Call: c, Transport: c.transport, Resilience: c.resilience}
+	req := &Request{Method: c.method, Base: base, Call: c, Grant: s.vars.grant, Transport: c.transport, Resilience: c.resilience}
 	req.Target, err = c.target(base, s)
 	if err != nil {
 		return nil, err

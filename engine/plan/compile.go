@@ -23,6 +23,8 @@ func Compile(doc *spec.Document, files Files) (*Unit, diag.List) {
 type Compiler struct {
 	// Schemas compiles the JSON Schemas that tools hold. Without it such a tool is refused.
 	Schemas Schemas
+	// Grant is what the policy lets the document do; nil: everything.
+	Grant *Grant
 	// Explain keeps, beside the plan, where everything comes from (see [CompileExplained]).
 	Explain bool
 }
@@ -52,7 +54,9 @@ func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list 
 		more:    map[int]int{},
 		explain: with.Explain,
 		schemas: with.Schemas,
+		grant:   with.Grant,
 	}
+	c.unit.Caps = c.grant.Caps()
 	c.introduce()
 	c.vars.init(c)
 	c.consume()
@@ -112,6 +116,7 @@ type compiler struct {
 	unreachable []*fault               // why whole APIs are not called
 	explain     bool                   // keep where everything comes from
 	schemas     Schemas
+	grant       *Grant // nil: it may do everything
 
 	credentials map[*spec.Value]*credentialPlan // by the authentication that declares them
 }
@@ -126,13 +131,27 @@ type fault struct {
 	hint    string
 	related []diag.Related
 	repair  func() []diag.Edit // what mends it, if that can be written; asked when it is reported
+	denied  bool               // by the policy
 }
 
+// faultf makes a fault. When one of args is an error of the policy, the fault is one of it.
 func faultf(code diag.Code, rule string, span diag.Span, format string, args ...any) *fault {
-	return &fault{code: code, rule: rule, span: span, message: fmt.Sprintf(format, args...)}
+	f := &fault{code: code, rule: rule, span: span, message: fmt.Sprintf(format, args...)}
+	for _, a := range args {
+		if err, ok := a.(error); ok {
+			if d := asDenied(err); d != nil {
+				f.adopt(d)
+			}
+		}
+	}
+	return f
 }
 
+// hintf sets the hint. That of a policy stays: nothing else helps.
 func (f *fault) hintf(format string, args ...any) *fault {
+	if f.denied {
+		return f
+	}
 	f.hint = fmt.Sprintf(format, args...)
 	return f
 }
@@ -185,6 +204,9 @@ func (c *compiler) note(sev diag.Severity, u diag.Unit, f *fault) {
 		return
 	}
 	c.faults[key] = len(c.list)
+	if f.denied {
+		sev = diag.Error // something that was asked for is not there
+	}
 	c.list.Add(diag.Diagnostic{
 		Code: f.code, Severity: sev, Rule: f.rule, Span: f.span, Path: f.path, Unit: u,
 		Message: f.message, Hint: f.hint, Related: f.related, Fixes: f.fixes(),

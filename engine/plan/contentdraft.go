@@ -226,7 +226,7 @@ func (d *contentDraft) read(location spec.Text) ([]byte, *fault) {
 	}
 	b, err := d.c.files.Read(at.File, location.Value)
 	if err != nil {
-		return nil, d.faultf(at, "a file of %s is not available: %s", d.what, err.Error()).hintf("write the path of a file, relative to this one")
+		return nil, d.faultf(at, "a file of %s is not available: %v", d.what, err).hintf("write the path of a file, relative to this one")
 	}
 	return b, nil
 }

@@ -65,7 +65,7 @@ func (p *credentialPlan) expressions(visit func(*expression)) {
 }
 
 // bind fills the values in.
-func (p *credentialPlan) bind(vars *boundUnit) boundCredential {
+func (p *credentialPlan) bind(u *Unit, vars *boundUnit, list *diag.List) boundCredential {
 	values := make(credentialValues, len(p.parts))
 	s := &scope{vars: vars}
 	for i := range p.parts {
@@ -77,6 +77,9 @@ func (p *credentialPlan) bind(vars *boundUnit) boundCredential {
 		}
 		if err := part.check(v); err != nil {
 			return boundCredential{err: err}
+		}
+		if d := vars.grant.endpoint(part.name, v.Reveal()); d != nil {
+			return boundCredential{err: d.refuse(u, part.span, list)}
 		}
 		values[part.name] = v
 		if part.material {

@@ -50,7 +50,7 @@ func (c *compiler) judgeFormat(op *consumed) (*format.Decoder, *fault) {
 	d, err := format.New(f, options)
 	if err != nil {
 		at := schema.Span()
-		return nil, faultf(diag.CodeFormat, "R4", placeOr(at, raw.Span()), "outputSchema cannot be used: %s", err.Error())
+		return nil, faultf(diag.CodeFormat, "R4", placeOr(at, raw.Span()), "outputSchema cannot be used: %v", err)
 	}
 	return d, nil
 }

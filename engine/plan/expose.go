@@ -121,6 +121,12 @@ func (c *compiler) judgeExposure(e *spec.Exposed, out *Exposure) *fault {
 	default:
 		return unknownAdapter(e)
 	}
+	if d := c.grant.adapter(out.Kind); d != nil {
+		return d.fault(placeOr(e.Type.Span(), e.Span))
+	}
+	if d := c.grant.unguarded(); d != nil && e.Auth == nil && !out.onStdio() {
+		return d.fault(e.Span)
+	}
 	if e.Auth == nil || out.onStdio() {
 		return nil
 	}

@@ -31,6 +31,8 @@ type tokenGuard struct {
 
 // TokenLock is what the token of a caller must say.
 type TokenLock struct {
+	// Grant says where the document's authorization server may be; nil: anywhere.
+	Grant *Grant
 	// Issuer is the authorization server: its issuer identifier (RFC 8414 section 2).
 	Issuer string
 	// Resource is the URL of what is guarded, as its clients know it, and Audience what a
@@ -150,6 +152,8 @@ func (r *guardReader) url(t spec.Text, name string) expression {
 		if problem := judgeServerURL(text, name); problem != "" {
 			r.fail(faultf(diag.CodeAuthIncomplete, "D4", t.Span(), "%s of the authentication of %s %s", name, r.op.namespace, problem).
 				hintf("write an https URL; http is for this machine only"))
+		} else if d := r.c.grant.url(text, text); d != nil && name != "resource" {
+			r.fail(d.fault(t.Span()))
 		}
 	}
 	return x
@@ -200,6 +204,7 @@ func (g *tokenGuard) words() []string {
 func (g *tokenGuard) bind(x *Exposure, bu *boundUnit, address string) (lock *TokenLock, problem string) {
 	text := func(e *expression) string { return strings.TrimSpace(textOf(e.eval(&scope{vars: bu}))) }
 	lock = &TokenLock{
+		Grant:  bu.grant,
 		Issuer: text(&g.issuer), Resource: text(&g.resource), Audience: text(&g.audience),
 		Scopes: g.scopes, Offered: x.OfferedScopes(), Introspect: g.introspects,
 		ClientID: NewSecret(text(&g.clientID)), ClientSecret: NewSecret(text(&g.clientToken)), ClientAuth: g.clientAuth,
@@ -219,6 +224,9 @@ func (g *tokenGuard) bind(x *Exposure, bu *boundUnit, address string) (lock *Tok
 		}
 		if problem = judgeServerURL(part.value, part.name); problem != "" {
 			return lock, part.name + " " + problem
+		}
+		if part.name != "resource" && bu.grant.url(part.value, "") != nil {
+			return lock, part.name + " names a host that the policy does not let this document call"
 		}
 	}
 	if g.introspects && (lock.ClientID.IsEmpty() || lock.ClientSecret.IsEmpty()) {

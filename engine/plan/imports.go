@@ -42,6 +42,9 @@ func open(files Files, from, location string) (spec.Opened, *spec.OpenError) {
 		return spec.Opened{}, &spec.OpenError{Missing: true, Text: location + " does not exist",
 			Hint: "put the file there, or write what it holds into this document; the path is relative to this file"}
 	}
+	if d := asDenied(err); d != nil {
+		return spec.Opened{}, &spec.OpenError{Code: diag.CodePolicy, Text: err.Error(), Hint: d.Hint, Related: []diag.Related{d.At}}
+	}
 	return spec.Opened{}, &spec.OpenError{Text: err.Error(), Hint: hintOutside(err)}
 }
 

@@ -27,6 +27,10 @@ type LinkOptions struct {
 	// PublicURL is where clients reach what is served, in front of the fixed addresses:
 	// "https://host[/path]" without a slash at its end. Empty means that it is not known.
 	PublicURL string
+	// Policy says who owns a bare path, and Subjects what documents are to it; nil: nobody narrows
+	// what they may do.
+	Policy   *Policy
+	Subjects map[*Unit]Subject
 	// Stdio, if set, serves nothing but a view of MCP exposures on standard input and output,
 	// and no address at all.
 	Stdio *StdioOptions
@@ -38,7 +42,7 @@ type LinkOptions struct {
 // problems between documents.
 func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 	l := &linker{options: o, listeners: map[string]*Listener{}}
-	p := &Plan{Units: slices.Clone(units), public: o.PublicURL}
+	p := &Plan{Units: slices.Clone(units), public: o.PublicURL, subjects: o.Subjects}
 	slices.SortStableFunc(p.Units, func(a, b *Unit) int { return cmp.Compare(a.ID, b.ID) })
 	if o.Stdio != nil {
 		p.Stdio = l.stdio(p.Units, o.Stdio)
@@ -82,6 +86,17 @@ func (l *linker) note(sev diag.Severity, code diag.Code, e *Exposure, at diag.Sp
 	})
 }
 
+// grant gives what the document of an exposure may do.
+func (l *linker) grant(e *Exposure) *Grant { return l.options.Subjects[e.Unit].Grant }
+
+// deny reports what the policy does not allow.
+func (l *linker) deny(e *Exposure, at diag.Span, d *Denied) {
+	l.list.Add(diag.Diagnostic{
+		Code: diag.CodePolicy, Severity: diag.Error, Span: at, Unit: diag.Unit{Doc: e.Unit.ID, Adapter: adapterName(e)},
+		Message: d.Text, Hint: d.Hint, Related: []diag.Related{d.At},
+	})
+}
+
 // address gives where an exposure is served.
 func (l *linker) address(e *Exposure) (string, bool) {
 	switch {
@@ -97,6 +112,10 @@ func (l *linker) address(e *Exposure) (string, bool) {
 			at, hint = e.PortSpan, "write a port from 1 to 65535, or serve with --listen"
 		}
 		l.note(diag.Error, diag.CodeMissingPort, e, at, hint, "the adapter has no usable port")
+		return "", false
+	}
+	if d := l.grant(e).port(e.Port); d != nil {
+		l.deny(e, placeOr(e.PortSpan, e.Span), d)
 		return "", false
 	}
 	host := cmp.Or(l.options.Address, "127.0.0.1")
@@ -245,8 +264,13 @@ func (l *linker) claimBare(x *Listener, claimed map[string]*BareRoute, served bo
 			if (r.Operation != nil) != served {
 				continue
 			}
-			if x.isReserved(r) {
+			if x.isReserved(r) && !(isWellKnown(r) && l.grant(m.Exposure).wellKnown(r)) {
 				l.note(diag.Warning, diag.CodeReservedPath, m.Exposure, r.Span, "", "%s is under a path of capd's own; it is served at %s%s only", r.Path, m.Path, r.Path)
+				continue
+			}
+			if o := l.options.Policy.owner(r.Segments); o != nil && !o.isOf(l.options.Subjects[m.Exposure.Unit]) {
+				l.note(diag.Warning, diag.CodeRouteConflict, m.Exposure, r.Span, "", "%s %s belongs to another document, as the policy says; here it is served at %s%s only", r.Method, r.Path, m.Path, r.Path)
+				l.list[len(l.list)-1].Related = []diag.Related{{Span: o.span, Message: "the policy says whose it is"}}
 				continue
 			}
 			key := routeKey(r)
@@ -282,6 +306,12 @@ func (x *Listener) isReserved(r *Route) bool {
 	}
 	return false
 }
+
+// isWellKnown reports whether a route is below /.well-known.
+func isWellKnown(r *Route) bool { return r.Segments[0][0].Literal == ".well-known" }
+
+// isOf reports whether a document owns the paths.
+func (o *ownedRoute) isOf(s Subject) bool { return s.Name != "" && o.owner.match(splitName(s.Name)) }
 
 // equal reports whether both serve the very same things.
 func (x *Listener) equal(y *Listener) bool {

@@ -18,6 +18,11 @@ func (l *linker) bareSkills(x *Listener) {
 			if s.Refusal != nil {
 				continue
 			}
+			if o := l.options.Policy.owner(literalPath(Skill.Prefix(), s.Name)); o != nil && !o.isOf(l.options.Subjects[m.Exposure.Unit]) {
+				l.note(diag.Warning, diag.CodeRouteConflict, m.Exposure, s.Span, "", "skill %s belongs to another document, as the policy says; here it is served at %s/%s only", s.Name, m.Path, s.Name)
+				l.list[len(l.list)-1].Related = []diag.Related{{Span: o.span, Message: "the policy says whose it is"}}
+				continue
+			}
 			if first := claimed[s.Name]; first != nil {
 				l.skillConflict(m, s, first)
 				continue
@@ -32,6 +37,15 @@ func (l *linker) bareSkills(x *Listener) {
 			x.Skills = append(x.Skills, b)
 		}
 	}
+}
+
+// literalPath gives a path without placeholders.
+func literalPath(names ...string) []Segment {
+	out := make([]Segment, len(names))
+	for i, name := range names {
+		out[i] = Segment{{Literal: name, Param: -1}}
+	}
+	return out
 }
 
 func (l *linker) skillConflict(m *Mount, s *SkillEntry, first *BareSkill) {

@@ -37,7 +37,10 @@ func (e *LookError) Is(target error) bool { return e.Unset && target == ErrUnset
 
 // lookUp finds the value of one variable. What is wrong with it is one finding, or one of its
 // location for all variables that come from there.
-func (o BindOptions) lookUp(u *Unit, v *Variable, list *diag.List) boundValue {
+func (o BindOptions) lookUp(u *Unit, v *Variable, grant *Grant, list *diag.List) boundValue {
+	if err := grant.variable(v).refuse(u, v.Span, list); err != nil {
+		return boundValue{err: err} // of a document whose last good state is older than the policy
+	}
 	value, err := Secret{}, ErrUnset
 	if o.Look != nil {
 		value, err = o.Look(u.ID, v)

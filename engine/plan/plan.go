@@ -55,6 +55,7 @@ type Unit struct {
 	Bases       []*BaseURI  // the base URIs its served operations call
 	Caps        Caps        // what it may use, as somebody else than the document says; zero: like every other
 
+	scripts     bool                // some step is a script
 	credentials []*credentialPlan   // the credentials its served operations call with
 	consumed    []ConsumedOperation // of an explained document
 }
@@ -176,7 +177,8 @@ type Plan struct {
 	// Stdio is what is served on standard input and output; nil when nothing is.
 	Stdio *View
 
-	public string // URL under which clients reach all of it; empty when not known
+	subjects map[*Unit]Subject // what documents are to the policy; empty: there is none
+	public   string            // URL under which clients reach all of it; empty when not known
 }
 
 // Listener is everything served at one address.

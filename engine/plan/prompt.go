@@ -268,7 +268,7 @@ func (c *compiler) promptFile(decl *spec.Prompt, p *Prompt, own string) *fault {
 	text, err := c.files.Read(at.File, decl.Location.Value)
 	switch {
 	case err != nil:
-		return faultf(diag.CodePrompt, "M", at, "the file of prompt %s is not available: %s", p.Name, err.Error()).
+		return faultf(diag.CodePrompt, "M", at, "the file of prompt %s is not available: %v", p.Name, err).
 			hintf("write the path of a text file, relative to this file")
 	case !utf8.Valid(text):
 		return faultf(diag.CodePrompt, "M", at, "the file of prompt %s is not UTF-8 text", p.Name)

@@ -52,7 +52,7 @@ func (c *compiler) rawSchema(v *spec.Value, key string, x *exposed) (*rawSchema,
 	case v.Kind == spec.String:
 		var err error
 		if text, err = c.files.Read(at.File, v.Text); err != nil {
-			return nil, faultf(diag.CodeToolSchema, "", at, "the %s of %s is not available: %s", key, x.title(), err.Error()).
+			return nil, faultf(diag.CodeToolSchema, "", at, "the %s of %s is not available: %v", key, x.title(), err).
 				hintf("write a mapping, or the path of a file of JSON, relative to this one")
 		}
 	default:

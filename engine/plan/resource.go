@@ -287,7 +287,7 @@ func (c *compiler) staticResource(x *exposed, decl *spec.MCPResource, r *Resourc
 	}
 	folder, err := openFolder(c.files, at.File, decl.Location.Value)
 	if err != nil {
-		refuse(faultf(diag.CodeResource, "M", at, "the files of resource %s are not available: %s", r.Name, err.Error()).
+		refuse(faultf(diag.CodeResource, "M", at, "the files of resource %s are not available: %v", r.Name, err).
 			hintf("write the path of a folder, relative to this file"))
 		return
 	}

@@ -101,6 +101,9 @@ func (c *compiler) compileScript(st *spec.Step) (*script.Program, script.Limits,
 		return nil, s.limits, faultf(diag.CodeUnsupportedFeature, "", st.Span, "step %s is a script, and this document switches scripts off", st.Name.Value).
 			hintf("set management.scripting.enabled of its control adapter to true")
 	}
+	if d := c.grant.script(); d != nil {
+		return nil, s.limits, d.fault(st.Span)
+	}
 	if !st.File.IsSet() || st.File.Value == "" {
 		return nil, s.limits, faultf(diag.CodeScript, "", st.Span, "step %s is a script without a file", st.Name.Value).
 			hintf("write file: and the script's file name")
@@ -125,6 +128,7 @@ func (c *compiler) compileScript(st *spec.Step) (*script.Program, script.Limits,
 	if err != nil {
 		return nil, s.limits, badScript(st, err)
 	}
+	c.unit.scripts = true
 	return p, s.limits, nil
 }
 

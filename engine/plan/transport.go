@@ -82,7 +82,7 @@ func (c *compiler) transportKey(t *Transport, key spec.Text, v *spec.Value) *fau
 	case "responseTimeout":
 		return readDuration(&t.Response, key, v)
 	case "proxy":
-		return readProxy(t, v)
+		return c.readProxy(t, v)
 	case "http2":
 		return readSwitch(&t.HTTP1, key, v)
 	case "compression":
@@ -191,7 +191,7 @@ func readSwitch(off *bool, key spec.Text, v *spec.Value) *fault {
 	return nil
 }
 
-func readProxy(t *Transport, v *spec.Value) *fault {
+func (c *compiler) readProxy(t *Transport, v *spec.Value) *fault {
 	text := v.AsText().Value
 	if strings.EqualFold(text, "none") {
 		t.Direct, t.Proxy = true, ""
@@ -203,6 +203,9 @@ func readProxy(t *Transport, v *spec.Value) *fault {
 	}
 	if u.User != nil {
 		return faultf(diag.CodeTransport, "", v.Span(), "proxy holds a user name or a password").hintf("set HTTPS_PROXY for the process, which may hold them")
+	}
+	if d := c.grant.url(text, text); d != nil {
+		return d.fault(v.Span())
 	}
 	t.Proxy, t.Direct = u.Scheme+"://"+u.Host, false
 	return nil

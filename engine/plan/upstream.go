@@ -94,6 +94,8 @@ func (h Field) MarshalText() ([]byte, error) { return fmt.Append(nil, h), nil }
 // a leading slash and no trailing one, or is empty.
 type Base struct {
 	Scheme, Host, Path string
+	// Judged: it was held against the policy already, or is nobody's but the operator's.
+	Judged bool
 }
 
 // String gives the URL.
@@ -117,6 +119,9 @@ type Request struct {
 	Body   Body
 	Call   *Call // its compiled origin
 	Accept Accept
+	// Grant is what the policy lets the document do; nil: everything. A transport looks there
+	// before it connects.
+	Grant *Grant
 	// Transport is how the document wants the API to be reached; nil: it does not say.
 	Transport *Transport
 	// Resilience is how the upstream and its callers are protected from each other, by decorators

@@ -159,6 +159,9 @@ func (v *variables) use(identity string, fresh *Variable, at diag.Span, where us
 		return nil, faultf(diag.CodeForbiddenVariable, "V2b", at, "variable %s belongs to the machine and is never read for a document", fresh.Source).
 			hintf("bind another name")
 	}
+	if d := v.c.grant.variable(fresh); d != nil {
+		return nil, d.fault(at)
+	}
 	got := v.used[identity]
 	if got == nil {
 		got = fresh

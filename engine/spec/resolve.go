@@ -19,6 +19,8 @@ type Opened struct {
 type OpenError struct {
 	Missing    bool // there is no such file
 	Text, Hint string
+	Code       diag.Code      // empty: that of files that cannot be read
+	Related    []diag.Related // places that say why
 }
 
 // Error gives the text.
@@ -223,7 +225,10 @@ func (r *resolver) part(imp *Import, section string) (*Part, bool) {
 func (r *resolver) unopened(imp *Import, err *OpenError) {
 	d := diag.Diagnostic{
 		Code: diag.CodeImportUnreadable, Severity: diag.Error, Span: imp.Location.Span(), Path: imp.Node.Path(),
-		Message: "cannot import: " + err.Text, Hint: err.Hint,
+		Message: "cannot import: " + err.Text, Hint: err.Hint, Related: err.Related,
+	}
+	if err.Code != "" {
+		d.Code = err.Code
 	}
 	if err.Missing {
 		d.Severity, r.missing = diag.Warning, true
