@@ -467,12 +467,12 @@ func policyLine(at diag.Span) string {
 // newGrant puts together what rules say.
 func newGrant(p *Policy, rules []*policyRule) *Grant {
 	g := &Grant{open: p.open, at: p.at, rules: rules}
-	content, places := sha256.New(), sha256.New()
+	content, lines := sha256.New(), sha256.New()
 	fmt.Fprintln(content, p.open, strconv.Quote(p.root))
-	fmt.Fprintln(places, p.at)
+	fmt.Fprintln(lines, p.at)
 	for _, r := range rules {
 		_, _ = io.WriteString(content, r.print+"\x00") // a hash takes everything
-		r.places(places)
+		r.writePlaces(lines)
 		g.caps = g.caps.least(r.caps)
 		if g.private == nil {
 			g.private = r.private
@@ -483,12 +483,12 @@ func newGrant(p *Policy, rules []*policyRule) *Grant {
 	}
 	g.reach = g.describeReach()
 	g.key = hex.EncodeToString(content.Sum(nil))
-	g.placed = hex.EncodeToString(places.Sum(nil))
+	g.placed = hex.EncodeToString(lines.Sum(nil))
 	return g
 }
 
-// places writes where everything stands that findings point to.
-func (r *policyRule) places(w io.Writer) {
+// writePlaces writes where everything stands that findings point to.
+func (r *policyRule) writePlaces(w io.Writer) {
 	fmt.Fprintln(w, r.span, r.private, r.scripts, r.require)
 	for _, es := range []entitlements{r.allow, r.deny} {
 		for _, e := range es {

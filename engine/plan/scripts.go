@@ -128,7 +128,6 @@ func (c *compiler) compileScript(st *spec.Step) (*script.Program, script.Limits,
 	if err != nil {
 		return nil, s.limits, badScript(st, err)
 	}
-	c.unit.scripts = true
 	return p, s.limits, nil
 }
 

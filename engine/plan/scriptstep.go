@@ -27,6 +27,7 @@ func (d *draft) scriptStep(decl *spec.Step) (step, *fault) {
 	if s.program, s.limits, f = d.c.compileScript(decl); f != nil {
 		return nil, f
 	}
+	d.c.unit.scripts = true
 	return s, d.scriptContext(s, decl)
 }
 
