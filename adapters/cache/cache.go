@@ -94,7 +94,10 @@ func (c *Cache) read(ctx context.Context, x *exchange) (*plan.Response, error) {
 	}
 	var have *entry
 	if x.keeps() {
-		have = c.load(ctx, x)
+		var unkept bool
+		if have, unkept = c.load(ctx, x); unkept {
+			x.leave()
+		}
 		if have != nil {
 			if u := have.usage(x.rule, c.opts.Now()); u.isFresh(&x.want) {
 				return c.respond(x, &answer{entry: have, result: Hit}), nil
@@ -104,7 +107,7 @@ func (c *Cache) read(ctx context.Context, x *exchange) (*plan.Response, error) {
 			return c.respond(x, &answer{entry: &entry{status: http.StatusGatewayTimeout}, result: Miss}), nil
 		}
 	}
-	if x.req.Resilience.Coalesce {
+	if x.req.Resilience.Coalesce && !x.asIs {
 		return c.together(ctx, x, have)
 	}
 	return c.alone(ctx, x, have)
@@ -122,6 +125,9 @@ func (c *Cache) alone(ctx context.Context, x *exchange, have *entry) (*plan.Resp
 
 // passed sends a request on that is none for a cache.
 func (c *Cache) passed(ctx context.Context, x *exchange) (*plan.Response, error) {
+	if !x.keeps() {
+		return c.next.Do(ctx, x.req)
+	}
 	c.opts.Count(x.req.Call, Bypass)
 	resp, err := c.next.Do(ctx, x.req)
 	if err != nil {
@@ -143,8 +149,6 @@ func (c *Cache) change(ctx context.Context, req *plan.Request) (*plan.Response, 
 	if req.Resilience.Cache.Max <= 0 || err == nil && resp.Status >= 400 && resp.Status < 500 {
 		return resp, err
 	}
-	// The caller may be gone, and the change is made all the same.
-	ctx = context.WithoutCancel(ctx)
 	c.changed(ctx, pathKey(c.opts.Key, req, req.Target))
 	if err == nil {
 		for _, name := range []string{"Location", "Content-Location"} {

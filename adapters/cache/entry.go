@@ -12,6 +12,7 @@ import (
 
 // entry is an answer as it is kept.
 type entry struct {
+	epoch               epoch // in which it was asked for
 	requested, received time.Time
 	status              int
 	header              []plan.Field
@@ -90,21 +91,24 @@ var errFormat = errors.New("cache: the store gave what is no kept answer")
 
 // encode gives the entry as it stands in a store.
 func (e *entry) encode() []byte {
-	size := 64 + len(e.body)
+	head := 0
 	for _, f := range e.header {
-		size += 2*binary.MaxVarintLen32 + len(f.Name) + len(f.Value)
+		head += sizeOf(f.Name) + sizeOf(f.Value)
 	}
-	b := make([]byte, 0, size)
-	b = append(b, format)
+	b := make([]byte, 0, 64+head+len(e.body))
+	b = append(append(b, format), e.epoch[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(e.requested.UnixNano()))
 	b = binary.BigEndian.AppendUint64(b, uint64(e.received.UnixNano()))
 	b = binary.AppendUvarint(b, uint64(e.status))
 	b = binary.AppendUvarint(b, uint64(len(e.header)))
+	b = binary.AppendUvarint(b, uint64(head))
 	for _, f := range e.header {
 		b = appendText(appendText(b, f.Name), f.Value)
 	}
 	return append(b, e.body...)
 }
+
+func sizeOf(s string) int { return len(binary.AppendUvarint(nil, uint64(len(s)))) + len(s) }
 
 func appendText(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -112,49 +116,55 @@ func appendText(b []byte, s string) []byte {
 
 // decode reads what encode wrote. The body is a part of b.
 func decode(b []byte) (*entry, error) {
-	if len(b) < 17 || b[0] != format {
+	const times = 1 + len(epoch{})
+	if len(b) < times+16 || b[0] != format {
 		return nil, errFormat
 	}
 	e := &entry{
-		requested: time.Unix(0, int64(binary.BigEndian.Uint64(b[1:]))),
-		received:  time.Unix(0, int64(binary.BigEndian.Uint64(b[9:]))),
+		epoch:     epoch(b[1:times]),
+		requested: time.Unix(0, int64(binary.BigEndian.Uint64(b[times:]))),
+		received:  time.Unix(0, int64(binary.BigEndian.Uint64(b[times+8:]))),
 	}
-	r := reader{rest: b[17:]}
+	r := reader[[]byte]{rest: b[times+16:]}
 	e.status = int(r.number(999))
-	// Each header takes two bytes at least.
-	e.header = make([]plan.Field, r.number(uint64(len(b)/2)))
-	for i := range e.header {
-		e.header[i] = plan.Field{Name: r.text(), Value: r.text()}
-	}
-	if r.failed || e.status < 200 {
+	number, head := r.number(uint64(len(b))), r.number(uint64(len(b)))
+	if r.failed || e.status < 200 || head > uint64(len(r.rest)) || number > head/2 {
 		return nil, errFormat
 	}
-	e.body = r.rest
+	e.body = r.rest[head:]
+	fields := reader[string]{rest: string(r.rest[:head])} // once, of which all are parts
+	e.header = make([]plan.Field, number)
+	for i := range e.header {
+		e.header[i] = plan.Field{Name: fields.text(), Value: fields.text()}
+	}
+	if fields.failed || len(fields.rest) > 0 {
+		return nil, errFormat
+	}
 	return e, nil
 }
 
 // reader reads what a store gave, which may be anything.
-type reader struct {
-	rest   []byte
+type reader[T string | []byte] struct {
+	rest   T
 	failed bool
 }
 
-func (r *reader) number(most uint64) uint64 {
-	n, size := binary.Uvarint(r.rest)
+func (r *reader[T]) number(most uint64) uint64 {
+	n, size := binary.Uvarint([]byte(r.rest[:min(len(r.rest), binary.MaxVarintLen64)]))
 	if size <= 0 || n > most {
-		r.failed, r.rest = true, nil
+		r.failed, r.rest = true, r.rest[:0]
 		return 0
 	}
 	r.rest = r.rest[size:]
 	return n
 }
 
-func (r *reader) text() string {
+func (r *reader[T]) text() T {
 	n := r.number(uint64(len(r.rest)))
 	if n > uint64(len(r.rest)) { // what its length takes is gone
 		r.failed, n = true, 0
 	}
-	s := string(r.rest[:n])
+	s := r.rest[:n]
 	r.rest = r.rest[n:]
 	return s
 }

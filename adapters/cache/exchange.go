@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"hash"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,8 +32,12 @@ type exchange struct {
 	ifModified  string
 	// bypass: the request is none for a cache.
 	bypass bool
-	key    key
-	path   key
+
+	// asIs: the answer will not be kept, so that the conditions of the caller go upstream.
+	asIs  bool
+	key   key
+	path  key
+	epoch epoch // of path; zero: nothing can be kept
 }
 
 func newExchange(ctx context.Context, secret []byte, req *plan.Request) *exchange {
@@ -71,6 +74,9 @@ func newExchange(ctx context.Context, secret []byte, req *plan.Request) *exchang
 	return x
 }
 
+// isConditional reports whether the caller has an answer already, and asks for another only.
+func (x *exchange) isConditional() bool { return len(x.ifNoneMatch) > 0 || x.ifModified != "" }
+
 // keeps reports whether answers are kept, and not only shared.
 func (x *exchange) keeps() bool { return x.rule.Max > 0 }
 
@@ -86,38 +92,40 @@ func (x *exchange) most() int64 {
 }
 
 // hasher makes keys of parts, so that no two lists of parts have the same.
-type hasher struct{ hash.Hash }
+type hasher struct{ parts []byte }
 
-func newHasher(secret []byte, what string) hasher {
-	h := hasher{sha256.New()}
-	if len(secret) > 0 {
-		h.Hash = hmac.New(sha256.New, secret)
-	}
+func newHasher(what string) *hasher {
+	h := &hasher{make([]byte, 0, 1024)}
 	h.text(what)
 	return h
 }
 
-func (h hasher) bytes(b []byte) {
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(len(b)))
-	h.Write(n[:])
-	h.Write(b)
+func (h *hasher) bytes(b []byte) {
+	h.parts = append(binary.BigEndian.AppendUint64(h.parts, uint64(len(b))), b...)
 }
 
-func (h hasher) text(parts ...string) {
+func (h *hasher) text(parts ...string) {
 	for _, p := range parts {
-		h.bytes([]byte(p))
+		h.parts = append(binary.BigEndian.AppendUint64(h.parts, uint64(len(p))), p...)
 	}
 }
 
-func (h hasher) sum() key { return key(h.Sum(nil)) }
+// sum gives the key, which only those can compute who have the secret.
+func (h *hasher) sum(secret []byte) key {
+	if len(secret) == 0 {
+		return sha256.Sum256(h.parts)
+	}
+	mac := hmac.New(sha256.New, secret)
+	mac.Write(h.parts)
+	return key(mac.Sum(nil))
+}
 
 // requestKey hashes all that the answer may depend on: whose document and API it is, where and
 // how it goes, every header, the credential, and the caller. So an upstream need not say what its
 // answer varies by. A GET and a HEAD have the same key.
 func (x *exchange) requestKey(ctx context.Context, secret []byte) key {
 	req := x.req
-	h := newHasher(secret, "answer")
+	h := newHasher("answer")
 	h.text(documentOf(req), req.Resilience.Scope, req.Base.Scheme, req.Base.Host)
 	h.bytes(req.Target)
 	header := slices.Clone(x.header)
@@ -125,8 +133,8 @@ func (x *exchange) requestKey(ctx context.Context, secret []byte) key {
 		header[i].Name = strings.ToLower(header[i].Name)
 	}
 	slices.SortStableFunc(header, func(a, b plan.Field) int { return strings.Compare(a.Name, b.Name) })
-	for _, f := range header {
-		if f.Name != "cache-control" && f.Name != "pragma" {
+	for i := range header {
+		if f := &header[i]; f.Name != "cache-control" && f.Name != "pragma" {
 			h.text(f.Name, f.Value)
 		}
 	}
@@ -146,7 +154,7 @@ func (x *exchange) requestKey(ctx context.Context, secret []byte) key {
 		h.text("caller")
 		h.bytes(plan.CallerOf(ctx).ID().AppendTo(nil))
 	}
-	return h.sum()
+	return h.sum(secret)
 }
 
 // isForCaller reports whether the request is made in the name of its caller.
@@ -157,11 +165,11 @@ func isForCaller(req *plan.Request) bool {
 
 // pathKey hashes what a change is known by: the document and the path, whatever the query.
 func pathKey(secret []byte, req *plan.Request, target []byte) key {
-	h := newHasher(secret, "path")
+	h := newHasher("path")
 	h.text(documentOf(req), req.Base.Scheme, req.Base.Host)
 	path, _, _ := strings.Cut(string(target), "?")
 	h.text(path)
-	return h.sum()
+	return h.sum(secret)
 }
 
 func documentOf(req *plan.Request) string {

@@ -44,6 +44,7 @@ func (c *Cache) fetch(ctx context.Context, x *exchange, have *entry) (*answer, e
 	if have != nil && !failed(resp, nil) && !x.keepable(got, resp.Body.Len, c.opts.Now()) {
 		c.forget(ctx, x) // it is no longer what the upstream says
 	}
+	c.pass(ctx, x, got, resp.Body.Len)
 	if resp.Body.Stream == nil {
 		got.body = resp.Body.Bytes
 		c.save(ctx, x, got, resp.Secrets)

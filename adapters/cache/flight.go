@@ -67,14 +67,14 @@ func (c *Cache) together(ctx context.Context, x *exchange, have *entry) (*plan.R
 
 // flightKey tells apart, beside the answers that are wanted, how they are wanted.
 func (x *exchange) flightKey() key {
-	h := newHasher(nil, x.req.Method)
+	h := newHasher(x.req.Method)
 	h.bytes(x.key[:])
 	for _, f := range x.header {
 		if strings.EqualFold(f.Name, "Cache-Control") || strings.EqualFold(f.Name, "Pragma") {
 			h.text(f.Name, f.Value)
 		}
 	}
-	return h.sum()
+	return h.sum(nil)
 }
 
 // forgetFlights lets nobody join any more what is under way for the document.
@@ -130,7 +130,7 @@ func (c *Cache) fly(ctx context.Context, x *exchange, have *entry, f *flight) {
 // again looks whether the answer was kept since the call looked, and fetches it if not.
 func (c *Cache) again(ctx context.Context, x *exchange, have *entry) (*answer, error) {
 	if x.keeps() {
-		if now := c.load(ctx, x); now != nil {
+		if now, _ := c.load(ctx, x); now != nil {
 			have = now
 			if u := have.usage(x.rule, c.opts.Now()); u.isFresh(&x.want) {
 				return &answer{entry: have, result: Hit}, nil

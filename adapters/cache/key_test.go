@@ -285,7 +285,7 @@ type broken struct {
 
 func (s *broken) Load(context.Context, string) ([]byte, error) {
 	if s.nonsense {
-		return []byte("nonsense"), nil // as long as a mark
+		return []byte("nonsense"), nil // of no known length
 	}
 	return nil, errors.New("gone")
 }

@@ -321,6 +321,40 @@ func TestConditionsOfCallers(t *testing.T) {
 	}
 }
 
+// What is not kept is asked for as the caller asks, once that is known.
+func TestConditionsOfWhatIsNotKept(t *testing.T) {
+	t.Parallel()
+	for _, coalesce := range []bool{false, true} {
+		rule := keeps()
+		rule.Coalesce = coalesce
+		b := newBench(t, rule, func(w http.ResponseWriter, r *http.Request, n int) {
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("ETag", `"one"`)
+			if r.Header.Get("If-None-Match") == `"one"` {
+				w.WriteHeader(304)
+				return
+			}
+			_, _ = fmt.Fprint(w, "answer ", n)
+		})
+		for i := range 3 {
+			if got := b.get("/a", `If-None-Match: "one"`); got.status != 304 || got.body != "" {
+				t.Errorf("got %+v", got)
+			}
+			if asked := b.last().Header.Get("If-None-Match") != ""; asked != (i > 0) {
+				t.Errorf("request %d: the upstream got %v", i, b.last().Header)
+			}
+		}
+		if got := b.get("/a"); got.status != 200 || got.body != "answer 3" {
+			t.Errorf("got %+v", got)
+		}
+		b.pass(time.Hour)
+		b.get("/a", `If-None-Match: "one"`)
+		if b.last().Header.Get("If-None-Match") != "" || b.reached() != 5 {
+			t.Errorf("after an hour it is not tried again")
+		}
+	}
+}
+
 // A tag beats a date (RFC 9110 section 13.1.3).
 func TestTagBeatsDate(t *testing.T) {
 	t.Parallel()

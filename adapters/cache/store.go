@@ -1,80 +1,121 @@
 package cache
 
 import (
+	"bytes"
 	"context"
-	"encoding/binary"
+	"crypto/rand"
+	"net/http"
 	"strings"
 	"time"
 
 	"capd/engine/plan"
 )
 
-// Two things are kept. Under the key of a request its answer; and for each path of a document the
-// instant from which answers count, which every change moves. An answer that was asked for before
-// it does not count, also when it comes in after the change, or from another replica; and when
-// nobody remembers the instant, no answer counts.
+// Two things are kept. Under the key of a request its answer; and for each path of a document its
+// epoch, which ends with every change. An answer counts in the epoch in which it was asked for: so
+// one that comes in after a change does not, nor one that another replica kept; and where nobody
+// remembers the epoch, none does. No clock has a part in it.
+type epoch [16]byte
 
 func (k key) answer() string { return "cache/answer/" + k.text() }
-func (k key) since() string  { return "cache/since/" + k.text() }
+func (k key) epoch() string  { return "cache/epoch/" + k.text() }
 
-// load gives what is kept for a request; nil for nothing. It makes sure that what is kept from
-// now on can count.
-func (c *Cache) load(ctx context.Context, x *exchange) *entry {
-	mark, err := c.opts.Store.Load(ctx, x.path.since())
+// load gives what is kept for a request; nil for nothing. unkept: it is known that nothing is to
+// be kept. It makes sure that what is asked for from now on can count.
+func (c *Cache) load(ctx context.Context, x *exchange) (_ *entry, unkept bool) {
+	x.epoch = epoch{}
+	now, err := c.opts.Store.Load(ctx, x.path.epoch())
 	if err != nil {
 		c.opts.StoreFailed("load", err)
-		return nil
+		return nil, false
 	}
-	if len(mark) != 8 {
-		c.countFrom(ctx, x.path, c.opts.Now())
-		return nil
+	if len(now) != len(x.epoch) {
+		c.begin(ctx, x)
+		return nil, false
 	}
+	x.epoch = epoch(now)
 	value, err := c.opts.Store.Load(ctx, x.key.answer())
 	if err != nil {
 		c.opts.StoreFailed("load", err)
-		return nil
+		return nil, false
 	}
-	if value == nil {
-		return nil
+	switch {
+	case value == nil:
+		return nil, false
+	case bytes.Equal(value, []byte{nothing}):
+		return nil, true
 	}
 	e, err := decode(value)
 	if err != nil {
 		c.opts.StoreFailed("load", err)
-		return nil
+		return nil, false
 	}
-	if e.requested.UnixNano() < int64(binary.BigEndian.Uint64(mark)) {
-		return nil
+	if e.epoch != x.epoch {
+		return nil, false
 	}
-	return e
+	return e, false
 }
 
-// changed makes all answers of a path that were asked for until now count no more.
-func (c *Cache) changed(ctx context.Context, path key) { c.countFrom(ctx, path, c.opts.Now().Add(1)) }
+// begin begins an epoch.
+func (c *Cache) begin(ctx context.Context, x *exchange) {
+	var next epoch
+	_, _ = rand.Read(next[:]) // it never fails
+	if err := c.opts.Store.Save(ctx, x.path.epoch(), next[:], maxKeep); err != nil {
+		c.opts.StoreFailed("save", err)
+		return
+	}
+	x.epoch = next
+}
 
-func (c *Cache) countFrom(ctx context.Context, path key, at time.Time) {
-	mark := binary.BigEndian.AppendUint64(nil, uint64(at.UnixNano()))
-	if err := c.opts.Store.Save(ctx, path.since(), mark, maxKeep); err != nil {
+// changed ends the epoch of a path. A store of several replicas that is away is told when it is
+// back, as of everything that is deleted.
+func (c *Cache) changed(ctx context.Context, path key) { c.delete(ctx, path.epoch()) }
+
+func (c *Cache) delete(ctx context.Context, key string) {
+	// The caller may be gone, and it is true all the same.
+	if err := c.opts.Store.Delete(context.WithoutCancel(ctx), key); err != nil {
+		c.opts.StoreFailed("delete", err)
+	}
+}
+
+const (
+	// nothing is what is kept instead of an answer that is not to be kept.
+	nothing = 0
+	// nothingFor is how long that is remembered: the next answer may be another.
+	nothingFor = time.Minute
+)
+
+// leave leaves the conditions of the caller to the upstream.
+func (x *exchange) leave() {
+	if x.isConditional() {
+		x.asIs, x.header, x.ifNoneMatch, x.ifModified = true, x.req.Header, nil, ""
+	}
+}
+
+// pass remembers that the answer is not kept, if the caller has it perhaps. The upstream was
+// asked for all of it in vain, and next time can answer that nothing has changed.
+func (c *Cache) pass(ctx context.Context, x *exchange, e *entry, length int64) {
+	if !x.isConditional() || e.status != http.StatusOK || x.keepable(e, length, c.opts.Now()) {
+		return
+	}
+	if err := c.opts.Store.Save(context.WithoutCancel(ctx), x.key.answer(), []byte{nothing}, nothingFor); err != nil {
 		c.opts.StoreFailed("save", err)
 	}
 }
 
 // forget forgets the answer to a request.
-func (c *Cache) forget(ctx context.Context, x *exchange) {
-	if err := c.opts.Store.Delete(context.WithoutCancel(ctx), x.key.answer()); err != nil {
-		c.opts.StoreFailed("delete", err)
-	}
-}
+func (c *Cache) forget(ctx context.Context, x *exchange) { c.delete(ctx, x.key.answer()) }
 
 // save keeps a whole answer, if it is one to keep. What holds a secret of the request is not:
 // secrets are not to be found in a store, nor in the answer to another request, which may have
 // others.
 func (c *Cache) save(ctx context.Context, x *exchange, e *entry, added []plan.Secret) {
 	now := c.opts.Now()
-	if !x.keepable(e, int64(len(e.body)), now) || x.hasSecret(e, added) {
+	if x.epoch == (epoch{}) || !x.keepable(e, int64(len(e.body)), now) || x.hasSecret(e, added) {
 		return
 	}
 	kept := *e
-	kept.header = keptHeader(e.header)
+	kept.epoch, kept.header = x.epoch, keptHeader(e.header)
 	// The caller may be gone by now.
 	err := c.opts.Store.Save(context.WithoutCancel(ctx), x.key.answer(), kept.encode(), e.keepFor(x.rule, now))
 	if err != nil {

@@ -21,6 +21,7 @@ func TestHeadersThatPass(t *testing.T) {
 		{Name: "Content-Disposition", Value: `attachment; filename="a"`}, {Name: "Content-Range", Value: "bytes 0-1/2"},
 		{Name: "ACCEPT-RANGES", Value: "bytes"}, {Name: "ETag", Value: `"e"`}, {Name: "Last-Modified", Value: "Sat, 01 Jan 2000 00:00:00 GMT"},
 		{Name: "Cache-Control", Value: "max-age=1"}, {Name: "Vary", Value: "Accept"}, {Name: "Vary", Value: "Origin"},
+		{Name: "Age", Value: "3"}, {Name: "Cache-Status", Value: "capd; hit; ttl=7"}, {Name: "Cache-Status", Value: "inner.example; hit"},
 		{Name: "Link", Value: `</x>; rel="next"`}, {Name: "Retry-After", Value: "7"}, {Name: "RateLimit", Value: "limit=1"},
 		{Name: "RateLimit-Remaining", Value: "3"}, {Name: "x-ratelimit-reset", Value: "9"}, {Name: "Location", Value: "/v1/things/1?a=b"},
 
@@ -32,7 +33,7 @@ func TestHeadersThatPass(t *testing.T) {
 		{Name: "Location", Value: `/\upstream.example`}, {Name: "ETag", Value: "hidden", Secret: true},
 	}
 	about := []string{"Content-Encoding", "Content-Language", "Content-Disposition", "Content-Range", "Accept-Ranges", "Etag", "Last-Modified"}
-	always := []string{"Cache-Control", "Vary", "Link", "Retry-After", "Ratelimit", "Ratelimit-Remaining", "X-Ratelimit-Reset", "Location"}
+	always := []string{"Cache-Control", "Age", "Cache-Status", "Vary", "Link", "Retry-After", "Ratelimit", "Ratelimit-Remaining", "X-Ratelimit-Reset", "Location"}
 	own := []string{"Content-Type", "Content-Length", "Date", "X-Content-Type-Options"}
 
 	for kind, want := range map[plan.ResultKind][]string{
@@ -54,6 +55,7 @@ func TestHeadersThatPass(t *testing.T) {
 		}
 		for name, value := range map[string]string{
 			"Vary": "Accept,Origin", "Location": "/v1/things/1?a=b", "Content-Type": "application/json", "Content-Length": "2",
+			"Cache-Status": "capd; hit; ttl=7",
 		} {
 			if v := strings.Join(got.Header[name], ","); v != value {
 				t.Errorf("kind %d: %s is %q, want %q", kind, name, v, value)
