@@ -416,6 +416,40 @@ func TestPassword(t *testing.T) {
 	}
 }
 
+// TestFewRights: the commands that the README names are all that a user needs.
+func TestFewRights(t *testing.T) {
+	t.Parallel()
+	rights := []string{"--user", "capd", "on", ">inner", "~capd:*", "-@all"}
+	for _, command := range []string{"get", "set", "del", "hello", "select", "time", "eval", "evalsha"} {
+		rights = append(rights, "+"+command)
+	}
+	server := redistest.Start(t, rights...)
+	a := open(t, "redis://capd:inner@"+server.Addr+"/1"+patient+"&client_name=")
+	ctx := t.Context()
+	if err := a.Save(ctx, "v", []byte("x"), time.Hour); err != nil {
+		t.Error(err)
+	}
+	if got, err := a.Load(ctx, "v"); string(got) != "x" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := a.Delete(ctx, "v"); err != nil {
+		t.Error(err)
+	}
+	for i := range 2 {
+		if wait, err := a.Take(ctx, "b", plan.Rate{Count: 1, Period: time.Hour, Burst: 1}); (wait == 0) != (i == 0) || err != nil {
+			t.Errorf("%v, %v", wait, err)
+		}
+		if first, err := a.Claim(ctx, "c", time.Hour); first != (i == 0) || err != nil {
+			t.Errorf("%t, %v", first, err)
+		}
+	}
+	for _, operation := range []string{"load", "save", "delete", "take", "claim"} {
+		if n := a.failures(operation); n != 0 {
+			t.Errorf("%s failed %d times: %+v", operation, n, a.Status())
+		}
+	}
+}
+
 // TestWrongType: a key of somebody else under our name fails alone.
 func TestWrongType(t *testing.T) {
 	t.Parallel()
