@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -88,11 +89,15 @@ func (e *Engine) bindSockets(ctx context.Context, c *change) error {
 	live := maps.Clone(e.servers)
 	e.mu.Unlock()
 	c.failed = make(map[string]error)
+	var speaks *tls.Config
+	if e.opts.TLS != nil {
+		speaks = e.opts.TLS.config()
+	}
 	for _, l := range c.plan.Listeners {
 		if live[l.Addr] != nil || c.sockets[l.Addr] != nil {
 			continue
 		}
-		s, err := e.listen(ctx, l.Addr, e.opts.TLS)
+		s, err := e.listen(ctx, l.Addr, speaks)
 		if err != nil {
 			c.failed[l.Addr] = c.bindFailure(l.Addr, err, live, e.Current().Plan)
 			continue

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,9 +16,11 @@ import (
 // ControlOptions are the address of those who run the process. It is served from before the
 // first document is read until everything else has stopped, and belongs to no document.
 type ControlOptions struct {
-	// Addr is where to listen, host:port. It speaks plain HTTP, whatever others do: it is for
-	// this machine and for probes.
+	// Addr is where to listen, host:port. It speaks plain HTTP, whatever others do, since it is
+	// for this machine and for probes; with TLS it speaks that of Options.TLS, and asks nobody for
+	// a certificate.
 	Addr string
+	TLS  bool
 	// Handler answers. No web page reaches it, whatever AllowedOrigins says, and a loopback
 	// address knows no AllowedHosts.
 	Handler http.Handler
@@ -38,6 +41,8 @@ func (o *Options) checkControl() error {
 		return errors.New("the control address has no handler")
 	case o.Control.Addr == "":
 		return errors.New("the control address is empty: name host:port, for example 127.0.0.1:9900")
+	case o.Control.TLS && o.TLS == nil:
+		return errors.New("the control address has no certificate to speak TLS with")
 	}
 	return checkAddress(o.Control.Addr, "")
 }
@@ -48,7 +53,11 @@ func (e *Engine) openControl(ctx context.Context) error {
 	if o == nil {
 		return nil
 	}
-	s, err := e.listen(ctx, o.Addr, nil)
+	var speaks *tls.Config
+	if o.TLS {
+		speaks = e.opts.TLS.openConfig()
+	}
+	s, err := e.listen(ctx, o.Addr, speaks)
 	if err != nil {
 		return &ListenError{[]Addr{{Declared: o.Addr, Err: err}}}
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,7 +26,7 @@ type server struct {
 }
 
 // listen binds an address. It speaks plain HTTP if speaks is nil.
-func (e *Engine) listen(ctx context.Context, addr string, speaks *TLS) (*server, error) {
+func (e *Engine) listen(ctx context.Context, addr string, speaks *tls.Config) (*server, error) {
 	var lc net.ListenConfig
 	socket, err := lc.Listen(ctx, network(addr), addr)
 	if err != nil {
@@ -43,7 +44,7 @@ func (e *Engine) listen(ctx context.Context, addr string, speaks *TLS) (*server,
 		ErrorLog: slog.NewLogLogger(e.opts.Logger.Handler(), slog.LevelDebug),
 	}
 	if speaks != nil {
-		s.http.TLSConfig = speaks.config()
+		s.http.TLSConfig = speaks
 		s.http.HTTP2 = &http.HTTP2Config{
 			MaxConcurrentStreams:          maxStreams,
 			MaxReceiveBufferPerStream:     streamWindow,

@@ -61,7 +61,8 @@ type certified struct {
 	texts  [][]byte // of the files
 	leaf   *x509.Certificate
 	config *tls.Config
-	told   bool // that it ends soon
+	open   *tls.Config // asks nobody for a certificate
+	told   bool        // that it ends soon
 }
 
 // NewTLS reads the files. The error names the file and what is wrong with it, and holds
@@ -129,6 +130,16 @@ func (t *TLS) config() *tls.Config {
 	}
 }
 
+// openConfig is config for those who show a token instead of a certificate.
+func (t *TLS) openConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			return t.current.Load().open, nil
+		},
+	}
+}
+
 // load reads the files and makes of them what a new connection gets.
 func (t *TLS) load() (*certified, error) {
 	c := &certified{}
@@ -147,6 +158,7 @@ func (t *TLS) load() (*certified, error) {
 	c.config = &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"},
 	}
+	c.open = c.config.Clone()
 	if t.opts.ClientCAFile == "" {
 		return c, nil
 	}

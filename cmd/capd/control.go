@@ -29,10 +29,12 @@ import (
 type controlFlags struct {
 	address   string
 	tokenFile string
+	tls       bool
 }
 
 func (f *controlFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.address, "control-address", "", "serve health, status, reload and validation of the whole process on `HOST:PORT`; without HOST on loopback")
+	flags.BoolVar(&f.tls, "control-tls", false, "serve https on the control address, with --tls-cert; certificates of callers are not asked for")
 	flags.StringVar(&f.tokenFile, "control-token-file", "", "`FILE` with the token that callers of the control address must show for everything but health")
 }
 
@@ -95,6 +97,12 @@ func newDesk(w *wiring, f *serveFlags, log *slog.Logger) (*desk, error) {
 	d := &desk{
 		wiring: w, flags: f, log: log, started: time.Now(),
 		asked: make(chan asking), closed: make(chan struct{}), checking: make(chan struct{}, 1),
+	}
+	if f.control.tls && f.control.address == "" {
+		return nil, failure("--control-tls needs --control-address: the address that is to speak https")
+	}
+	if f.control.tls && w.TLS == nil {
+		return nil, failure("--control-tls needs --tls-cert and --tls-key: the certificate to show")
 	}
 	d.close = sync.OnceFunc(func() { close(d.closed) })
 	if f.control.tokenFile != "" {
@@ -163,7 +171,7 @@ func (d *desk) control() *engine.ControlOptions {
 	if f.tokenFile != "" {
 		o.Token = func() plan.Secret { return *d.token.Load() }
 	}
-	out := &engine.ControlOptions{Addr: f.listen(), Handler: control.NewServer(o)}
+	out := &engine.ControlOptions{Addr: f.listen(), TLS: f.tls, Handler: control.NewServer(o)}
 	if o.Log != nil {
 		out.Drain = o.Log.Close
 	}

@@ -92,3 +92,46 @@ func TestStatusOfTrouble(t *testing.T) {
 		t.Error("the metrics do not count it")
 	}
 }
+
+// TestControlTLS: the control address speaks https with the certificate of the rest, asks for
+// none, and the commands that ask trust the certificate itself, or nobody unknown.
+func TestControlTLS(t *testing.T) {
+	t.Parallel()
+	c := newCertificates(t)
+	i, control, _ := controlled(t, map[string]string{"rooms.yaml": roomsSpec}, []string{"UPSTREAM=http://127.0.0.1:1"},
+		"--tls-cert", c.cert, "--tls-key", c.key, "--tls-client-ca", c.cert, "--control-tls")
+	at := strings.TrimPrefix(control, "http://")
+	other := newCertificates(t)
+	tests := []struct {
+		env  []string
+		args []string
+		code int
+	}{
+		{nil, []string{"status", "--control", "https://" + at, "--control-ca", c.cert}, exitOK},
+		{[]string{"CAPD_CONTROL_ADDRESS=" + at, "CAPD_CONTROL_TLS=true", "CAPD_TLS_CERT=" + c.cert}, []string{"health"}, exitOK},
+		{nil, []string{"reload", "--control", "https://" + at, "--control-ca", c.cert}, exitOK},
+		{nil, []string{"health", "--control", "https://" + at, "--control-ca", other.cert}, exitFailed},
+		{nil, []string{"health", "--control", "https://" + at}, exitFailed},
+		{nil, []string{"health", "--control", "https://" + at, "--control-ca", c.key}, exitFailed},
+		{nil, []string{"health", "--control", at}, exitFailed},
+	}
+	for _, tt := range tests {
+		out := &output{}
+		if code := run(t.Context(), tt.args, tt.env, strings.NewReader(""), out, out); code != tt.code {
+			t.Errorf("%v %v: exit code %d, want %d: %s", tt.env, tt.args, code, tt.code, out)
+		}
+	}
+	c.renew("second")
+	if code := run(t.Context(), []string{"reload", "--control", "https://" + at, "--control-ca", c.cert}, nil, strings.NewReader(""), &output{}, &output{}); code != exitFailed {
+		t.Errorf("before the reload the new certificate is trusted: %d", code)
+	}
+	if got := i.printed(); strings.Contains(got, `"level":"ERROR"`) {
+		t.Errorf("the log says:\n%s", got)
+	}
+	for _, args := range [][]string{{"--control-tls"}, {"--control-tls", "--control-address", ":0"}} {
+		out := &output{}
+		if code := run(t.Context(), append([]string{"serve", t.TempDir()}, args...), nil, strings.NewReader(""), out, out); code != exitFailed || !strings.Contains(out.String(), "--control-tls needs") {
+			t.Errorf("%v: %d %s", args, code, out)
+		}
+	}
+}
