@@ -66,7 +66,7 @@ var homes = []struct {
 	{"github.com/dop251/goja", []string{"engine/script"}},
 	{"github.com/dlclark/regexp2/v2", []string{"engine/script"}},
 	{"go.starlark.net", []string{"engine/script"}},
-	{"github.com/icholy/digest", []string{"adapters/credential"}},
+	{"github.com/icholy/digest", []string{"adapters/credential", "adapters/auth", "cmd/*"}},
 	{"github.com/aws/aws-sdk-go-v2", []string{"adapters/credential"}},
 	{"github.com/golang-jwt/jwt/v5", []string{"adapters/auth"}},
 	{"github.com/MicahParks/keyfunc/v3", []string{"adapters/auth"}},

@@ -141,6 +141,7 @@ func (o *Options) Linking() plan.LinkOptions {
 	return plan.LinkOptions{
 		Listen: o.Listen, Address: o.Address, AllowSpecAddress: o.AllowSpecAddress,
 		CombinedMCP: o.CombinedMCP, Views: o.Views, PublicURL: o.PublicURL, Stdio: o.Stdio,
+		WithoutCertificates: !o.TLS.asksClients(),
 	}
 }
 

@@ -238,6 +238,8 @@ func situations() map[diag.Code]func(*testing.T) diag.List {
 		diag.CodePolicy:     beyondThePolicy,
 		diag.CodePolicyFile: misspeltPolicy,
 
+		diag.CodeNoCertificates: plainHTTP,
+
 		diag.CodeBindProvider: unknownProvider,
 		diag.CodeTokenCost:    manyTools,
 		diag.CodeSchemaSize:   longInput,
@@ -267,6 +269,18 @@ func beyondThePolicy(t *testing.T) diag.List {
 	place(t, filepath.Join(dir, "rooms.yaml"), plainDocument("127.0.0.1", "9091"))
 	place(t, filepath.Join(dir, "policy.yaml"), "policy: 1\nrules:\n- match: { path: rooms }\n  allow: { hosts: [halls.example.com], ports: [9091] }\n")
 	got, err := Load(t.Context(), LoadOptions{Paths: []string{filepath.Join(dir, "rooms.yaml")}, Policy: filepath.Join(dir, "policy.yaml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return below(dir, got.Diagnostics)
+}
+
+// plainHTTP serves a document that wants certificates where nobody is asked for one.
+func plainHTTP(t *testing.T) diag.List {
+	dir := t.TempDir()
+	place(t, filepath.Join(dir, "rooms.yaml"), strings.Replace(plainDocument("127.0.0.1", "9091"),
+		"namespace: rooms-mcp,", "namespace: rooms-mcp, authentication: { type: certificate, dnsNames: [billing.example.com] },", 1))
+	got, err := Load(t.Context(), LoadOptions{Paths: []string{dir}, Link: plan.LinkOptions{WithoutCertificates: true}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,6 +92,9 @@ func (t *TLS) Files() []string {
 	return t.opts.files()
 }
 
+// asksClients reports whether callers are asked for a certificate; without TLS none is.
+func (t *TLS) asksClients() bool { return t != nil && t.opts.ClientCAFile != "" }
+
 // Reload reads the files again, for connections that come from now on. While they cannot be
 // used, for whatever reason, the last good ones stay, and the log says so. It may be called
 // without TLS.

@@ -18,8 +18,9 @@ type refusal struct {
 
 var (
 	unauthorized = refusal{http.StatusUnauthorized, plan.CodeUnauthorized.String(), "the credentials are missing or wrong"}
-	insufficient = refusal{http.StatusForbidden, plan.CodeForbidden.String(), "the access token does not have every scope that this needs"}
-	unavailable  = refusal{http.StatusServiceUnavailable, "", "access tokens cannot be checked now; try again later"}
+	scopesLacked = refusal{http.StatusForbidden, plan.CodeForbidden.String(), "the access token does not have every scope that this needs"}
+	tooMany      = refusal{http.StatusTooManyRequests, plan.CodeRateLimited.String(), "wrong credentials came from this address too often; try again later"}
+	unchecked    = refusal{http.StatusServiceUnavailable, "", "access tokens cannot be checked now; try again later"}
 )
 
 // problem is the body of a refusal (RFC 9457).

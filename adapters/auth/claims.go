@@ -99,10 +99,12 @@ func (c *claims) caller(issuer string) *plan.Caller {
 var errUnasked = errors.New("auth: nobody was asked about the token")
 
 // verifier checks the tokens of one lock. The error of check is errToken, errUnavailable or
-// that of the context. recall shows the token to nobody; its error may be errUnasked too.
+// that of the context. recall shows the token to nobody; its error may be errUnasked too. asks
+// gives errUnasked, and nothing else, when check would show the token to somebody.
 type verifier interface {
 	check(ctx context.Context, token string) (*plan.Caller, error)
 	recall(ctx context.Context, token string) (*plan.Caller, error)
+	asks(ctx context.Context, token string) (*plan.Caller, error)
 }
 
 // signed checks JWTs by the keys of their issuer.
@@ -136,6 +138,8 @@ func (s *signed) check(ctx context.Context, token string) (*plan.Caller, error) 
 func (s *signed) recall(ctx context.Context, token string) (*plan.Caller, error) {
 	return s.check(ctx, token)
 }
+
+func (s *signed) asks(context.Context, string) (*plan.Caller, error) { return nil, nil }
 
 // isFor reports whether a token is for an audience. Of that too people leave out the slash at
 // the end, where it is a URL.

@@ -18,7 +18,7 @@ func newGate(l plan.Lock) *gate {
 	}
 }
 
-// gate is the gate of one lock. It is immutable.
+// gate is the [checker] of a lock with one credential. It is immutable.
 type gate struct {
 	scheme           plan.Scheme
 	realm            string
@@ -30,19 +30,50 @@ type gate struct {
 // shown is what a request shows, right or wrong.
 type shown struct{ username, secret string }
 
-// Admit gives the request without the credential, or nil when it may not come in. A
-// credential that is there twice lets nobody in: the next one to read it may take the other.
-func (g *gate) Admit(r *http.Request) *http.Request {
-	s, ok := g.read(r)
-	if !g.opens(s) || !ok || g.shut {
-		return nil
+// shown gives what the request shows as one text.
+func (g *gate) shown(r *http.Request) string {
+	s, _ := g.read(r)
+	if s == (shown{}) {
+		return ""
+	}
+	return s.username + "\x00" + s.secret
+}
+
+// admit gives the request without the credential. A credential that is there twice lets nobody
+// in: the next one to read it may take the other.
+func (g *gate) admit(r *http.Request) (*http.Request, verdict) {
+	s, v := g.judge(r)
+	if v != admitted {
+		return nil, v
 	}
 	who := &plan.Caller{Scheme: g.scheme}
 	if g.scheme == plan.SchemeBasic {
 		who.Subject = s.username
 	}
 	in := g.without(r)
-	return in.WithContext(plan.WithCaller(in.Context(), who))
+	return in.WithContext(plan.WithCaller(in.Context(), who)), admitted
+}
+
+func (g *gate) recall(r *http.Request) verdict {
+	_, v := g.judge(r)
+	return v
+}
+
+func (g *gate) asks(*http.Request) bool { return false }
+
+// judge does the same work whatever is wrong.
+func (g *gate) judge(r *http.Request) (shown, verdict) {
+	s, ok := g.read(r)
+	opens := g.opens(s)
+	switch {
+	case g.shut:
+		return shown{}, closed
+	case !ok && s == (shown{}):
+		return shown{}, missing
+	case !ok || !opens:
+		return shown{}, wrong
+	}
+	return s, admitted
 }
 
 // opens compares what is shown in a time that depends on its own length at most. Digests are
@@ -121,11 +152,12 @@ func withoutPairs(raw, name string) string {
 	return strings.Join(left, "&")
 }
 
-// Refuse answers 401. What it says is the same whatever is wrong, so that nobody learns
+// refuse answers 401. What it says is the same whatever is wrong, so that nobody learns
 // which part of a guess was right.
-func (g *gate) Refuse(w http.ResponseWriter, r *http.Request) {
+func (g *gate) refuse(w http.ResponseWriter, r *http.Request, _ verdict) plan.Code {
 	w.Header().Set("WWW-Authenticate", g.challenge(r))
 	unauthorized.write(w, r)
+	return plan.CodeUnauthorized
 }
 
 // challenge says what is wanted (RFC 9110 section 11.6.1). Only who showed a token is told

@@ -200,7 +200,7 @@ func (i *issuer) claims(c *clock, changes map[string]any) map[string]any {
 }
 
 // keeper makes one with a real client. What it logs is text.
-func keeper(t *testing.T, c *clock, log *strings.Builder) *auth.Keeper {
+func keeper(t *testing.T, c *clock, log *strings.Builder, change ...func(*auth.Options)) *auth.Keeper {
 	t.Helper()
 	client, err := httpclient.New(httpclient.Options{})
 	if err != nil {
@@ -210,6 +210,9 @@ func keeper(t *testing.T, c *clock, log *strings.Builder) *auth.Keeper {
 	o := auth.Options{Client: client, Now: c.now, Timeout: 5 * time.Second}
 	if log != nil {
 		o.Logger = slog.New(slog.NewTextHandler(log, nil))
+	}
+	for _, f := range change {
+		f(&o)
 	}
 	return auth.New(o)
 }

@@ -19,6 +19,17 @@ type Options struct {
 	Logger *slog.Logger
 	// Now is the clock; nil means the machine's.
 	Now func() time.Time
+	// Failures is how many wrong credentials may come from an address to an exposure; of zero any
+	// number.
+	Failures plan.Rate
+	// Store counts them together with other replicas, and keeps answers to challenges from being
+	// used twice; nil: there are no others.
+	Store plan.Store
+	// Key signs challenges, so that each replica knows those of the others. Empty means one at
+	// random.
+	Key []byte
+	// Failed is told of each request that may not come in, and why: one of a few words.
+	Failed func(document, reason string)
 	// Timeout bounds one round of questions to an authorization server; 0 means 10 s.
 	Timeout time.Duration
 }
@@ -30,6 +41,8 @@ type Keeper struct {
 	opts       Options
 	keyrings   shelf[keyring]
 	inspectors shelf[inspector]
+	ledger     *ledger // nil: nobody fails too often
+	nonces     *nonces
 }
 
 // New makes a keeper.
@@ -43,13 +56,30 @@ func New(o Options) *Keeper {
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
 	}
-	return &Keeper{opts: o}
+	k := &Keeper{opts: o, nonces: newNonces(o.Key, o.Store, o.Now)}
+	if o.Failures.Limits() {
+		k.ledger = newLedger(o.Failures, o.Store, o.Now)
+	}
+	return k
 }
 
 // Gate makes the gate of a lock.
 func (k *Keeper) Gate(l plan.Lock) plan.Gate {
-	if l.Scheme == plan.SchemeOAuth2 {
-		return k.tokenGate(l)
+	g := &counting{
+		document: l.Document, exposure: l.Document + "\x00" + l.Realm,
+		holders: newHolders(l.Certificates), ledger: k.ledger, told: k.opts.Failed,
 	}
-	return newGate(l)
+	switch l.Scheme {
+	case plan.SchemeOAuth2:
+		tokens := k.tokenGate(l)
+		g.checker = tokens
+		return countingTokens{g, tokens}
+	case plan.SchemeDigest:
+		g.checker = newDigestGate(l, k.nonces)
+	case plan.SchemeCertificate:
+		g.checker = newCertificateGate(l)
+	default:
+		g.checker = newGate(l)
+	}
+	return g
 }

@@ -16,7 +16,7 @@ import (
 const retryAfter = "5"
 
 // tokenGate is the gate of a lock that wants a token of an authorization server. It is a
-// [plan.Described], [plan.Scoped] and [plan.Asking], and immutable.
+// [checker], and immutable.
 type tokenGate struct {
 	realm    string
 	shut     bool
@@ -41,22 +41,51 @@ func (k *Keeper) tokenGate(l plan.Lock) *tokenGate {
 	return g
 }
 
-// Admit gives the request without the token, or nil when it may not come in.
-func (g *tokenGate) Admit(r *http.Request) *http.Request {
+func (g *tokenGate) shown(r *http.Request) string {
+	token, _ := bearer(r)
+	return token
+}
+
+// admit gives the request without the token.
+func (g *tokenGate) admit(r *http.Request) (*http.Request, verdict) {
 	who, token, err := g.check(r, verifier.check)
-	if err != nil || who.Lacks(g.lock.Scopes) {
-		return nil
+	if v := g.judge(r, who, err); v != admitted {
+		return nil, v
 	}
 	out := r.WithContext(plan.WithCaller(r.Context(), who.WithToken(plan.NewSecret(token))))
 	out.Header = r.Header.Clone()
 	out.Header.Del("Authorization")
-	return out
+	return out, admitted
 }
 
-// Knows reports whether Admit would let the request in, without asking the issuer.
-func (g *tokenGate) Knows(r *http.Request) bool {
+func (g *tokenGate) recall(r *http.Request) verdict {
 	who, _, err := g.check(r, verifier.recall)
-	return err == nil && !who.Lacks(g.lock.Scopes)
+	return g.judge(r, who, err)
+}
+
+// asks reports whether the issuer would be asked about the token.
+func (g *tokenGate) asks(r *http.Request) bool {
+	_, _, err := g.check(r, verifier.asks)
+	return errors.Is(err, errUnasked)
+}
+
+// judge gives what is made of a token.
+func (g *tokenGate) judge(r *http.Request, who *plan.Caller, err error) verdict {
+	switch _, shown := bearer(r); {
+	case g.shut:
+		return closed
+	case !shown:
+		return missing
+	case errors.Is(err, errToken):
+		return wrong
+	case errors.Is(err, errUnasked):
+		return missing
+	case err != nil:
+		return unavailable
+	case who.Lacks(g.lock.Scopes):
+		return insufficient
+	}
+	return admitted
 }
 
 // check gives who shows the token of a request, as one of the verifier's methods says.
@@ -69,31 +98,32 @@ func (g *tokenGate) check(r *http.Request, by func(verifier, context.Context, st
 	return who, token, err
 }
 
-// Refuse answers 401 to who shows no token or one that is not valid, 403 to who may not do
+// refuse answers 401 to who shows no token or one that is not valid, 403 to who may not do
 // enough, and 503 while tokens cannot be checked: then nobody is told that theirs is bad, and
-// nobody comes in. It asks nobody: where Admit did, the answer is known.
-func (g *tokenGate) Refuse(w http.ResponseWriter, r *http.Request) {
-	who, _, err := g.check(r, verifier.recall)
-	switch {
-	case errors.Is(err, errUnavailable), err == nil && !who.Lacks(g.lock.Scopes): // it was so a moment ago
+// nobody comes in. It asks nobody: where admit did, the answer is known.
+func (g *tokenGate) refuse(w http.ResponseWriter, r *http.Request, v verdict) plan.Code {
+	switch v {
+	case unavailable, admitted: // it was unavailable a moment ago
 		w.Header().Set("Retry-After", retryAfter)
-		unavailable.write(w, r)
-	case err == nil:
+		unchecked.write(w, r)
+		return plan.CodeUnauthorized
+	case insufficient:
 		g.RefuseScopes(w, r, g.lock.Scopes)
-	default:
-		failure := ""
-		if _, ok := bearer(r); ok && !errors.Is(err, errUnasked) {
-			failure = "invalid_token"
-		}
-		w.Header().Set("WWW-Authenticate", g.challenge(failure, g.lock.Scopes))
-		unauthorized.write(w, r)
+		return plan.CodeForbidden
 	}
+	failure := ""
+	if v != missing && g.shown(r) != "" {
+		failure = "invalid_token"
+	}
+	w.Header().Set("WWW-Authenticate", g.challenge(failure, g.lock.Scopes))
+	unauthorized.write(w, r)
+	return plan.CodeUnauthorized
 }
 
 // RefuseScopes answers 403 and names the scopes that are needed.
 func (g *tokenGate) RefuseScopes(w http.ResponseWriter, r *http.Request, need []string) {
 	w.Header().Set("WWW-Authenticate", g.challenge("insufficient_scope", need))
-	insufficient.write(w, r)
+	scopesLacked.write(w, r)
 }
 
 // Resource gives the URL of what is guarded.

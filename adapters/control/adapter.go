@@ -149,12 +149,13 @@ type deck struct {
 	opts      *Options
 	exposure  *plan.Exposure
 	gate      plan.Gate // nil: everybody may come in
+	bound     *plan.Bound
 	where     map[*plan.Exposure]string
 	endpoints map[string]http.Handler
 }
 
 func (a *Adapter) newDeck(x *plan.Exposure, bound *plan.Bound, where map[*plan.Exposure]string) *deck {
-	d := &deck{opts: &a.opts, exposure: x, gate: bound.Gate(x), where: where, endpoints: map[string]http.Handler{}}
+	d := &deck{opts: &a.opts, exposure: x, gate: bound.Gate(x), bound: bound, where: where, endpoints: map[string]http.Handler{}}
 	add := func(on bool, path, method string, serve http.HandlerFunc) {
 		if on {
 			d.endpoints[path] = &endpoint{methods: map[string]http.HandlerFunc{method: serve}}
@@ -180,7 +181,8 @@ func (d *deck) serve(w http.ResponseWriter, r *http.Request, rest []string) {
 	if d.gate != nil {
 		in := d.gate.Admit(r)
 		if in == nil {
-			d.gate.Refuse(w, r)
+			ended := d.bound.Begin(r.Context(), d.exposure, "")
+			ended(0, plan.Errorf(d.gate.Refuse(w, r), "not let in"))
 			return
 		}
 		r = in

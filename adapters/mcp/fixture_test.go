@@ -195,8 +195,9 @@ func (believer) Admit(r *http.Request) *http.Request {
 	return r.WithContext(plan.WithCaller(r.Context(), who))
 }
 
-func (believer) Refuse(w http.ResponseWriter, _ *http.Request) {
+func (believer) Refuse(w http.ResponseWriter, _ *http.Request) plan.Code {
 	w.WriteHeader(http.StatusUnauthorized)
+	return plan.CodeUnauthorized
 }
 
 // echo answers with what it was sent.

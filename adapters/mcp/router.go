@@ -35,24 +35,23 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if g.gate != nil {
 		in := g.gate.Admit(r)
 		if in == nil {
-			g.endpoint.turnedAway(r, plan.CodeUnauthorized)
-			g.gate.Refuse(w, r)
+			g.endpoint.turnedAway(r, func() plan.Code { return g.gate.Refuse(w, r) })
 			return
 		}
 		r = in
 		if need := g.endpoint.lacking(r); len(need) > 0 {
-			g.endpoint.turnedAway(r, plan.CodeForbidden)
-			g.refuse(w, r, need)
+			g.endpoint.turnedAway(r, func() plan.Code { g.refuse(w, r, need); return plan.CodeForbidden })
 			return
 		}
 	}
 	g.endpoint.ServeHTTP(w, r)
 }
 
-// turnedAway tells those who watch of a request that may not come in.
-func (e *endpoint) turnedAway(r *http.Request, code plan.Code) {
+// turnedAway tells those who watch of a request that may not come in. answer says why.
+func (e *endpoint) turnedAway(r *http.Request, answer func() plan.Code) {
 	st := e.current.Load()
-	st.bound.Begin(r.Context(), st.view.Members[0].Exposure, "")(0, plan.Errorf(code, "not let in"))
+	ended := st.bound.Begin(r.Context(), st.view.Members[0].Exposure, "")
+	ended(0, plan.Errorf(answer(), "not let in"))
 }
 
 // refuse answers a caller who may come in, but not for this.

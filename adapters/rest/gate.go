@@ -18,12 +18,17 @@ func (s *server) admit(c echo.Context, x *plan.Exposure) bool {
 	}
 	r := g.Admit(c.Request())
 	if r == nil {
-		s.bound.Begin(c.Request().Context(), x, "")(0, plan.Errorf(plan.CodeUnauthorized, "not let in"))
-		g.Refuse(c.Response(), c.Request())
+		s.turnAway(c, x, g)
 		return false
 	}
 	c.SetRequest(r)
 	return true
+}
+
+// turnAway answers a request that a gate does not let in.
+func (s *server) turnAway(c echo.Context, x *plan.Exposure, g plan.Gate) {
+	ended := s.bound.Begin(c.Request().Context(), x, "")
+	ended(0, plan.Errorf(g.Refuse(c.Response(), c.Request()), "not let in"))
 }
 
 // permits reports whether the caller has the scopes that an operation needs of its own.
@@ -64,7 +69,9 @@ func (s *server) reveal(c echo.Context, m match) (match, bool) {
 		}
 	}
 	if len(methods) == 0 {
-		return m, s.admit(c, m.near[0].exposure)
+		x := m.near[0].exposure
+		s.turnAway(c, x, s.bound.Gate(x)) // where everything is hidden, everything has a gate
+		return m, false
 	}
 	if m.err == nil {
 		m.allow = allowed(methods)

@@ -42,9 +42,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) (err error) {
 	at := s.site.find(segments)
 	if at.catalogue != nil {
 		if gate := s.bound.Gate(at.exposure); gate != nil {
-			in := admit(w, r, gate)
+			in := gate.Admit(r)
 			if in == nil {
-				s.bound.Begin(r.Context(), at.exposure, "")(0, plan.Errorf(plan.CodeUnauthorized, "not let in"))
+				ended := s.bound.Begin(r.Context(), at.exposure, "")
+				ended(0, plan.Errorf(gate.Refuse(w, r), "not let in"))
 				return nil
 			}
 			r = in
@@ -73,15 +74,6 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) (err error) {
 		return writeJSON(w, r, at.body)
 	}
 	return errNotFound()
-}
-
-// admit gives the request as it may come in, or answers and gives nil.
-func admit(w http.ResponseWriter, r *http.Request, gate plan.Gate) *http.Request {
-	in := gate.Admit(r)
-	if in == nil {
-		gate.Refuse(w, r)
-	}
-	return in
 }
 
 // otherMethod answers OPTIONS, and refuses every other method that reads nothing. It reports

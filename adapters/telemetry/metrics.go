@@ -43,6 +43,9 @@ type metrics struct {
 
 	cached *cached
 
+	kept    *prometheus.CounterVec // out
+	guarded *bounded
+
 	reloads    *prometheus.CounterVec
 	reloadTime prometheus.Histogram
 	lastReload prometheus.Gauge
@@ -86,6 +89,9 @@ func newMetrics(operations int, version string) *metrics {
 
 		cached: newCached(operations),
 
+		kept:    counter("capd_auth_failures_total", "Requests that were not let in, by why.", "document", "reason"),
+		guarded: newBounded(operations),
+
 		reloads:    counter("capd_reloads_total", "Reloads, the first load included.", "result"),
 		reloadTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "capd_reload_duration_seconds", Help: "Time of reloads.", Buckets: seconds}),
 		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "capd_last_reload_success_timestamp_seconds", Help: "When documents were last read and taken over."}),
@@ -96,7 +102,7 @@ func newMetrics(operations int, version string) *metrics {
 	}
 	build := gauge("capd_build_info", "The version of capd.", "version")
 	build.WithLabelValues(version).Set(1)
-	m.registry.MustRegister(m.requests, m.receiving, m.inFlight, m.calls, m.callTime, m.upstream, m.upstreamTime,
+	m.registry.MustRegister(m.requests, m.receiving, m.inFlight, m.calls, m.callTime, m.upstream, m.upstreamTime, m.kept,
 		m.limited, m.reloads, m.reloadTime, m.lastReload, m.documents, m.state, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.protection.collectors()...)
@@ -147,6 +153,12 @@ func (m *metrics) called(c *plan.Called, code string, took time.Duration) {
 	m.callTime.WithLabelValues(document, name, kind).Observe(took.Seconds())
 }
 
+// keptOut counts a request that was not let in.
+func (m *metrics) keptOut(document, reason string) {
+	document, reason = m.guarded.of(document, reason)
+	m.kept.WithLabelValues(document, reason).Inc()
+}
+
 // sent counts a request that went upstream. A request for a token is nobody's in particular.
 func (m *metrics) sent(c *plan.Call, code string, took time.Duration) {
 	document, name := "", "token"
@@ -185,6 +197,9 @@ func (m *metrics) reloaded(r *Reload) {
 	}
 	m.cached.forget(r.IDs)
 	m.protection.forget(r.IDs)
+	for _, gone := range m.guarded.forget(r.IDs) {
+		m.kept.DeletePartialMatch(prometheus.Labels{"document": gone})
+	}
 	for _, gone := range m.consumed.forget(r.IDs) {
 		m.upstream.DeletePartialMatch(prometheus.Labels{"document": gone})
 		m.upstreamTime.DeletePartialMatch(prometheus.Labels{"document": gone})

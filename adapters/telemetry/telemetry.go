@@ -180,6 +180,16 @@ func (t *Telemetry) Limited(document string, l plan.Limit) {
 	}
 }
 
+// KeptOut is told of each request that was not let in, and why: one of a few words.
+func (t *Telemetry) KeptOut(document, reason string) {
+	if t != nil && t.metrics != nil {
+		t.metrics.keptOut(document, reason)
+		if reason == plan.CodeRateLimited.String() {
+			t.metrics.limit(document, plan.LimitAuth)
+		}
+	}
+}
+
 // Receive is [plan.Watcher]'s.
 func (t *Telemetry) Receive(ctx context.Context, kind plan.Kind, method string) (context.Context, func(int)) {
 	begun := time.Now()

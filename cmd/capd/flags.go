@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -117,6 +118,7 @@ type serveFlags struct {
 	allowedHosts     []string
 	allowedOrigins   []string
 	trustedProxies   networks
+	authFailures     rate
 	publicURL        string
 	stateDir         string
 	upstream         string
@@ -151,6 +153,8 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.allowedHosts, "allowed-hosts", nil, "further `HOSTS` that a request may name, comma-separated; loopback names and the listening host always may")
 	f.StringSliceVar(&s.allowedOrigins, "allowed-origins", nil, "web `ORIGINS` that may call, comma-separated, such as https://app.example.com")
 	f.Var(&s.trustedProxies, "trusted-proxies", "`NETWORKS` of proxies, comma-separated, such as 10.0.0.0/8: what they say in X-Forwarded-For or Forwarded is the address of the caller")
+	s.authFailures = rate{Count: 20, Period: time.Minute, Burst: 20}
+	f.Var(&s.authFailures, "auth-failures", "how many wrong credentials may come from one address to one adapter, such as 20/1m, or off: then that address has to wait")
 	s.mcpSessions = mcpSessionsAuto
 	f.Var(choiceFlag(&s.mcpSessions, mcpSessionsAuto, mcpSessionsOff), "mcp-sessions", "sessions for MCP clients of the older protocol: auto, or off, for replicas that share no sessions")
 	s.maxHeader = defaultMaxHeader
@@ -178,7 +182,7 @@ func (s *serveFlags) registerShared(f *pflag.FlagSet) {
 	f.Var(&s.watchInterval, "watch-interval", "how often --watch poll looks at files")
 	f.BoolVar(&s.check, "check", false, "do everything but listen, then exit")
 	f.StringVar(&s.stateDir, "state-dir", "", "keep the last good form of each spec in `DIR`, to serve it after a restart where the spec has errors then; for the user who runs capd alone")
-	f.StringVar(&s.stateKeyFile, "state-key-file", "", "`FILE` with the key that signs what MCP clients keep while their user is asked; the same for all replicas (default: one at random)")
+	f.StringVar(&s.stateKeyFile, "state-key-file", "", "`FILE` with the key that signs what MCP clients keep while their user is asked, and challenges of digest authentication; the same for all replicas (default: one at random)")
 
 	s.drainTimeout, s.callTimeout = defaultDrainTimeout, duration(engine.DefaultCallTimeout)
 	s.maxBody, s.maxUpstreamBody = defaultMaxBody, engine.DefaultMaxUpstreamBody

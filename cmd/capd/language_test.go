@@ -43,7 +43,7 @@ func languagePlaces() []struct{ place, lists, definitions string } {
 		{"consumes: body", "", "body bodyText bodyForm bodyMultipart bodyPart"},
 		{"inputParameters", "parameterKeys parameterSilent parameterUnheard", "consumedParameter exposedParameter toolParameter"},
 		{"outputParameters", "outputKeys outputSilent outputUnheard", "consumedOutput output"},
-		{"authentication", "", "authentication authBearer authBasic authApiKey authQuery authPair authOAuth2 authOAuth1 authAWS authHMAC authCertificate"},
+		{"authentication", "", "authentication authBearer authBasic authApiKey authQuery authPair authOAuth2 authOAuth1 authAWS authHMAC authCertificate authHolders"},
 		{"exposes", "exposedKeys exposedSilent", "exposed exposedRest exposedMcp exposedSkill exposedControl"},
 		{"exposes: REST resources", "exposedResourceKeys exposedResourceSilent", "exposedResource"},
 		{"exposes: forward", "forwardKeys", "forward"},

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"capd/engine/plan"
 )
 
 // The output formats.
@@ -164,5 +166,32 @@ func (n *networks) Set(text string) error {
 		}
 		*n = append(*n, p.Masked())
 	}
+	return nil
+}
+
+// rate is a flag of how often something may happen, such as 20/1m; off is no bound.
+type rate plan.Rate
+
+func (r *rate) Type() string { return "rate" }
+
+func (r *rate) String() string {
+	if r.Count == 0 {
+		return "off"
+	}
+	return strconv.Itoa(r.Count) + "/" + time.Duration(r.Period).String()
+}
+
+func (r *rate) Set(text string) error {
+	if text == "off" {
+		*r = rate{}
+		return nil
+	}
+	count, period, ok := strings.Cut(text, "/")
+	n, err := strconv.ParseUint(count, 10, 31)
+	d, wrong := time.ParseDuration(period)
+	if !ok || err != nil || wrong != nil || n == 0 || d <= 0 {
+		return errors.New("must be a number in a time, such as 20/1m, or off")
+	}
+	*r = rate{Count: int(n), Period: d, Burst: int(n)}
 	return nil
 }

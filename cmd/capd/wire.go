@@ -63,15 +63,15 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 	if err != nil {
 		return nil, err
 	}
-	keeper, err := gatekeeper(log, isOwn)
-	if err != nil {
-		return nil, err
-	}
 	speaks, err := f.tls.load(log)
 	if err != nil {
 		return nil, err
 	}
 	shared, err := c.store(&f.store, f.check, watch, log)
+	if err != nil {
+		return nil, err
+	}
+	keeper, err := f.gatekeeper(stateKey, shared, isOwn, watch, log)
 	if err != nil {
 		return nil, err
 	}
@@ -180,12 +180,16 @@ func (f *serveFlags) public() (string, error) {
 
 // gatekeeper keeps callers out. Authorization servers are asked by a client of its own, also
 // when nothing else is asked of the network: a stub is no reason to let everybody in.
-func gatekeeper(log *slog.Logger, isOwn func(port uint16) bool) (*auth.Keeper, error) {
+func (f *serveFlags) gatekeeper(key []byte, shared *store, isOwn func(port uint16) bool, watch *telemetry.Telemetry, log *slog.Logger) (*auth.Keeper, error) {
 	client, err := httpclient.New(httpclient.Options{Own: isOwn})
 	if err != nil {
 		return nil, failure("%w", err)
 	}
-	return auth.New(auth.Options{Client: client, Logger: log}), nil
+	o := auth.Options{Client: client, Logger: log, Failures: plan.Rate(f.authFailures), Key: key, Failed: watch.KeptOut}
+	if shared.redis != nil { // a keeper by itself remembers what there is to remember
+		o.Store = shared
+	}
+	return auth.New(o), nil
 }
 
 // upstreamURL wants an absolute http or https URL of a host and perhaps a path. The text is

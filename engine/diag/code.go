@@ -80,6 +80,7 @@ const (
 	CodeAuthUnresolved       Code = "auth-unresolved"
 	CodeAuthLiteral          Code = "auth-literal"
 	CodeAuthScopes           Code = "auth-scopes"
+	CodeNoCertificates       Code = "no-client-certificates"
 	CodeBaseURIScheme        Code = "base-uri-scheme"
 	CodeBaseURINoHost        Code = "base-uri-no-host"
 	CodeBaseURIUserinfo      Code = "base-uri-userinfo"

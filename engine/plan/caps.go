@@ -50,4 +50,5 @@ const (
 	LimitMemory      Limit = "memory"      // held at once
 	LimitStreams     Limit = "streams"     // open at once
 	LimitConcurrency Limit = "concurrency" // requests to an upstream at once
+	LimitAuth        Limit = "auth"        // of the wrong credentials from an address
 )

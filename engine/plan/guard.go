@@ -15,10 +15,12 @@ type Scheme string
 
 // The schemes that are served, named as the language names them.
 const (
-	SchemeBasic  Scheme = "basic"
-	SchemeBearer Scheme = "bearer"
-	SchemeAPIKey Scheme = "apikey"
-	SchemeOAuth2 Scheme = "oauth2"
+	SchemeBasic       Scheme = "basic"
+	SchemeBearer      Scheme = "bearer"
+	SchemeAPIKey      Scheme = "apikey"
+	SchemeDigest      Scheme = "digest"
+	SchemeOAuth2      Scheme = "oauth2"
+	SchemeCertificate Scheme = "certificate"
 )
 
 // Guard is the compiled authentication of an exposure's callers. What they must show is text
@@ -29,18 +31,27 @@ type Guard struct {
 	Span   diag.Span
 
 	name     expression  // of an API key: of its header or query parameter
-	username expression  // of basic
+	username expression  // of basic and digest
 	secret   expression  // token, password or key
 	tokens   *tokenGuard // of oauth2
+
+	algorithms   []string          // of digest
+	certificates *certificateGuard // whose certificates may come in; nil: anybody's, and none
 }
 
 // Lock is a guard with its values: what a caller must show to come in.
 type Lock struct {
 	Scheme   Scheme
+	Document string // the ID of the document
 	Realm    string // what is guarded, for clients that keep several credentials
 	In, Name string // of an API key: header or query, and under which name
-	Username Secret // of basic
-	Secret   Secret // token, password or key; never empty unless Shut
+	Username Secret // of basic and digest
+	Secret   Secret // token, password or key; never empty unless Shut, or the scheme has none
+	// Algorithms are those of digest that are offered, the best first.
+	Algorithms []string
+	// Certificates are those of which a caller's connection must show one, beside what else it
+	// must show; nil: none.
+	Certificates *CertificateLock
 	// Tokens is what a token must say, of oauth2; else nil.
 	Tokens *TokenLock
 	// Shut: the credential has no usable value, so nobody comes in.
@@ -55,8 +66,8 @@ type Gate interface {
 	// behind the gate can read it or send it on, and with the caller in its context, see
 	// [CallerOf]. It is nil when the request may not.
 	Admit(r *http.Request) *http.Request
-	// Refuse answers a request that may not come in.
-	Refuse(w http.ResponseWriter, r *http.Request)
+	// Refuse answers a request that may not come in, and gives the code of why.
+	Refuse(w http.ResponseWriter, r *http.Request) Code
 }
 
 // MetadataPath is where what a [Described] gate tells is found: it stands in front of the path
@@ -72,9 +83,11 @@ type Described interface {
 	Metadata() []byte
 }
 
-// Asking is a [Gate] that may show a credential to somebody else, who judges it.
+// Asking is a [Gate] whose Admit does more than to look: it may show a credential to somebody
+// else, who judges it, or use it up.
 type Asking interface {
-	// Knows is Admit by what is known already: it asks nobody about the credential.
+	// Knows is Admit by what is known already, as one of many gates to which the credential is
+	// shown.
 	Knows(r *http.Request) bool
 }
 
@@ -116,7 +129,10 @@ type shut struct{}
 
 func (shut) Admit(*http.Request) *http.Request { return nil }
 
-func (shut) Refuse(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }
+func (shut) Refuse(w http.ResponseWriter, _ *http.Request) Code {
+	w.WriteHeader(http.StatusUnauthorized)
+	return CodeUnauthorized
+}
 
 // readGuard compiles the authentication of an adapter's callers, or says why the adapter is
 // not served: without it everyone could come in.
@@ -142,29 +158,46 @@ func (c *compiler) readGuard(e *spec.Exposed, out *Exposure) (*Guard, *fault) {
 	case "oauth2":
 		r.oauth2()
 	case "digest":
-		r.fail(faultf(diag.CodeUnsupportedFeature, "D4", t.Span(), "authentication of callers by %s is not supported yet, so the adapter is not served", t.Value).
-			hintf("serving it without would let everyone in; bearer, basic, apikey and oauth2 are supported"))
+		r.guard.Scheme = SchemeDigest
+		r.want(&r.guard.username, "username", r.text("username"))
+		r.want(&r.guard.secret, "password", r.text("password"))
+		r.digest()
+	case "certificate", "mtls", "client-certificate":
+		r.guard.Scheme = SchemeCertificate
+		r.guard.certificates = r.certificates(v, "authentication of "+who)
 	case "oauth", "jwt", "oidc", "openidconnect":
 		r.fail(faultf(diag.CodeAuthUnsupported, "D4", t.Span(), "authentication type %q is not supported for callers", t.Value).
 			hintf("write type: oauth2 with authorizationServerUri; it checks the tokens of every such server"))
 	case "":
 		r.fail(faultf(diag.CodeAuthIncomplete, "D4", v.Span(), "authentication of %s has no type, so the adapter is not served", who).
-			hintf("write type: bearer, basic, apikey or oauth2; without authentication everyone may call"))
+			hintf("write type: %s; without authentication everyone may call", guardTypes()))
 	default:
 		r.fail(unknownGuard(t))
 	}
+	r.clientCertificate()
 	if r.failed != nil {
 		return nil, r.failed
 	}
 	return r.guard, nil
 }
 
+// guardNames gives the types of authentication that callers may be asked for.
+func guardNames() []string {
+	return []string{"bearer", "basic", "apikey", "digest", "oauth2", "certificate"}
+}
+
+// guardTypes gives them as a sentence.
+func guardTypes() string {
+	names := guardNames()
+	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+}
+
 func unknownGuard(t spec.Text) *fault {
 	f := faultf(diag.CodeAuthUnsupported, "D4", t.Span(), "authentication type %q is not supported for callers", t.Value)
-	if near, ok := diag.Nearest(t.Value, []string{"bearer", "basic", "apikey", "oauth2"}); ok {
+	if near, ok := diag.Nearest(t.Value, guardNames()); ok {
 		return f.hintf("did you mean %s?", near)
 	}
-	return f.hintf("expected bearer, basic, apikey or oauth2")
+	return f.hintf("expected %s", guardTypes())
 }
 
 // guardReader reads authentication with the spellings that a consumed API has too
@@ -235,6 +268,7 @@ func (g *Guard) expressions(visit func(*expression)) {
 		x.walk(visit)
 	}
 	g.tokens.expressions(visit)
+	g.certificates.expressions(visit)
 }
 
 // likeness is equal for guards that let the same callers in, as far as that can be seen: what is
@@ -248,10 +282,11 @@ func (g *Guard) likeness() any {
 	switch {
 	case g.tokens != nil && g.tokens.named:
 		parts, texts = append(parts, g.tokens.words()...), append(texts, g.tokens.texts()...)
-	case g.Scheme == SchemeBasic, g.Scheme == SchemeBearer, g.Scheme == SchemeAPIKey:
-	default:
-		return g // each address is a resource of its own; what else it wants cannot be seen here
+	case g.tokens != nil:
+		return g // each address is a resource of its own
 	}
+	parts = append(parts, g.algorithms...)
+	parts, texts = append(parts, g.certificates.words()...), append(texts, g.certificates.texts()...)
 	for _, x := range texts {
 		n, ok := x.likeness()
 		if !ok {
@@ -301,6 +336,9 @@ func (g *Guard) takes(in, name string) bool {
 	if g == nil {
 		return false
 	}
+	if g.Scheme == SchemeCertificate {
+		return false
+	}
 	if g.Scheme != SchemeAPIKey {
 		return in == "header" && strings.EqualFold(name, "Authorization")
 	}
@@ -338,7 +376,10 @@ func (c *compiler) guardedInput(unit diag.Unit, at diag.Span, place, name string
 // bind gives the lock of an exposure's guard. Unlike the calls of an operation it never takes
 // a placeholder for a value: that would be a credential that everybody knows.
 func (g *Guard) bind(x *Exposure, bu *boundUnit, address string, list *diag.List) Lock {
-	lock := Lock{Scheme: g.Scheme, Realm: x.Namespace, In: g.In}
+	lock := Lock{Scheme: g.Scheme, Document: x.Unit.ID, Realm: x.Namespace, In: g.In, Algorithms: g.algorithms}
+	if g.certificates != nil {
+		lock.Certificates = &CertificateLock{} // of a lock that is shut too
+	}
 	g.expressions(func(e *expression) {
 		if e.kind == exprVariable && !bu.values[e.variable.index].isSet() {
 			lock.Shut = true
@@ -354,7 +395,7 @@ func (g *Guard) bind(x *Exposure, bu *boundUnit, address string, list *diag.List
 	switch g.Scheme {
 	case SchemeBearer:
 		lock.Secret = NewSecret(withoutPrefix(lock.Secret.Reveal(), "Bearer "))
-	case SchemeBasic:
+	case SchemeBasic, SchemeDigest:
 		if lock.Username.IsEmpty() || strings.Contains(lock.Username.Reveal(), ":") {
 			problem = "user name is empty or holds a colon"
 		}
@@ -366,8 +407,15 @@ func (g *Guard) bind(x *Exposure, bu *boundUnit, address string, list *diag.List
 	switch {
 	case g.tokens != nil:
 		lock.Tokens, problem = g.tokens.bind(x, bu, address)
+	case g.Scheme == SchemeCertificate:
 	case lock.Secret.IsEmpty():
 		problem = "credential is empty"
+	}
+	if g.certificates != nil {
+		var empty string
+		if lock.Certificates, empty = g.certificates.bind(text); problem == "" {
+			problem = empty
+		}
 	}
 	if problem != "" {
 		lock.Shut = true

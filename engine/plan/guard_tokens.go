@@ -89,7 +89,7 @@ func (r *guardReader) oauth2() {
 	var f *fault
 	g.scopes, f = readScopes(r.v.Get("scopes"), "authentication of "+r.op.namespace)
 	r.fail(f)
-	r.used["scopes"] = true
+	r.used["scopes"], r.used["clientCertificate"] = true, true
 	r.validation(g)
 	if endpoint := r.first("tokenEndpoint", "tokenUrl", "tokenUri"); !strings.Contains(endpoint.Value, "{{") {
 		g.endpoint = endpoint.Value

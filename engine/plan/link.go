@@ -31,6 +31,8 @@ type LinkOptions struct {
 	// what they may do.
 	Policy   *Policy
 	Subjects map[*Unit]Subject
+	// WithoutCertificates: no address asks callers for a certificate.
+	WithoutCertificates bool
 	// Stdio, if set, serves nothing but a view of MCP exposures on standard input and output,
 	// and no address at all.
 	Stdio *StdioOptions
@@ -52,6 +54,7 @@ func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 	for _, u := range p.Units {
 		for _, e := range u.Exposures {
 			if addr, ok := l.address(e); ok && l.canBeNamed(e) {
+				l.warnOfCertificates(e)
 				l.listener(addr).mount(e)
 			}
 		}
