@@ -10,6 +10,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"capd/engine/plan"
 )
 
 // followed serves a log, and gives its logger, which writes warnings only.
@@ -162,5 +164,41 @@ func TestFollowWithoutToken(t *testing.T) {
 	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/logs", nil))
 	if w.Code != http.StatusForbidden {
 		t.Errorf("status %d", w.Code)
+	}
+}
+
+// TestStrangers: who shows no token, or another one, is always answered alike, is seen in the
+// log, and does not fill it; the token lets in all the same.
+func TestStrangers(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	s := NewServer(ServerOptions{
+		Facts: func() Facts { return Facts{} }, Routes: func() []Route { return nil },
+		Token: func() plan.Secret { return plan.NewSecret("marked-token") }, Level: new(slog.LevelVar), Log: &Log{},
+		Logger: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	ask := func(path, token string) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil)
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		s.ServeHTTP(w, r)
+		return w
+	}
+	want := ask("/status", "")
+	for range 100 {
+		for _, path := range []string{"/status", "/logs", "/reload", "/nothing"} {
+			for _, token := range []string{"", "marked-toke", "marked-token-", strings.Repeat("x", 10_000)} {
+				if got := ask(path, token); got.Code != http.StatusUnauthorized || got.Body.String() != want.Body.String() {
+					t.Fatalf("%s: %d %s", path, got.Code, got.Body)
+				}
+			}
+		}
+	}
+	if got := ask("/status", "marked-token"); got.Code != http.StatusOK {
+		t.Errorf("with the token: %d", got.Code)
+	}
+	if n := strings.Count(log.String(), "without its token"); n < 1 || n > 10 || strings.Contains(log.String(), "marked") {
+		t.Errorf("the log has %d lines: %s", n, log.String())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"capd/engine/plan"
@@ -57,6 +58,31 @@ type Server struct {
 	ServerOptions
 	endpoints map[string]http.Handler
 	open      map[string]bool
+	strangers strangers
+}
+
+// strangers counts callers without the token, and tells of them now and then: who tries tokens
+// is to be seen, and must not fill the log.
+type strangers struct {
+	mu    sync.Mutex
+	count int
+	told  time.Time
+}
+
+// tellEvery is how often the log is told of them.
+const tellEvery = 10 * time.Second
+
+// came counts one, and gives how many there were since the last time it gave a number.
+func (s *strangers) came(now time.Time) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count++
+	if now.Sub(s.told) < tellEvery {
+		return 0
+	}
+	n := s.count
+	s.count, s.told = 0, now
+	return n
 }
 
 // NewServer makes a server of options.
@@ -120,6 +146,10 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if s.isKnown(r) {
 		return true
+	}
+	if n := s.strangers.came(time.Now()); n > 0 {
+		s.Logger.LogAttrs(r.Context(), slog.LevelWarn, "the control address was asked without its token",
+			slog.Int("requests", n), slog.String("request_id", plan.RequestID(r.Context())))
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="capd control"`)
 	fail(w, r, http.StatusUnauthorized, plan.Errorf(plan.CodeUnauthorized, "the control address wants its token"))
