@@ -118,7 +118,10 @@ func (f *front) kind(u *url.URL) plan.Kind {
 func (f *front) handler(u *url.URL) (h http.Handler, stream bool) {
 	first := firstSegment(u)
 	if first == ".well-known" {
-		return f.known.handler(u), false
+		if h := f.known.handler(u); h != nil || !f.listener.AnswersWellKnown(u.EscapedPath()) {
+			return h, false
+		}
+		return f.rest, false
 	}
 	for _, p := range f.prefixed {
 		if p.prefix == first {

@@ -95,8 +95,18 @@ type Facts struct {
 	Watch string
 	// Lost are records of calls that found no place.
 	Lost Lost
+	// Policy is what documents are judged by; nil: nothing.
+	Policy *Policy
 	// State is the folder of last good forms; nil without one.
 	State *StateFolder
+}
+
+// Policy is the policy file. A stale one is the last that was good: the file cannot be used as it
+// stands.
+type Policy struct {
+	File  string `json:"file"`
+	Hash  string `json:"hash"`
+	Stale bool   `json:"stale"`
 }
 
 // LastReload is how a reload ended. One that failed left everything as it was.

@@ -247,6 +247,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		Serial  uint64    `json:"serial"`
 		Counts  counts    `json:"counts"`
 		Store   *Store    `json:"store,omitempty"`
+		Policy  *Policy   `json:"policy,omitempty"`
 
 		LastReload *LastReload  `json:"lastReload,omitempty"`
 		Watch      string       `json:"watch,omitempty"`
@@ -257,7 +258,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		Documents []Document `json:"documents"`
 	}{
 		facts.Phase, s.Build, s.Started.UTC().Truncate(time.Second), isoDuration(time.Since(s.Started)),
-		facts.Serial, facts.counts(), facts.Store,
+		facts.Serial, facts.counts(), facts.Store, facts.Policy,
 		facts.LastReload, facts.Watch, facts.Lost, facts.State, listeners, documents,
 	})
 }

@@ -47,6 +47,7 @@ type metrics struct {
 	guarded *bounded
 
 	reloads    *prometheus.CounterVec
+	policies   *prometheus.CounterVec
 	reloadTime prometheus.Histogram
 	lastReload prometheus.Gauge
 	documents  *prometheus.GaugeVec
@@ -93,6 +94,7 @@ func newMetrics(operations int, version string) *metrics {
 		guarded: newBounded(operations),
 
 		reloads:    counter("capd_reloads_total", "Reloads, the first load included.", "result"),
+		policies:   counter("capd_policy_reloads_total", "Readings of the policy file: ok, or failed when the one of before still holds.", "result"),
 		reloadTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "capd_reload_duration_seconds", Help: "Time of reloads.", Buckets: seconds}),
 		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "capd_last_reload_success_timestamp_seconds", Help: "When documents were last read and taken over."}),
 		documents:  gauge("capd_documents", "Documents by what became of them.", "state"),
@@ -103,7 +105,7 @@ func newMetrics(operations int, version string) *metrics {
 	build := gauge("capd_build_info", "The version of capd.", "version")
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.requests, m.receiving, m.inFlight, m.calls, m.callTime, m.upstream, m.upstreamTime, m.kept,
-		m.limited, m.reloads, m.reloadTime, m.lastReload, m.documents, m.state, build,
+		m.limited, m.reloads, m.policies, m.reloadTime, m.lastReload, m.documents, m.state, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.protection.collectors()...)
 	return m
@@ -178,6 +180,9 @@ func (m *metrics) limit(document string, l plan.Limit) {
 // reloaded counts a reload, and forgets the documents that are gone.
 func (m *metrics) reloaded(r *Reload) {
 	m.reloadTime.Observe(r.Took.Seconds())
+	if r.Policy != "" {
+		m.policies.WithLabelValues(r.Policy).Inc()
+	}
 	if r.Err != nil {
 		m.reloads.WithLabelValues("failed").Inc()
 		return

@@ -124,6 +124,8 @@ type Reload struct {
 	Begun time.Time
 	Took  time.Duration
 	Err   error // everything is as it was
+	// Policy says how reading the policy file ended: ok or failed; empty when there is none.
+	Policy string
 	// Documents counts what is there now by its state, and IDs are those of what is served.
 	Documents map[string]int
 	IDs       []string

@@ -220,6 +220,9 @@ func (d *desk) facts() control.Facts {
 	if s := e.State(); s != nil {
 		out.State = &control.StateFolder{Folder: s.Dir, Forms: s.Forms, Bytes: s.Bytes, Unsaved: s.Unsaved, Error: s.Error}
 	}
+	if p := now.Policy; p.File != "" {
+		out.Policy = &control.Policy{File: p.File, Hash: p.Hash, Stale: p.Stale}
+	}
 	switch {
 	case e.IsStopping():
 		out.Phase = control.Stopping

@@ -84,5 +84,12 @@ func (s *server) reloaded(begun time.Time, err error) {
 	for _, u := range snapshot.Plan.Units {
 		r.IDs = append(r.IDs, u.ID)
 	}
+	if p := snapshot.Policy; p.File != "" {
+		r.Policy = "ok"
+		if p.Stale {
+			r.Policy = "failed"
+			s.log.Error("the policy file cannot be used, the policy of before still holds", "file", p.File, "hash", p.Hash)
+		}
+	}
 	s.wiring.telemetry.Reloaded(r)
 }

@@ -310,6 +310,20 @@ func (x *Listener) isReserved(r *Route) bool {
 	return false
 }
 
+// AnswersWellKnown reports whether a route is served at an escaped path below /.well-known.
+func (x *Listener) AnswersWellKnown(path string) bool {
+	names := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	for i := range names {
+		names[i] = unescapePath(names[i])
+	}
+	return slices.ContainsFunc(x.Bare, func(b *BareRoute) bool {
+		return slices.EqualFunc(b.Route.Segments, names, func(s Segment, name string) bool {
+			literal, ok := s.literal()
+			return ok && literal == name
+		})
+	})
+}
+
 // isWellKnown reports whether a route is below /.well-known.
 func isWellKnown(r *Route) bool { return r.Segments[0][0].Literal == ".well-known" }
 

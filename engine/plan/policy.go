@@ -41,9 +41,10 @@ type policyRule struct {
 	private     *diag.Span // upstreams at private addresses are denied
 	scripts     *diag.Span // scripts are denied
 	caps        Caps
-	require     *diag.Span // every adapter must have authentication
-	resilience  *spec.Value
-	print       string // what it says, without whom it is for
+	require     *diag.Span         // every adapter must have authentication
+	resilience  resilienceSettings // where a document says nothing
+	enforced    resilienceSettings // whatever it says
+	print       string             // what it says, without whom it is for
 }
 
 // entitlements are the patterns of one section allow or deny.
@@ -265,7 +266,7 @@ func (r *policyReader) rule(v *spec.Value) *policyRule {
 	if !r.isMap(v, "a rule", "{match: {path: team-a/**}, allow: {hosts: [api.example.com]}}") {
 		return nil
 	}
-	r.keys(v, "a rule", "name", "match", "allow", "deny", "limits", "require", "resilience")
+	r.keys(v, "a rule", "name", "match", "allow", "deny", "limits", "require", "resilience", "enforce")
 	rule := &policyRule{span: v.Span()}
 	r.match(rule, v.Get("match"))
 	if rule.allow = r.entitlements(v.Get("allow"), "allow"); v.Get("allow") != nil && len(rule.paths) == 0 && len(rule.tags) > 0 {
@@ -280,12 +281,11 @@ func (r *policyReader) rule(v *spec.Value) *policyRule {
 		r.keys(require, "require", "authentication")
 		rule.require = r.flag(require, "authentication")
 	}
-	rule.resilience = v.Get("resilience")
-	r.resilience(rule.resilience)
+	rule.resilience, rule.enforced = r.resilience(v.Get("resilience")), r.resilience(v.Get("enforce"))
 	if len(rule.namespaces) > 0 {
 		for _, key := range []string{"allow", "deny", "limits", "require"} {
 			if part := v.Get(key); part != nil {
-				r.fail(part, "make it a rule of its own, without namespace", "a rule that matches a namespace is for the calls of that API, and says resilience alone")
+				r.fail(part, "make it a rule of its own, without namespace", "a rule that matches a namespace is for the calls of that API, and says resilience and enforce alone")
 			}
 		}
 	}
@@ -296,7 +296,7 @@ func (r *policyReader) rule(v *spec.Value) *policyRule {
 // rulePrint is equal for rules that say the same.
 func rulePrint(v *spec.Value) string {
 	var b strings.Builder
-	for _, key := range []string{"allow", "deny", "limits", "require", "resilience"} {
+	for _, key := range []string{"allow", "deny", "limits", "require", "resilience", "enforce"} {
 		if part := v.Get(key); part != nil {
 			b.WriteString(key + " ")
 			b.Write(part.JSON())

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -106,9 +107,30 @@ func (r Rate) least(o Rate) Rate {
 	return r
 }
 
-// resilience reads how calls are protected. What it means is read where calls are compiled.
-func (r *policyReader) resilience(v *spec.Value) {
-	if v != nil {
-		r.fail(v, "take it out", "resilience in a policy is not supported yet")
+// resilience reads how calls are protected.
+func (r *policyReader) resilience(v *spec.Value) resilienceSettings {
+	said, faults := readResilience(v)
+	for _, f := range faults {
+		r.failAt(f.span, "", f.hint, "%s", f.message)
 	}
+	return said
+}
+
+// resilience gives what the policy says of the calls of an API: what holds where the document
+// says nothing, or what holds whatever it says. Of two rules the later one counts.
+func (g *Grant) resilience(namespace string, enforced bool) resilienceSettings {
+	if g == nil {
+		return nil
+	}
+	var out resilienceSettings
+	for _, r := range g.rules {
+		switch {
+		case len(r.namespaces) > 0 && !slices.Contains(r.namespaces, namespace):
+		case enforced:
+			out = append(out, r.enforced...)
+		default:
+			out = append(out, r.resilience...)
+		}
+	}
+	return out
 }

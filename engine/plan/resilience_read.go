@@ -378,7 +378,7 @@ func (c *compiler) readResilience(op *consumed) *fault {
 	if faults = append(faults, more...); len(faults) > 0 {
 		return faults[0]
 	}
-	said = append(said, own...)
+	said = slices.Concat(c.grant.resilience(op.namespace, false), said, own, c.grant.resilience(op.namespace, true))
 	r := said.over(DefaultResilience())
 	if f := said.judge(&r); f != nil {
 		return f
