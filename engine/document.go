@@ -45,6 +45,8 @@ type record struct {
 	served *version
 	// owner: the file has its ID for itself. One of several files with one ID owns it.
 	owner bool
+	// unserved: it was only compiled, in this load.
+	unserved bool
 	// ignored: no capability document, and nobody said it was one.
 	ignored bool
 	// values: a document reads its variables from the file, which says enough of what it is.
@@ -95,6 +97,25 @@ func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*
 	if err := l.policy.refresh(l.Limits); err != nil {
 		return nil, nil, err
 	}
+	l.barred.refresh()
+	records, sources, err := l.compileAll(ctx, prev, prev == nil, trust)
+	// A document may read a file before another one says that it opens its adapter. So what the
+	// others read is looked at again; each round finds more such files, or is the last. Standard
+	// input can be read once, and is of one document.
+	for range maxRounds {
+		if err != nil || !l.barred.guard(records) || l.Stdin != nil {
+			break
+		}
+		records, sources, err = l.compileAll(ctx, overlaid(records, prev), prev == nil, false)
+	}
+	return records, sources, err
+}
+
+// maxRounds bounds how often all documents are looked at in one load.
+const maxRounds = 4
+
+// compileAll is one round of documents.
+func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust bool) ([]*record, []source, error) {
 	found, err := scan(l.Paths, l.Stdin != nil, l.StdinName)
 	if err != nil {
 		return nil, nil, err
@@ -112,7 +133,7 @@ func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*
 	group.SetLimit(cmp.Or(l.Jobs, runtime.GOMAXPROCS(0)))
 	for i := range sources {
 		src := &sources[i]
-		src.first, src.trust = prev == nil, trust
+		src.first, src.trust = begins, trust
 		if src.folder {
 			records[i] = unreadableFolder(src)
 			continue
@@ -199,11 +220,17 @@ func (l *loader) document(src *source, prev *record) *record {
 	r := &record{id: src.id, owner: true, src: src}
 	r.current = l.version(src, prev)
 	r.served = r.current
+	if prev != nil && prev.unserved {
+		prev = nil
+	}
 	if r.current.unit != nil && r.current.brokenImports() == 0 {
 		return r
 	}
 	if prev == nil {
 		prev = r.lastKept(l)
+	}
+	if prev != nil && prev.served.files.usesBarred() {
+		prev = nil
 	}
 	if r.current.unit != nil && !r.current.lostImport(prev) {
 		return r
@@ -291,7 +318,7 @@ func (l *loader) compile(src *source, text []byte, v *version) {
 		v.problems = l.finish(src, nil, problems)
 		return
 	}
-	doc.ID = src.id
+	doc.ID, doc.Team = src.id, src.team()
 	v.tags = plan.TagsOf(doc)
 	v.grant = l.grant(src.id, v)
 	v.files.grant = v.grant

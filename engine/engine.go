@@ -106,6 +106,7 @@ func (o *Options) loadOptions() LoadOptions {
 		Paths:      o.Paths,
 		AllowPaths: o.AllowPaths,
 		Policy:     o.Policy,
+		Own:        o.Own,
 		Limits:     o.Limits,
 		Link:       o.Linking(),
 		Bind: &plan.BindOptions{

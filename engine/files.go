@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -48,6 +49,9 @@ type files struct {
 	grant *plan.Grant
 	// elsewhere holds locations of [files.Place] for which the working directory matters.
 	elsewhere map[use]fallback
+
+	barred *barred // what may not be used there; nil: nothing
+	home   home    // of the document's team
 }
 
 // allowedRoot is a folder that may be used, as it was given and without links. Both are absolute.
@@ -83,6 +87,7 @@ func (l *loader) newFiles(src *source) *files {
 		limit:  limit, left: readTogether * limit,
 		roots: sync.OnceValue(func() []allowedRoot { return append(openRoots(own, true), openRoots(more, false)...) }),
 		uses:  map[use]string{}, elsewhere: map[use]fallback{}, looked: map[use]looked{},
+		barred: l.barred, home: src.home(),
 	}
 	if l.shelf != nil && !src.stdin {
 		f.texts = map[use][]byte{}
@@ -188,6 +193,9 @@ func (f *files) read(from, location string) ([]byte, error) {
 	}
 	if at.real == "" {
 		return nil, missing(location)
+	}
+	if f.barred.isOthers(at.real, f.home) {
+		return nil, barredError(location)
 	}
 	was := lookAt(at.real)
 	text, err := at.read(f.limit)
@@ -320,6 +328,9 @@ func (f *files) find(from, location string) (spot, error) {
 		return spot{}, outside(location)
 	}
 	at := spot{FilePlace: plan.FilePlace{Name: name, Path: abs, Root: f.roots()[i].real}}
+	if f.barred.isOwn(abs) {
+		return spot{}, barredError(location)
+	}
 	real, err := filepath.EvalSymlinks(abs)
 	if errors.Is(err, fs.ErrNotExist) {
 		return at, nil
@@ -329,6 +340,9 @@ func (f *files) find(from, location string) (spot, error) {
 	}
 	if i = inside(real, func(r allowedRoot) string { return r.real }); i < 0 {
 		return spot{}, outside(location)
+	}
+	if f.barred.isOwn(real) {
+		return spot{}, barredError(location)
 	}
 	at.real, at.Root = real, f.roots()[i].real
 	return at, nil
@@ -412,6 +426,14 @@ func openRegular(folder *os.Root, name string) (*os.File, int64, error) {
 
 func missing(location string) error {
 	return &fileError{location, "does not exist", fs.ErrNotExist}
+}
+
+// errBarred is why something that lies in a folder that may be used is not the document's to use.
+var errBarred = fmt.Errorf("%w: it belongs to somebody else", plan.ErrOutside)
+
+// barredError is for what lies in a folder that may be used, and is not the document's to use.
+func barredError(location string) error {
+	return &fileError{location, "may not be used by this document", errBarred}
 }
 
 func outside(location string) error {
@@ -504,6 +526,9 @@ func (d *folder) within(op, name string, do func(*os.Root) error) error {
 	if at.real == "" {
 		return fail(fs.ErrNotExist)
 	}
+	if d.files.bars(filepath.Join(at.real, filepath.FromSlash(name))) {
+		return fail(fs.ErrNotExist)
+	}
 	if at, err = d.files.below(at, name); err != nil {
 		return fail(err)
 	}
@@ -536,6 +561,15 @@ func (f *files) below(at spot, name string) (spot, error) {
 		return spot{}, fs.ErrPermission
 	}
 	return at, nil
+}
+
+// bars reports whether a file in a folder may not be used, whatever the folder is.
+func (f *files) bars(path string) bool {
+	if f.barred.isEmpty() {
+		return false
+	}
+	real := realPath(path)
+	return f.barred.isOwn(path) || f.barred.isOwn(real) || f.barred.isOthers(real, f.home)
 }
 
 // digest stands for what came of a question. An error has the digest of its text.

@@ -28,6 +28,8 @@ type LoadOptions struct {
 	// AllowPaths are folders whose files every document may use, beside those of the folder
 	// it was found in.
 	AllowPaths []string
+	// Own are files and folders of capd itself, which no document may use wherever they lie.
+	Own []string
 	// Sealed lets documents use no files at all: for texts from others.
 	Sealed bool
 	// Policy is the file that says what documents may do; empty: they may do everything.
@@ -105,6 +107,7 @@ type loader struct {
 	LoadOptions
 	policy policyFile
 	phases phases
+	barred *barred
 	shelf  *shelf // nil: nothing is kept across restarts
 }
 
@@ -121,7 +124,7 @@ func newLoader(o LoadOptions) (*loader, error) {
 	if o.Explain {
 		core.compile = compileWith(plan.Compiler{Schemas: schema.Compile, Explain: true})
 	}
-	return &loader{LoadOptions: o, policy: policyFile{path: o.Policy}, phases: core}, nil
+	return &loader{LoadOptions: o, policy: policyFile{path: o.Policy}, phases: core, barred: newBarred(o.Own)}, nil
 }
 
 func (l *loader) load(ctx context.Context) (*Loaded, error) {
@@ -170,6 +173,7 @@ func (l *loader) together(prev *plan.Plan, records []*record) (s *state, err err
 	markValues(records)
 	s = &state{records: records, policy: l.policy.state}
 	links := l.Link
+	links.Origin = originOf
 	if links.Policy = l.policy.now; links.Policy != nil {
 		links.Subjects = make(map[*plan.Unit]plan.Subject, len(units))
 		for _, r := range records {

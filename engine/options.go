@@ -63,6 +63,8 @@ type Options struct {
 	// Policy is the file that says what documents may do; empty: they may do everything.
 	Policy string
 
+	// Own are files and folders of capd itself, which no document may use wherever they lie.
+	Own []string
 	// Listen is the one address (host:port) for everything; empty means the ports that the
 	// documents declare.
 	Listen string

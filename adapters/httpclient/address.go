@@ -60,9 +60,12 @@ func (d denied) control(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// literal checks a host that is an address in any notation; names pass. It is for requests
+// literal checks a host that is an address in any notation, or a metadata service's name; other names pass. It is for requests
 // that a proxy resolves.
 func (d denied) literal(host string) error {
+	if metadataName(host) {
+		return errAddress
+	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
 		var ok bool
@@ -96,11 +99,22 @@ func metadata(addr netip.Addr) bool {
 	case "100.100.100.200", // Alibaba Cloud
 		"168.63.129.16",      // Azure
 		"192.0.0.192",        // Oracle Cloud
-		"fd00:ec2::254",      // AWS
-		"fd00:ec2::23",       // AWS, credentials of pods
-		"fd00:c1::a9fe:a9fe", // Oracle Cloud
+		"fd00:c1::a9fe:a9fe", // the same
 		"fd20:ce::254",       // Google Cloud
 		"fd00:42::42":        // Scaleway
+		return true
+	}
+	b := addr.As16()
+	return b[0] == 0xfd && b[1] == 0 && b[2] == 0x0e && b[3] == 0xc2 // fd00:ec2::/32, AWS
+}
+
+// metadataName: names that clouds give their metadata services. What they resolve to is judged
+// when it is dialled; a proxy would resolve them elsewhere.
+func metadataName(host string) bool {
+	switch strings.ToLower(strings.TrimSuffix(host, ".")) {
+	case "metadata", "metadata.google.internal", "metadata.goog", // Google Cloud
+		"instance-data", "instance-data.ec2.internal", // AWS
+		"metadata.tencentyun.com", "metadata.oraclecloud.com", "metadata.platformequinix.com":
 		return true
 	}
 	return false

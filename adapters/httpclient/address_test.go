@@ -20,7 +20,7 @@ var notAllowed = []string{
 
 // notAllowed6 need a machine with IPv6 to be dialled at all.
 var notAllowed6 = []string{
-	"[fe80::1]", "[fd00:ec2::254]", "[fd00:ec2::23]", "[fd00:c1::a9fe:a9fe]", "[::a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::a9fe:a9fe]",
+	"[fe80::1]", "[fd00:ec2::254]", "[fd00:ec2::23]", "[fd00:c1::a9fe:a9fe]", "[fd20:ce::254]", "[fd00:42::42]", "[::a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::a9fe:a9fe]",
 	"[2002:a9fe:a9fe::1]", "[2001:0:1:2:3:4:5601:5601]", "[2001:db8::5efe:a9fe:a9fe]", "[::ffff:0:a9fe:a9fe]",
 }
 
@@ -64,7 +64,7 @@ func TestMetadataIsRefusedBeforeAProxy(t *testing.T) {
 	t.Parallel()
 	proxy := server(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("the proxy was asked for %s", r.RequestURI) })
 	c := newClient(t, httpclient.Options{Proxy: fixedProxy(t, proxy.URL)})
-	hosts := append(append([]string{"2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "0xa9.254.169.254."},
+	hosts := append(append([]string{"2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518", "0xa9.254.169.254.", "metadata.google.internal", "METADATA.google.internal.", "instance-data"},
 		notAllowed...), notAllowed6...)
 	for _, host := range hosts {
 		refusal(t, c, "http://"+host)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,7 +29,7 @@ import (
 //     of a bind with several it holds JSON or lines KEY=VALUE
 //
 // It follows links as long as they stay in the folder that the document may use.
-type fileProvider struct{}
+type fileProvider struct{ own []string }
 
 func (fileProvider) remote() bool { return false }
 
@@ -36,9 +37,11 @@ func (fileProvider) key(at *plan.Location) string {
 	return at.Text + "\x00" + at.File.Root + "\x00" + at.File.Path + "\x00" + strconv.Itoa(min(at.Keys, 2))
 }
 
-func (fileProvider) read(_ context.Context, at *plan.Location) (values, error) {
+func (p fileProvider) read(_ context.Context, at *plan.Location) (values, error) {
 	name, err := realName(at)
 	switch {
+	case err == nil && p.isOwn(filepath.Join(at.File.Root, name)):
+		return nil, notForDocuments(at)
 	case errors.Is(err, fs.ErrNotExist):
 		return func(source string) (string, error) {
 			return "", unset("put %s into %s, which does not exist", source, at)
@@ -56,13 +59,37 @@ func (fileProvider) read(_ context.Context, at *plan.Location) (values, error) {
 		return nil, unreadable(at, err)
 	}
 	if info.IsDir() {
-		return mounted(at, name), nil
+		return p.mounted(at, name), nil
 	}
 	text, err := readRegular(folder, name)
 	if err != nil {
 		return nil, unreadable(at, err)
 	}
 	return parseFile(at, text)
+}
+
+// isOwn reports whether a file is one of capd itself. Links are followed on both sides each time,
+// since files are exchanged while capd runs.
+func (p fileProvider) isOwn(name string) bool {
+	real := withoutLinks(name)
+	return slices.ContainsFunc(p.own, func(own string) bool {
+		rel, err := filepath.Rel(withoutLinks(own), real)
+		return err == nil && filepath.IsLocal(rel)
+	})
+}
+
+func withoutLinks(name string) string {
+	if real, err := filepath.EvalSymlinks(name); err == nil {
+		name = real
+	}
+	if abs, err := filepath.Abs(name); err == nil {
+		return abs
+	}
+	return name
+}
+
+func notForDocuments(at *plan.Location) *plan.LookError {
+	return &plan.LookError{Hint: at.Text + " belongs to capd itself; bind another file"}
 }
 
 // realName gives the path of a location without links, from the folder on in which it must stay.
@@ -85,10 +112,13 @@ func realName(at *plan.Location) (string, error) {
 }
 
 // mounted gives the values of a folder with a file for each key.
-func mounted(at *plan.Location, name string) values {
+func (p fileProvider) mounted(at *plan.Location, name string) values {
 	return func(source string) (string, error) {
 		if source == "." || source == ".." || strings.ContainsAny(source, `/\`) || !fs.ValidPath(source) {
 			return "", &plan.LookError{Hint: fmt.Sprintf("%q is no name of a file in %s", source, at)}
+		}
+		if p.isOwn(filepath.Join(at.File.Root, name, source)) {
+			return "", notForDocuments(at)
 		}
 		root, err := os.OpenRoot(at.File.Root)
 		if err != nil {

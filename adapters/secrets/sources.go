@@ -50,6 +50,8 @@ type Options struct {
 	Vault *Vault
 	// LocalOnly asks no other machine: what one would say is [plan.ErrUnread].
 	LocalOnly bool
+	// Own are files and folders of capd itself, of which no value is given.
+	Own []string
 	// Logger is told when values that could be read before cannot be read now; nil means
 	// nobody is.
 	Logger *slog.Logger
@@ -90,7 +92,7 @@ func New(environ []string, o Options) (*Sources, error) {
 	}
 	s := &Sources{
 		env: env, localOnly: o.LocalOnly, log: o.Logger, read: map[string]*reading{}, silent: map[string]error{}, last: map[string]values{},
-		providers: map[string]provider{"file": fileProvider{}, "vault": o.Vault},
+		providers: map[string]provider{"file": fileProvider{own: o.Own}, "vault": o.Vault},
 	}
 	if o.Vault != nil && o.Vault.usesToken() {
 		s.withheld = "VAULT_TOKEN"

@@ -122,6 +122,7 @@ type serveFlags struct {
 	publicURL        string
 	stateDir         string
 	upstream         string
+	denyPrivate      bool
 	stub             bool
 	onInvalid        string
 	watch            string
@@ -194,6 +195,7 @@ func (s *serveFlags) registerShared(f *pflag.FlagSet) {
 	s.maxResult = mcp.DefaultMaxText
 	f.Var(&s.maxResult, "max-result", "largest text in a result of an MCP tool whose spec says nothing; what is longer is given in parts")
 	f.StringVar(&s.upstream, "upstream", "", "send every consumed base URI to `URL` instead, keeping its path")
+	f.BoolVar(&s.denyPrivate, "deny-private", false, "send nothing to loopback, private and carrier-grade NAT addresses; link-local and cloud metadata addresses are refused always")
 	f.BoolVar(&s.stub, "stub", false, "answer consumed operations here, without account, key or network")
 }
 

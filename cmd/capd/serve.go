@@ -206,6 +206,7 @@ func (c *command) check(ctx context.Context, o engine.Options, f *serveFlags, lo
 		Paths:      o.Paths,
 		AllowPaths: o.AllowPaths,
 		Policy:     o.Policy,
+		Own:        o.Own,
 		Limits:     o.Limits,
 		Link:       o.Linking(),
 		Bind: &plan.BindOptions{

@@ -37,7 +37,7 @@ type wiring struct {
 
 // wire makes an engine's options of flags. It is the only place that knows every adapter.
 func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring, error) {
-	env, err := c.sources(&f.variables, secrets.Options{Logger: log, LocalOnly: f.stub})
+	env, err := c.sources(&f.variables, secrets.Options{Logger: log, LocalOnly: f.stub, Own: f.ownFiles()})
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +103,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		OnInvalid:        onInvalid,
 		AllowPaths:       f.documents.allowPaths,
 		Policy:           f.documents.policy,
+		Own:              f.ownFiles(),
 		Limits:           f.documents.limits(),
 		MaxHeader:        int(f.maxHeader),
 		CallTimeout:      time.Duration(f.callTimeout),
@@ -143,7 +144,7 @@ func (f *serveFlags) transport(watch *telemetry.Telemetry, isOwn func(port uint1
 		}
 		return credential.Placeholder(watch.Upstream(stub.New())), nil
 	}
-	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey, Own: isOwn})
+	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey, Own: isOwn, DenyPrivate: f.denyPrivate})
 	if err != nil {
 		return nil, failure("%w", err)
 	}
@@ -181,7 +182,7 @@ func (f *serveFlags) public() (string, error) {
 // gatekeeper keeps callers out. Authorization servers are asked by a client of its own, also
 // when nothing else is asked of the network: a stub is no reason to let everybody in.
 func (f *serveFlags) gatekeeper(key []byte, shared *store, isOwn func(port uint16) bool, watch *telemetry.Telemetry, log *slog.Logger) (*auth.Keeper, error) {
-	client, err := httpclient.New(httpclient.Options{Own: isOwn})
+	client, err := httpclient.New(httpclient.Options{Own: isOwn, DenyPrivate: f.denyPrivate})
 	if err != nil {
 		return nil, failure("%w", err)
 	}

@@ -104,6 +104,7 @@ const (
 	CodeMissingVariable      Code = "missing-variable"
 	CodeUndeclaredVariable   Code = "undeclared-variable"
 	CodeForbiddenVariable    Code = "forbidden-variable"
+	CodeGuardedVariable      Code = "guarded-variable"
 	CodeBindLocation         Code = "bind-location" // the place of a bind cannot be used, or is not where it should be
 	CodePolicy               Code = "policy"        // what the policy does not let the document do
 	CodeBindProvider         Code = "bind-provider" // a bind's values come from a system that is not built in or not set up

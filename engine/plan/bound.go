@@ -72,8 +72,12 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 	b := &Bound{plan: p, opts: o, units: make(map[*Unit]*boundUnit, len(p.Units)), gates: map[*Exposure]Gate{}}
 	var list diag.List
 	for _, u := range p.Units {
-		bu := &boundUnit{grant: p.subjects[u].Grant, values: make([]boundValue, len(u.Variables)), quota: o.Quotas.of(u)}
+		bu := &boundUnit{grant: p.subjects[u].Grant, values: make([]boundValue, len(u.Variables)), quota: o.Quotas.of(u, p.subjects[u].Grant.Caps())}
 		for i, v := range u.Variables {
+			if err := p.withheld[v]; err != nil {
+				bu.values[i] = boundValue{err: err}
+				continue
+			}
 			bu.values[i] = o.lookUp(u, v, bu.grant, &list)
 		}
 		for _, base := range u.Bases {

@@ -49,7 +49,7 @@ func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list 
 	c := &compiler{
 		doc:     doc,
 		files:   files,
-		unit:    &Unit{ID: doc.ID, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value, SpecVersion: doc.Version.Value, Tags: tagsOf(doc.Tags)},
+		unit:    &Unit{ID: doc.ID, Team: doc.Team, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value, SpecVersion: doc.Version.Value, Tags: tagsOf(doc.Tags)},
 		faults:  map[string]int{},
 		more:    map[int]int{},
 		explain: with.Explain,

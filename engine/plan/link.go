@@ -33,6 +33,9 @@ type LinkOptions struct {
 	Subjects map[*Unit]Subject
 	// WithoutCertificates: no address asks callers for a certificate.
 	WithoutCertificates bool
+	// Origin gives where the value of a variable comes from that is in a file; nil: what is
+	// written tells.
+	Origin func(v *Variable) ValuePlace
 	// Stdio, if set, serves nothing but a view of MCP exposures on standard input and output,
 	// and no address at all.
 	Stdio *StdioOptions
@@ -51,6 +54,7 @@ func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 		l.list.Sort()
 		return p, l.list
 	}
+	l.guarded(prev, p)
 	for _, u := range p.Units {
 		for _, e := range u.Exposures {
 			if addr, ok := l.address(e); ok && l.canBeNamed(e) {

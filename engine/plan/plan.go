@@ -41,6 +41,7 @@ func (k Kind) Prefix() string {
 // document does not change, whatever happens to its neighbours.
 type Unit struct {
 	ID          string // path below the served folder without extension
+	Team        string // who the document belongs to, as far as folders tell; documents of one trust each other
 	File        string
 	Label       string
 	Description string
@@ -168,6 +169,8 @@ type Variable struct {
 	index     int  // in Unit.Variables
 	calls     bool // calls use it
 	guards    bool // guards use it
+	shown     bool // it is what callers must show to a guard
+	sent      bool // a guard sends it to others, who judge for it
 }
 
 // Plan is everything that is served at one time. It is immutable.
@@ -176,6 +179,9 @@ type Plan struct {
 	Listeners []*Listener // by address
 	// Stdio is what is served on standard input and output; nil when nothing is.
 	Stdio *View
+
+	// withheld are the variables that have no value since they open other documents' adapters.
+	withheld map[*Variable]*Error
 
 	subjects map[*Unit]Subject // what documents are to the policy; empty: there is none
 	public   string            // URL under which clients reach all of it; empty when not known

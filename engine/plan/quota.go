@@ -31,8 +31,8 @@ type Quotas struct {
 // NewQuotas gives quotas of which nothing is used.
 func NewQuotas(o QuotaOptions) *Quotas { return &Quotas{opts: o, byID: map[string]*documentUse{}} }
 
-// of gives the quota of a document; nil, which bounds nothing, when there are none.
-func (q *Quotas) of(u *Unit) *Quota {
+// of gives the quota of a document, with caps of its own; nil, which bounds nothing, when there are none.
+func (q *Quotas) of(u *Unit, own Caps) *Quota {
 	if q == nil {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (q *Quotas) of(u *Unit) *Quota {
 		used = &documentUse{}
 		q.byID[u.ID] = used
 	}
-	return &Quota{document: u.ID, caps: u.Caps.or(q.opts.Caps), opts: &q.opts, used: used}
+	return &Quota{document: u.ID, caps: own.or(u.Caps).or(q.opts.Caps), opts: &q.opts, used: used}
 }
 
 // forget drops what is known of documents that are gone and use nothing any more.

@@ -219,6 +219,16 @@ func (v *variables) settle() {
 					x.variable.guards = true
 				}
 			})
+			e.Guard.secret.walk(func(x *expression) {
+				if x.kind == exprVariable {
+					x.variable.shown = true
+				}
+			})
+			e.Guard.tokens.expressions(func(x *expression) {
+				if x.kind == exprVariable {
+					x.variable.sent = true
+				}
+			})
 		}
 	}
 	u.Variables = slices.DeleteFunc(u.Variables, func(x *Variable) bool { return !x.calls && !x.guards })

@@ -28,6 +28,7 @@ const (
 type Document struct {
 	File    string // as given to Parse
 	ID      string // set by the loader; Parse leaves it empty
+	Team    string // set by the loader: who the document belongs to
 	Root    Text   // the version key as written: naftiko or ikanos
 	Version Text
 	Label   Text // info.label, title, display or name
