@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 type arrivalKey struct{}
@@ -131,6 +132,9 @@ func (c *Caller) ID() CallerID {
 	}
 	if c.Certificate != nil {
 		parts = append(parts, "certificate", c.Certificate.Subject, c.Certificate.Issuer)
+		for _, names := range [][]string{c.Certificate.DNSNames, c.Certificate.URIs, c.Certificate.Emails} {
+			parts = append(append(parts, strconv.Itoa(len(names))), names...)
+		}
 	}
 	return CallerID{keyOf(parts...).sum}
 }

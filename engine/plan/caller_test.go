@@ -38,6 +38,12 @@ func TestCallerCertificate(t *testing.T) {
 	if a.ID() == b.ID() || a.ID() == none.ID() || a.ID() != caller("CN=a").ID() {
 		t.Error("callers are not told apart by their certificates")
 	}
+	workload := func(uri string) CallerID { // of workloads that have no other name (SPIFFE)
+		return (&Caller{Scheme: SchemeBearer, Certificate: &CallerCertificate{Issuer: "CN=root", URIs: []string{uri}}}).ID()
+	}
+	if workload("spiffe://example.org/a") == workload("spiffe://example.org/b") {
+		t.Error("callers are not told apart by the URIs of their certificates")
+	}
 	text, err := json.Marshal(a.Certificate)
 	if err != nil {
 		t.Fatal(err)
