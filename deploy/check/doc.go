@@ -3,5 +3,5 @@
 //
 // It is a module of its own, so that none of these libraries is one of capd's. Run it with
 //
-//	cd deploy/check && go test ./...
+//	cd deploy/check && go test -count=1 ./...
 package check

@@ -321,7 +321,7 @@ func TestPodServes(t *testing.T) {
 	secret := map[string]string{
 		"control-token": "control-token-of-the-test\n",
 		"state-key":     "a-key-that-all-replicas-have-in-common\n",
-		"capd.env":      "DESK_URL=http://127.0.0.1:1\nDESK_TOKEN=t\nDESK_CALLERS=caller-of-the-test\n",
+		"capd.env":      "DESK_URL=http://desk.example.com:1\nDESK_TOKEN=t\nDESK_CALLERS=caller-of-the-test\n",
 	}
 	c.mount(t, root, secret)
 	env := c.settings(t)
@@ -364,6 +364,14 @@ func TestPodServes(t *testing.T) {
 	if status, body := get(t, "http://"+capd.control+"/metrics", "", "Authorization", "Bearer control-token-of-the-test"); status != 200 || !strings.Contains(body, "capd_build_info") {
 		t.Errorf("metrics with the token: %d", status)
 	}
+
+	// What the policy does not allow team A is refused, and the rest of the folder is served.
+	greedy := strings.NewReplacer("DESK_URL: DESK_URL,", "DESK_URL: OTHER_URL,", "DESK_URL}}", "DESK_URL}}").Replace(c.configMaps["capd-team-a"].Data["desk.yaml"])
+	project(t, filepath.Join(root, "etc/capd/capabilities/team-a"), "..v2", map[string]string{"desk.yaml": c.configMaps["capd-team-a"].Data["desk.yaml"], "greedy.yaml": greedy})
+	eventually(t, "the greedy document is refused", func() bool {
+		_, body := get(t, "http://"+capd.control+"/status", "", "Authorization", "Bearer control-token-of-the-test")
+		return strings.Contains(body, `"team-a/greedy"`) && strings.Contains(body, `"policy"`)
+	})
 
 	// The ConfigMap and the Secret change: no pod is rolled, both are seen.
 	changed := strings.Replace(c.configMaps["capd-team-example"].Data["hello.yaml"], "value: capd serves", "value: capd reloads", 1)
