@@ -165,6 +165,21 @@ func TestPolicyReload(t *testing.T) {
 	}
 }
 
+// TestPolicyTakesWhateverFails: an error holds a reload back where the operator wants that, but
+// never what the policy takes away.
+func TestPolicyTakesWhateverFails(t *testing.T) {
+	t.Parallel()
+	up, reached := counted(t, `{}`)
+	open := "policy: 1\ndefault: allow\n"
+	p := newPoliced(t, []string{"UP=" + up.URL, "TOKEN=canary"}, open, map[string]string{"one.yaml": policedSpec("one")}, "--on-invalid=fail")
+	p.wants("allowed", map[string]int{"/one": 200})
+	p.write("policy.yaml", open+"rules: [{ deny: { variables: [TOKEN] } }]\n")
+	p.reload()
+	if got := call(t, "GET", p.url+"/one", ""); got.Status == http.StatusOK || reached.Load() != 1 {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+}
+
 // TestPolicyLastLook: hosts that are known only when they are to be called are judged then.
 func TestPolicyLastLook(t *testing.T) {
 	t.Parallel()

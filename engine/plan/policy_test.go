@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -91,6 +92,64 @@ rules:
 	}
 	if p.Grant("team-a/x", nil) != p.Grant("team-c/y", nil) || p.Grant("team-a/x", nil).Key() == p.Grant("team-b/x", nil).Key() {
 		t.Error("grants of the same rules are one, of others are not")
+	}
+}
+
+// TestPolicyPage: every example of the page is a policy.
+func TestPolicyPage(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := strings.Split(string(page), "```yaml\n")[1:]
+	if len(examples) < 3 {
+		t.Fatalf("%d examples", len(examples))
+	}
+	for _, text := range examples {
+		text, _, _ = strings.Cut(text, "```")
+		if p, found := ReadPolicy("policy.yaml", []byte(text), spec.Limits{}); p == nil {
+			t.Errorf("%s\n%v", text, found)
+		}
+	}
+}
+
+// TestPolicyResilience: a policy says what holds where a document says nothing, and what holds
+// whatever it says, for the calls of one API.
+func TestPolicyResilience(t *testing.T) {
+	t.Parallel()
+	p, found := ReadPolicy("policy.yaml", []byte("policy: 1\ndefault: allow\nrules:\n"+
+		"- { match: { namespace: up }, resilience: { retry: { max: 1 }, coalesce: true }, enforce: { maxBody: 1KiB } }\n"), spec.Limits{})
+	if p == nil {
+		t.Fatal(found)
+	}
+	for api, want := range map[string]Resilience{
+		"up":    {Retry: Retry{Max: 5}, Coalesce: true, MaxBody: 1 << 10},
+		"other": {Retry: Retry{Max: 5}, MaxBody: 1 << 20},
+	} {
+		doc, list := spec.Parse("doc.yaml", []byte(`naftiko: 1.0.0-alpha2
+capability:
+  consumes:
+  - namespace: `+api+`
+    baseUri: https://up.example.com
+    resilience: { retry: { max: 5 }, maxBody: 1MiB }
+    resources: [{ path: /x, operations: [{ name: get, method: GET }] }]
+  exposes:
+  - type: rest
+    port: 8081
+    resources: [{ path: /x, operations: [{ method: GET, name: get, call: `+api+`.get }] }]
+`), spec.Limits{})
+		if doc == nil {
+			t.Fatal(list)
+		}
+		u, list := Compiler{Grant: p.Grant("doc", nil)}.Compile(doc, nil)
+		if u == nil {
+			t.Fatal(list)
+		}
+		got := u.operations()[0].calls[0].resilience
+		if got.Retry.Max != want.Retry.Max || got.Coalesce != want.Coalesce || got.MaxBody != want.MaxBody {
+			t.Errorf("%s: %+v, want %+v", api, got, want)
+		}
 	}
 }
 
