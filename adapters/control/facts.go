@@ -82,6 +82,14 @@ type Store struct {
 	Error   string    `json:"error,omitempty"`
 }
 
+// Breaker is that of an upstream which is left alone, since it failed too often.
+type Breaker struct {
+	Document string `json:"document"`
+	API      string `json:"api"`
+	Host     string `json:"host"`
+	State    string `json:"state"` // open, or half-open while one request tries
+}
+
 // Facts are what the process says of itself at one moment.
 type Facts struct {
 	Phase     Phase
@@ -89,6 +97,8 @@ type Facts struct {
 	Listeners []Listener
 	Documents []Document // those that are no capability left out
 	Store     *Store     // nil: nothing is shared
+	// Breakers are those of upstreams that are left alone, or tried again.
+	Breakers []Breaker
 	// LastReload is the last one, or the start; nil before it.
 	LastReload *LastReload
 	// Watch says how changed files are noticed: events, poll or off.

@@ -254,12 +254,13 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		Lost       Lost         `json:"lost"`
 		State      *StateFolder `json:"stateFolder,omitempty"`
 
+		Breakers  []Breaker  `json:"breakers,omitempty"`
 		Listeners []Listener `json:"listeners"`
 		Documents []Document `json:"documents"`
 	}{
 		facts.Phase, s.Build, s.Started.UTC().Truncate(time.Second), isoDuration(time.Since(s.Started)),
 		facts.Serial, facts.counts(), facts.Store, facts.Policy,
-		facts.LastReload, facts.Watch, facts.Lost, facts.State, listeners, documents,
+		facts.LastReload, facts.Watch, facts.Lost, facts.State, facts.Breakers, listeners, documents,
 	})
 }
 

@@ -20,6 +20,9 @@ type circuitKey struct {
 // about says in logs and metrics what a breaker belongs to.
 type about struct{ document, api, host string }
 
+// change is one of the state of a breaker.
+type change struct{ from, to plan.BreakerState }
+
 // outcome is what a request says of its upstream.
 type outcome uint8
 
@@ -40,15 +43,15 @@ type circuit struct {
 	mu      sync.Mutex
 	breaker circuitbreaker.CircuitBreaker[any]
 	turn    uint64 // counts the changes of state
-	changes []plan.BreakerState
-	seen    int64 // the clock on the wall when it was last looked at
+	changes []change
+	seen    int64 // the clock on the wall when a request last asked for leave
 }
 
 // permit is the leave to send one request.
 type permit struct {
 	turn    uint64
 	probe   bool // it is the one that tries whether the upstream is back
-	changes []plan.BreakerState
+	changes []change
 }
 
 func newCircuit(b plan.Breaker, a about) *circuit {
@@ -67,7 +70,7 @@ func (c *circuit) begin() {
 		WithDelay(c.settings.Open).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) {
 			c.turn++
-			c.changes = append(c.changes, stateOf(e.NewState))
+			c.changes = append(c.changes, change{stateOf(e.OldState), stateOf(e.NewState)})
 		}).Build()
 }
 
@@ -87,7 +90,7 @@ func (c *circuit) enter(now time.Time) (p permit, wait time.Duration, ok bool) {
 }
 
 // leave says what came of a request, and gives the changes that this led to.
-func (c *circuit) leave(p permit, came outcome) []plan.BreakerState {
+func (c *circuit) leave(p permit, came outcome) []change {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -107,27 +110,43 @@ func (c *circuit) leave(p permit, came outcome) []plan.BreakerState {
 }
 
 // isOpen reports whether nothing is sent.
-func (c *circuit) isOpen() bool { return c.now() == plan.BreakerOpen }
-
-// now gives the state. One that has been open long enough is open until there is a request that
-// can try.
-func (c *circuit) now() plan.BreakerState {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return stateOf(c.breaker.State())
+func (c *circuit) isOpen(now time.Time) bool {
+	state, _ := c.now(now)
+	return state == plan.BreakerOpen
 }
 
-func (c *circuit) changed() []plan.BreakerState {
+// now gives the state, and whether it was ever another one than closed. A breaker that has been
+// open long enough is open until there is a request that can try, or until it is forgotten what
+// opened it.
+func (c *circuit) now(now time.Time) (state plan.BreakerState, opened bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isUnused(now.UnixNano()) {
+		return plan.BreakerClosed, c.turn > 0
+	}
+	return stateOf(c.breaker.State()), c.turn > 0
+}
+
+func (c *circuit) changed() []change {
 	out := c.changes
 	c.changes = nil
 	return out
 }
 
-// lookAt starts anew when the clock was set back: the library's window ends by the clock on
-// the wall, which would come to its end late.
+// isUnused reports whether no request came for so long that what is known of the upstream is
+// older than what a breaker counts: its callers are gone, or it has other settings by now.
+func (c *circuit) isUnused(at int64) bool {
+	return at-c.seen > int64(c.settings.Open+c.settings.Window)
+}
+
+// lookAt starts anew when nobody asked for long, and when the clock was set back: the library's
+// window ends by the clock on the wall, which would come to its end late.
 func (c *circuit) lookAt(now time.Time) {
 	at := now.UnixNano()
-	if at < c.seen-int64(time.Second) && c.breaker.IsClosed() {
+	if c.seen != 0 && c.isUnused(at) || at < c.seen-int64(time.Second) && c.breaker.IsClosed() {
+		if !c.breaker.IsClosed() {
+			c.turn++ // what is under way counts for nothing
+		}
 		c.begin()
 	}
 	c.seen = at

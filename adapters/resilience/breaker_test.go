@@ -3,6 +3,8 @@ package resilience_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +22,7 @@ func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := protect(answers("503"), onlyBreaker)
 		check(t, "up to the limit", p.calls(t.Context(), 20), "503")
-		check(t, "told", p.take(), "[opened doc api doc api open]")
+		check(t, "told", p.take(), "[opened doc api]")
 		_, err := p.Do(t.Context(), p.request("POST", ""))
 		e := plan.AsError(err)
 		check(t, "refused", fmt.Sprint(e.Code, e.RetryAfter), "upstream-unavailable 5s")
@@ -34,13 +36,13 @@ func TestBreaker(t *testing.T) {
 		time.Sleep(time.Second)
 		check(t, "it tries and fails", p.calls(t.Context(), 3), "503 upstream-unavailable")
 		check(t, "sent", p.count(), 21)
-		check(t, "told", p.take(), "[doc api half-open opened doc api doc api open]")
-		check(t, "status", p.Breakers(), []resilience.BreakerStatus{{Document: "doc", API: "api", Host: "api.test", State: plan.BreakerOpen}})
+		check(t, "told", p.take(), "[opened doc api]")
+		check(t, "status", p.Breakers(), []plan.BreakerStatus{{Document: "doc", API: "api", Host: "api.test", State: plan.BreakerOpen}})
 
 		time.Sleep(5 * time.Second)
 		p.answers = []string{"200"}
 		check(t, "it tries and succeeds", p.calls(t.Context(), 50), "200")
-		check(t, "told", p.take(), "[doc api half-open doc api closed]")
+		check(t, "told", p.take(), "[]")
 		p.answers = []string{"503"}
 		p.calls(t.Context(), 30)
 		check(t, "too few of all", p.take(), "[]")
@@ -116,6 +118,47 @@ func TestBreakerIsOfOneAPI(t *testing.T) {
 	})
 }
 
+// TestBreakerThatNobodyUses: what opened a breaker is forgotten when nobody asked for longer than
+// is counted, as happens when callers are gone or settings have changed.
+func TestBreakerThatNobodyUses(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		p := protect(answers("503"), onlyBreaker)
+		p.Upstream = resilience.New(p.counting, resilience.Options{Watcher: p.seen, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		states := func() string {
+			var out []string
+			for _, b := range p.Breakers() {
+				out = append(out, b.State.String())
+			}
+			slices.Sort(out)
+			return strings.Join(out, " ")
+		}
+		check(t, "at first", states(), "")
+		p.calls(t.Context(), 30)
+		check(t, "it opened", states(), "open")
+		p.settings.Breaker.Of = 30
+		for range 60 {
+			p.calls(t.Context(), 1)
+			time.Sleep(100 * time.Millisecond)
+		}
+		check(t, "other settings", states(), "open open")
+		p.calls(t.Context(), 1)
+		for range 20 {
+			time.Sleep(time.Second)
+			p.calls(t.Context(), 1) // one that is down is still asked for
+		}
+		check(t, "one of them is in use", states(), "closed open")
+		check(t, "lines of the log", strings.Count(log.String(), "\n"), 2)
+		time.Sleep(26 * time.Second)
+		check(t, "nobody asks", states(), "closed closed")
+		before := p.count()
+		check(t, "it begins anew", p.calls(t.Context(), 30), "503")
+		check(t, "sent", p.count()-before, 30)
+		check(t, "and opens", states(), "closed open")
+	})
+}
+
 // TestBreakerAndCallersWhoLeave: callers who go away are no failures of the upstream, and a
 // probe whose caller goes away does not keep the others out.
 func TestBreakerAndCallersWhoLeave(t *testing.T) {
@@ -140,9 +183,9 @@ func TestBreakerAndCallersWhoLeave(t *testing.T) {
 			check(t, "a probe whose caller left", p.call(gone, "GET"), "canceled")
 		}
 		check(t, "probes", p.count()-before, 3)
-		check(t, "told", p.take(), "[doc api half-open]")
+		check(t, "told", p.take(), "[]")
 		check(t, "the next", p.calls(t.Context(), 2), "200")
-		check(t, "told", p.take(), "[doc api closed]")
+		check(t, "told", p.take(), "[]")
 	})
 }
 
@@ -161,7 +204,7 @@ func TestOneProbe(t *testing.T) {
 		synctest.Wait()
 		p.hold, p.answers = nil, []string{"503"}
 		p.calls(t.Context(), 60)
-		check(t, "opened", p.take(), "[opened doc api doc api open]")
+		check(t, "opened", p.take(), "[opened doc api]")
 
 		time.Sleep(5 * time.Second)
 		second := make(chan struct{})
@@ -182,7 +225,7 @@ func TestOneProbe(t *testing.T) {
 		check(t, "still one", p.call(t.Context(), "GET"), "upstream-unavailable")
 		close(second)
 		probes.Wait()
-		check(t, "told", p.take(), "[doc api half-open opened doc api doc api open]")
+		check(t, "told", p.take(), "[opened doc api]")
 	})
 }
 

@@ -104,10 +104,9 @@ func (s *seen) take() []string {
 	return out
 }
 
-func (s *seen) Retried(document, reason string)                { s.add("retried %s %s", document, reason) }
-func (s *seen) BreakerOpened(document, api string)             { s.add("opened %s %s", document, api) }
-func (s *seen) Limited(document string, l plan.Limit)          { s.add("limited %s %s", document, l) }
-func (s *seen) BreakerIs(d, a string, state plan.BreakerState) { s.add("%s %s %s", d, a, state) }
+func (s *seen) Retried(document, reason string)       { s.add("retried %s %s", document, reason) }
+func (s *seen) BreakerOpened(document, api string)    { s.add("opened %s %s", document, api) }
+func (s *seen) Limited(document string, l plan.Limit) { s.add("limited %s %s", document, l) }
 
 // protected is an upstream in front of a counting one.
 type protected struct {

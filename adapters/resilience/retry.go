@@ -31,7 +31,7 @@ func (u *Upstream) repeated(ctx context.Context, now time.Time, req *plan.Reques
 			return counted(resp, err, sent, n)
 		}
 		wait := pause(&r.Retry, n, after)
-		if after > r.Retry.MaxWait || !outlives(ctx, wait) || c != nil && c.isOpen() || !b.spend() {
+		if after > r.Retry.MaxWait || !outlives(ctx, wait) || c != nil && c.isOpen(time.Now()) || !b.spend() {
 			return counted(resp, err, sent, n)
 		}
 		if resp != nil {

@@ -27,10 +27,7 @@ type Watcher interface {
 	// Retried: a request is sent again, after a lost connection ("connection"), an answer of that
 	// status ("503"), or one of a status that is seldom retried ("status").
 	Retried(document, reason string)
-	// BreakerIs: so it is with the breaker of an API from now on; of those of several hosts the
-	// worst counts.
-	BreakerIs(document, api string, state plan.BreakerState)
-	// BreakerOpened: a breaker opened.
+	// BreakerOpened: a breaker opened, for the first time or since its upstream is not back yet.
 	BreakerOpened(document, api string)
 	// Limited: a call was turned away by a limit.
 	Limited(document string, limit plan.Limit)
@@ -45,8 +42,6 @@ type Upstream struct {
 	circuits shelf[circuitKey, circuit]
 	gates    shelf[gateKey, gate]
 	budgets  shelf[place, budget]
-
-	telling sync.Mutex // held while the state of breakers is told, so that the last word is the last state
 }
 
 // place is where state belongs to.
@@ -169,46 +164,36 @@ func judge(resp *plan.Response, err error) outcome {
 	return nothing
 }
 
-// tell tells of changes of a breaker.
-func (u *Upstream) tell(c *circuit, changes []plan.BreakerState) {
+// tell tells of changes of a breaker. An upstream that is down for an hour is no news each time
+// that one request has tried.
+func (u *Upstream) tell(c *circuit, changes []change) {
 	if len(changes) == 0 {
 		return
 	}
-	u.telling.Lock()
-	defer u.telling.Unlock()
-	for _, to := range changes {
-		log := u.opts.Logger.With("document", c.about.document, "api", c.about.api, "host", c.about.host)
-		switch to {
-		case plan.BreakerOpen:
+	log := u.opts.Logger.With("document", c.about.document, "api", c.about.api, "host", c.about.host)
+	for _, is := range changes {
+		switch {
+		case is.to == plan.BreakerClosed:
+			log.Info("an upstream is back")
+		case is.to == plan.BreakerHalfOpen:
+			log.Debug("an upstream that failed is tried again")
+		case is.from == plan.BreakerClosed:
 			u.opts.Watcher.BreakerOpened(c.about.document, c.about.api)
 			log.Warn("an upstream failed too often and is left alone", "for", c.settings.Open)
-		case plan.BreakerHalfOpen:
-			log.Info("an upstream that failed is tried again")
-		case plan.BreakerClosed:
-			log.Info("an upstream is back")
+		default:
+			u.opts.Watcher.BreakerOpened(c.about.document, c.about.api)
+			log.Debug("an upstream is not back and is left alone", "for", c.settings.Open)
 		}
 	}
-	worst := plan.BreakerClosed
-	u.circuits.each(func(other *circuit) {
-		if other.about.document == c.about.document && other.about.api == c.about.api {
-			worst = max(worst, other.now())
-		}
-	})
-	u.opts.Watcher.BreakerIs(c.about.document, c.about.api, worst)
 }
 
-// BreakerStatus is the breaker of one API and host.
-type BreakerStatus struct {
-	Document, API, Host string
-	State               plan.BreakerState
-}
-
-// Breakers gives the breakers that are not closed.
-func (u *Upstream) Breakers() []BreakerStatus {
-	var out []BreakerStatus
+// Breakers gives the breakers that have opened before, also those that are closed again.
+func (u *Upstream) Breakers() []plan.BreakerStatus {
+	var out []plan.BreakerStatus
+	now := time.Now()
 	u.circuits.each(func(c *circuit) {
-		if state := c.now(); state != plan.BreakerClosed {
-			out = append(out, BreakerStatus{c.about.document, c.about.api, c.about.host, state})
+		if state, opened := c.now(now); opened {
+			out = append(out, plan.BreakerStatus{Document: c.about.document, API: c.about.api, Host: c.about.host, State: state})
 		}
 	})
 	return out
@@ -246,7 +231,6 @@ func outlives(ctx context.Context, wait time.Duration) bool {
 // nobody is a [Watcher] that does not look.
 type nobody struct{}
 
-func (nobody) Retried(string, string)                      {}
-func (nobody) BreakerIs(string, string, plan.BreakerState) {}
-func (nobody) BreakerOpened(string, string)                {}
-func (nobody) Limited(string, plan.Limit)                  {}
+func (nobody) Retried(string, string)       {}
+func (nobody) BreakerOpened(string, string) {}
+func (nobody) Limited(string, plan.Limit)   {}

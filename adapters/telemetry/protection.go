@@ -1,6 +1,9 @@
 package telemetry
 
 import (
+	"slices"
+	"sync/atomic"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"capd/engine/plan"
@@ -9,10 +12,10 @@ import (
 // protection counts what keeps upstreams and their callers from hurting each other.
 type protection struct {
 	retries *prometheus.CounterVec
-	breaker *prometheus.GaugeVec
 	opened  *prometheus.CounterVec
 	// labels bounds the documents and APIs with series of their own.
 	labels *bounded
+	served atomic.Pointer[[]string] // the IDs of the documents; nil before the first load
 }
 
 func newProtection(most int) *protection {
@@ -21,20 +24,20 @@ func newProtection(most int) *protection {
 	}
 	return &protection{
 		retries: counter("capd_retries_total", "Requests that were sent again, by what the one before came to.", "document", "reason"),
-		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "capd_breaker_state", Help: "Breaker of a consumed API that has opened before: 0 closed, 1 half-open, 2 open; of several hosts the worst."}, []string{"document", "api"}),
 		opened:  counter("capd_breaker_opened_total", "How often the breaker of a consumed API opened.", "document", "api"),
 		labels:  newBounded(most),
 	}
 }
 
 func (p *protection) collectors() []prometheus.Collector {
-	return []prometheus.Collector{p.retries, p.breaker, p.opened}
+	return []prometheus.Collector{p.retries, p.opened}
 }
 
 // forget drops the series of documents that are gone.
 func (p *protection) forget(ids []string) {
+	p.served.Store(&ids)
 	for _, gone := range p.labels.forget(ids) {
-		for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{p.retries, p.breaker, p.opened} {
+		for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{p.retries, p.opened} {
 			v.DeletePartialMatch(prometheus.Labels{"document": gone})
 		}
 	}
@@ -56,18 +59,49 @@ func (t *Telemetry) Retried(document, reason string) {
 	}
 }
 
-// BreakerIs keeps the state of an API's breaker.
-func (t *Telemetry) BreakerIs(document, api string, state plan.BreakerState) {
-	if p := t.protecting(); p != nil {
-		document, api = p.labels.of(document, api)
-		p.breaker.WithLabelValues(document, api).Set(float64(state))
-	}
-}
-
 // BreakerOpened counts an API's breaker that opened.
 func (t *Telemetry) BreakerOpened(document, api string) {
 	if p := t.protecting(); p != nil {
 		document, api = p.labels.of(document, api)
 		p.opened.WithLabelValues(document, api).Inc()
+	}
+}
+
+// WatchBreakers is told of where to ask for the breakers that have opened before. They are asked
+// for when somebody wants to know, since nothing happens to a breaker that nobody uses any more.
+func (t *Telemetry) WatchBreakers(now func() []plan.BreakerStatus) {
+	if p := t.protecting(); p != nil {
+		t.metrics.registry.MustRegister(&breakers{p, now, prometheus.NewDesc("capd_breaker_state",
+			"Breaker of a consumed API that has opened before: 0 closed, 1 half-open, 2 open; of several hosts the worst.", []string{"document", "api"}, nil)})
+	}
+}
+
+// breakers is a collector of their states.
+type breakers struct {
+	*protection
+	now  func() []plan.BreakerStatus
+	desc *prometheus.Desc
+}
+
+// Describe is [prometheus.Collector]'s.
+func (b *breakers) Describe(out chan<- *prometheus.Desc) { out <- b.desc }
+
+// Collect is [prometheus.Collector]'s.
+func (b *breakers) Collect(out chan<- prometheus.Metric) {
+	var served []string
+	if ids := b.served.Load(); ids != nil {
+		served = *ids
+	}
+	worst := map[labelled]plan.BreakerState{}
+	for _, is := range b.now() {
+		if !slices.Contains(served, is.Document) {
+			continue // it is gone
+		}
+		document, api := b.labels.of(is.Document, is.API)
+		at := labelled{document, api}
+		worst[at] = max(worst[at], is.State)
+	}
+	for at, state := range worst {
+		out <- prometheus.MustNewConstMetric(b.desc, prometheus.GaugeValue, float64(state), at.document, at.operation)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -216,6 +217,7 @@ func (d *desk) facts() control.Facts {
 	}
 	now := e.Current()
 	out := control.Facts{Serial: now.Serial, Store: d.wiring.store.facts(), LastReload: d.last.Load(), Watch: d.flags.watch}
+	out.Breakers = openBreakers(d.wiring.protected.Breakers(), now.Plan)
 	out.Lost.AuditLines, out.Lost.Spans = d.wiring.telemetry.Lost()
 	if s := e.State(); s != nil {
 		out.State = &control.StateFolder{Folder: s.Dir, Forms: s.Forms, Bytes: s.Bytes, Unsaved: s.Unsaved, Error: s.Error}
@@ -242,6 +244,20 @@ func (d *desk) facts() control.Facts {
 			out.Documents = append(out.Documents, documentFacts(&now.Docs[i], exposures))
 		}
 	}
+	return out
+}
+
+// openBreakers gives the breakers of what is served that are not closed, in order.
+func openBreakers(all []plan.BreakerStatus, p *plan.Plan) []control.Breaker {
+	var out []control.Breaker
+	for _, b := range all {
+		if b.State != plan.BreakerClosed && p.Unit(b.Document) != nil {
+			out = append(out, control.Breaker{Document: b.Document, API: b.API, Host: b.Host, State: b.State.String()})
+		}
+	}
+	slices.SortFunc(out, func(a, b control.Breaker) int {
+		return cmp.Or(strings.Compare(a.Document, b.Document), strings.Compare(a.API, b.API), strings.Compare(a.Host, b.Host))
+	})
 	return out
 }
 

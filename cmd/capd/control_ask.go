@@ -394,6 +394,7 @@ type askedStatus struct {
 		Error   string
 	}
 	Listeners []struct{ Declared, Actual, Error string }
+	Breakers  []struct{ Document, API, Host, State string }
 	Documents []struct {
 		ID, File, State string
 		Since           time.Time
@@ -441,6 +442,9 @@ func (s *askedStatus) text(out io.Writer) {
 			fmt.Fprintf(out, " (%s)", diag.Printable(s.Store.Error))
 		}
 		fmt.Fprintln(out)
+	}
+	for _, b := range s.Breakers {
+		fmt.Fprintf(out, "upstream %s of %s is left alone: its breaker is %s\n", diag.Printable(b.Host), diag.Printable(b.Document+" "+b.API), diag.Printable(b.State))
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, d := range s.Documents {

@@ -192,6 +192,9 @@ func TestBreakerSurvivesReloads(t *testing.T) {
 			t.Errorf("the metrics have no %s", want)
 		}
 	}
+	if status := asks(t, http.MethodGet, control+"/status", "", http.StatusOK, nil); !strings.Contains(status, `"breakers":[{"document":"doc","api":"up","host":"`+strings.TrimPrefix(up.URL, "http://")+`","state":"open"}]`) {
+		t.Errorf("the status is %s", status)
+	}
 	if !strings.Contains(i.stderr.String(), `"msg":"an upstream failed too often and is left alone","document":"doc","api":"up"`) {
 		t.Error("the log does not say so")
 	}

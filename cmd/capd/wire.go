@@ -31,6 +31,8 @@ type wiring struct {
 	desk *desk
 	// store is what calls, and replicas, have in common.
 	store *store
+	// protected has the breakers of upstreams.
+	protected *resilience.Upstream
 	// telemetry is nil when nothing is watched.
 	telemetry *telemetry.Telemetry
 }
@@ -88,7 +90,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Once:            shared,
 		SearchAbove:     int(f.search),
 	})
-	w = &wiring{env: env, mcp: tools, store: shared, telemetry: watch, Options: engine.Options{
+	w = &wiring{env: env, mcp: tools, store: shared, protected: protected, telemetry: watch, Options: engine.Options{
 		Paths:            paths,
 		Listen:           f.listen,
 		Address:          f.address,
@@ -164,7 +166,9 @@ func (f *serveFlags) transport(watch *telemetry.Telemetry, isOwn func(port uint1
 // protect puts limits, breakers and retries in front of what answers operations. It lives as long
 // as the process, so that a reload forgets nothing.
 func protect(up plan.Upstream, buckets plan.Store, watch *telemetry.Telemetry, log *slog.Logger) *resilience.Upstream {
-	return resilience.New(up, resilience.Options{Store: buckets, Watcher: watch, Logger: log})
+	u := resilience.New(up, resilience.Options{Store: buckets, Watcher: watch, Logger: log})
+	watch.WatchBreakers(u.Breakers)
+	return u
 }
 
 // public gives the URL of --public-url without a slash at its end.

@@ -73,6 +73,12 @@ func (s BreakerState) String() string {
 	return "closed"
 }
 
+// BreakerStatus is the breaker of one API and host.
+type BreakerStatus struct {
+	Document, API, Host string
+	State               BreakerState
+}
+
 // Concurrency bounds how many requests are under way at once, answers that are still read
 // included.
 type Concurrency struct {
