@@ -97,7 +97,7 @@ func (e *Engine) bindSockets(ctx context.Context, c *change) error {
 		if live[l.Addr] != nil || c.sockets[l.Addr] != nil {
 			continue
 		}
-		s, err := e.listen(ctx, l.Addr, speaks)
+		s, err := e.listen(ctx, l.Addr, speaks, e.places)
 		if err != nil {
 			c.failed[l.Addr] = c.bindFailure(l.Addr, err, live, e.Current().Plan)
 			continue
@@ -278,7 +278,7 @@ func (e *Engine) swap(c *change) ([]func(), error) {
 
 // front makes what stands before the adapters at an address.
 func (e *Engine) front(l *plan.Listener, handlers map[plan.Kind]func(string) http.Handler, known wellKnown) *front {
-	f := &front{door: newDoor(e.allowance, l.Addr), listener: l, known: known, waits: e.waits, log: e.opts.Logger, watch: e.opts.Watch, proxies: e.opts.TrustedProxies}
+	f := &front{door: newDoor(e.allowance, l.Addr), listener: l, known: known, waits: e.waits, log: e.opts.Logger, watch: e.opts.Watch, proxies: e.opts.TrustedProxies, places: e.places}
 	for _, kind := range slices.Sorted(maps.Keys(handlers)) {
 		if handlers[kind] == nil {
 			continue

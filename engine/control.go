@@ -24,6 +24,9 @@ type ControlOptions struct {
 	// Handler answers. No web page reaches it, whatever AllowedOrigins says, and a loopback
 	// address knows no AllowedHosts.
 	Handler http.Handler
+	// MaxConnections is how many connections may be open there at once, beside those of
+	// documents; zero means 64.
+	MaxConnections int
 	// Drain, if set, ends long answers when everything else has stopped.
 	Drain func()
 }
@@ -57,13 +60,14 @@ func (e *Engine) openControl(ctx context.Context) error {
 	if o.TLS {
 		speaks = e.opts.TLS.openConfig()
 	}
-	s, err := e.listen(ctx, o.Addr, speaks)
+	places := newPlaces(o.MaxConnections)
+	s, err := e.listen(ctx, o.Addr, speaks, places)
 	if err != nil {
 		return &ListenError{[]Addr{{Declared: o.Addr, Err: err}}}
 	}
 	d := newDoor(e.controlAllowance(), o.Addr)
 	d.closedToPages = true
-	s.front.Store(&front{door: d, listener: &plan.Listener{Addr: o.Addr}, rest: o.Handler, waits: e.waits, log: e.opts.Logger})
+	s.front.Store(&front{door: d, listener: &plan.Listener{Addr: o.Addr}, rest: o.Handler, waits: e.waits, log: e.opts.Logger, places: places})
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.ending {

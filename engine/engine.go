@@ -46,6 +46,7 @@ type Engine struct {
 	opts      Options
 	allowance *allowance
 	waits     waits
+	places    *places // connections of documents
 	loader    *loader
 	stopping  chan struct{} // closed when Stop begins
 	stopped   chan struct{} // closed when Stop has ended
@@ -88,6 +89,7 @@ func New(o Options) (*Engine, error) {
 		opts:      o,
 		allowance: allowed,
 		waits:     newWaits(o.CallTimeout),
+		places:    newPlaces(o.MaxConnections),
 		loader:    l,
 		stopping:  make(chan struct{}),
 		stopped:   make(chan struct{}),

@@ -28,6 +28,7 @@ type front struct {
 	log      *slog.Logger
 	watch    plan.Watcher // nil: nobody
 	proxies  proxies
+	places   *places // connections; nil: any number
 }
 
 // prefixed is the handler of the kind with a prefix of its own.
@@ -41,7 +42,7 @@ type prefixed struct {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := plan.NewRequestID()
 	w.Header().Set(requestIDHeader, id)
-	out := &answer{ResponseWriter: w, body: newInbound(w, r, f.waits)}
+	out := &answer{ResponseWriter: w, body: newInbound(w, r, f.waits), places: f.places}
 	handler, stream := f.handler(r.URL)
 	f.waits.limitAnswer(w, stream)
 	if f.log.Enabled(r.Context(), slog.LevelDebug) {
@@ -218,6 +219,7 @@ type answer struct {
 	http.ResponseWriter
 	body    *inbound // of the request; nil for none
 	sharing sharing
+	places  *places
 	status  int // 0 until the header is written
 	aborted bool
 }
@@ -258,7 +260,7 @@ func (a *answer) begin(status int) {
 	}
 	a.status = status
 	a.sharing.mark(a.Header())
-	if a.body != nil && !a.body.drain() {
+	if a.body != nil && !a.body.drain() || a.places.isCrowded() {
 		a.Header().Set("Connection", "close")
 	}
 }

@@ -25,20 +25,24 @@ type server struct {
 	leaving  atomic.Bool
 }
 
-// listen binds an address. It speaks plain HTTP if speaks is nil.
-func (e *Engine) listen(ctx context.Context, addr string, speaks *tls.Config) (*server, error) {
+// listen binds an address, whose connections take places. It speaks plain HTTP if speaks is nil.
+func (e *Engine) listen(ctx context.Context, addr string, speaks *tls.Config, p *places) (*server, error) {
 	var lc net.ListenConfig
 	socket, err := lc.Listen(ctx, network(addr), addr)
 	if err != nil {
 		return nil, err
 	}
 	calls, cut := context.WithCancel(context.Background())
+	if tcp, ok := socket.(*net.TCPListener); ok { // as all are
+		socket = &placed{TCPListener: tcp, places: p}
+	}
 	s := &server{declared: addr, socket: socket, cut: cut, begun: make(chan struct{})}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.serveHTTP),
 		MaxHeaderBytes:    e.opts.MaxHeader,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
+		ConnState:         p.state,
 		BaseContext:       func(net.Listener) context.Context { return context.WithValue(calls, serverContext{}, calls) },
 		// What net/http logs are broken connections; clients break them all the time.
 		ErrorLog: slog.NewLogLogger(e.opts.Logger.Handler(), slog.LevelDebug),

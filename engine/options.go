@@ -101,6 +101,9 @@ type Options struct {
 	Limits spec.Limits
 	// MaxHeader bounds the header of a request, in bytes.
 	MaxHeader int
+	// MaxConnections is how many connections may be open at once, at all addresses of documents
+	// together; zero means any number. When there are so many, those without a request make room.
+	MaxConnections int
 	// CallTimeout bounds a whole call.
 	CallTimeout time.Duration
 	// DrainTimeout bounds Stop, and how long calls of a given-up address may take.
@@ -158,6 +161,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.Views = slices.Clone(o.Views)
 	if o.Control != nil {
 		control := *o.Control
+		if control.MaxConnections == 0 {
+			control.MaxConnections = DefaultControlConnections
+		}
 		o.Control = &control
 	}
 	if o.State != nil {
@@ -214,6 +220,7 @@ func (o *Options) validate() error {
 		fail("unknown value %d of OnInvalid", o.OnInvalid)
 	}
 	if o.MaxHeader < 0 || o.CallTimeout < 0 || o.DrainTimeout < 0 || o.MaxUpstreamBody < 0 ||
+		o.MaxConnections < 0 || o.Control != nil && o.Control.MaxConnections < 0 ||
 		o.Limits.Bytes < 0 || o.Limits.Depth < 0 || o.Limits.Nodes < 0 {
 		fail("a limit is negative: limits and timeouts are zero, for the default, or more")
 	}

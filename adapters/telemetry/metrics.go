@@ -126,6 +126,33 @@ func (m *metrics) watchStore(up func() bool) {
 	}))
 }
 
+// connections tells of connections when it is asked.
+type connections struct {
+	about *prometheus.Desc
+	count func() (open, waiting int)
+}
+
+// WatchConnections is told how many connections callers have open, and how many of them have no
+// request.
+func (t *Telemetry) WatchConnections(count func() (open, waiting int)) {
+	if t == nil || t.metrics == nil {
+		return
+	}
+	t.metrics.registry.MustRegister(&connections{
+		prometheus.NewDesc("capd_connections", "Connections of callers that are open, by whether they have a request.", []string{"state"}, nil), count,
+	})
+}
+
+// Describe gives what it tells of.
+func (c *connections) Describe(out chan<- *prometheus.Desc) { out <- c.about }
+
+// Collect counts once, so that both numbers are of one moment.
+func (c *connections) Collect(out chan<- prometheus.Metric) {
+	open, waiting := c.count()
+	out <- prometheus.MustNewConstMetric(c.about, prometheus.GaugeValue, float64(open-waiting), "active")
+	out <- prometheus.MustNewConstMetric(c.about, prometheus.GaugeValue, float64(waiting), "idle")
+}
+
 // countDropped adds the lines that the audit log is missing.
 func (m *metrics) countDropped(a *audit) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{

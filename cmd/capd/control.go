@@ -172,7 +172,7 @@ func (d *desk) control() *engine.ControlOptions {
 	if f.tokenFile != "" {
 		o.Token = func() plan.Secret { return *d.token.Load() }
 	}
-	out := &engine.ControlOptions{Addr: f.listen(), TLS: f.tls, Handler: control.NewServer(o)}
+	out := &engine.ControlOptions{Addr: f.listen(), TLS: f.tls, MaxConnections: d.flags.callers.forControl(), Handler: control.NewServer(o)}
 	if o.Log != nil {
 		out.Drain = o.Log.Close
 	}

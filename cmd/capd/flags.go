@@ -111,6 +111,7 @@ type serveFlags struct {
 	search    searchAbove
 	tls       tlsFlags
 	store     storeFlags
+	callers   connectionFlags
 
 	listen           string
 	address          string
@@ -147,6 +148,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	s.control.register(f)
 	s.tls.register(f)
 	s.store.register(f)
+	s.callers.register(f)
 
 	f.StringVar(&s.listen, "listen", "", "serve everything on `HOST:PORT` instead of the declared ports")
 	f.StringVar(&s.address, "address", "", "`HOST` to listen on for declared ports, whatever specs say (default 127.0.0.1)")

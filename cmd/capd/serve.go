@@ -72,6 +72,7 @@ func (s *server) live(ctx context.Context) (err error) {
 		return failure("%w", err)
 	}
 	s.wiring.desk.engine.Store(s.engine)
+	s.wiring.telemetry.WatchConnections(s.engine.Connections)
 	if s.flags.check {
 		return s.check(ctx, s.wiring.Options, s.flags, s.log)
 	}

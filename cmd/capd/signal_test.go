@@ -38,9 +38,15 @@ type event struct {
 // spawn starts capd and waits until it serves.
 func spawn(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{events: make(chan event, 100), exit: make(chan int, 1)}
 	// The test binary is installed as capd in PATH, see TestMain.
-	p.Cmd = exec.Command("capd", append([]string{"serve", "--listen", "127.0.0.1:0", "--log-format", "json"}, args...)...)
+	return spawnBy(t, env, []string{"capd"}, args...)
+}
+
+// spawnBy starts capd by the words of a command.
+func spawnBy(t *testing.T, env, by []string, args ...string) *process {
+	t.Helper()
+	p := &process{events: make(chan event, 100), exit: make(chan int, 1)}
+	p.Cmd = exec.Command(by[0], slices.Concat(by[1:], []string{"serve", "--listen", "127.0.0.1:0", "--log-format", "json"}, args)...)
 	p.Env = append(os.Environ(), env...)
 	stderr, err := p.StderrPipe()
 	if err != nil {

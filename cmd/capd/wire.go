@@ -108,6 +108,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Own:              f.ownFiles(),
 		Limits:           f.documents.limits(),
 		MaxHeader:        int(f.maxHeader),
+		MaxConnections:   f.callers.resolve(),
 		CallTimeout:      time.Duration(f.callTimeout),
 		DrainTimeout:     time.Duration(f.drainTimeout),
 		MaxUpstreamBody:  int64(f.maxUpstreamBody),
