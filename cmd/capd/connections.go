@@ -11,6 +11,7 @@ type connectionFlags struct{ most count }
 
 func (c *connectionFlags) register(f *pflag.FlagSet) {
 	f.Var(&c.most, "max-connections", "most connections of callers at once; those without a request make room for new ones (default: a third of the files that the process may have open, at most 16384)")
+	f.Lookup("max-connections").DefValue = "" // it depends on the machine
 }
 
 // mostConnections is as many as need memory in reason, however many the system allows.
