@@ -142,11 +142,7 @@ func (b *barred) guard(records []*record) (more bool) {
 		if r.served.unit == nil {
 			continue
 		}
-		for _, v := range r.served.unit.Variables {
-			if !v.OpensAdapter() || v.Location == nil || v.Location.Scheme != "file" {
-				continue
-			}
-			where := originOf(v).Where
+		for _, where := range opening(r.served.unit) {
 			if found[where] == nil {
 				found[where] = map[string]bool{}
 			}
@@ -162,6 +158,23 @@ func (b *barred) guard(records []*record) (more bool) {
 	}
 	b.guards = maps.Clone(found)
 	return more
+}
+
+// opening gives the files, without links, that hold what callers must show to adapters of a
+// document: those that its variables come from, and those in which it is written as it is.
+func opening(u *plan.Unit) []string {
+	var out []string
+	for _, v := range u.Variables {
+		if v.OpensAdapter() && v.Location != nil && v.Location.Scheme == "file" {
+			out = append(out, originOf(v).Where)
+		}
+	}
+	for _, x := range u.Exposures {
+		if x.Guard.IsWritten() {
+			out = append(out, realPath(x.Guard.Span.File))
+		}
+	}
+	return out
 }
 
 // isOwn reports whether a path, without links, is capd's own or below it.

@@ -251,6 +251,37 @@ func TestFilesOfOthers(t *testing.T) {
 	}
 }
 
+// TestDocumentsOfOthers tries to publish the text of another team's document into which what opens
+// its adapter is written, and to import from it.
+func TestDocumentsOfOthers(t *testing.T) {
+	t.Parallel()
+	written := strings.ReplaceAll(guardDoc("{namespace: env, keys: {OTHER: OTHER}}"), "{{HALLS_TOKEN}}", hallsToken)
+	i := start(t, nil, folderOf(t, map[string]string{
+		"team-a/halls.yaml":  written,
+		"team-a/lib.yaml":    publisher("halls.yaml", ".", "halls.yaml"),
+		"team-b/lib.yaml":    publisher("../team-a/halls.yaml", "../team-a", "../team-a/halls.yaml"),
+		"team-b/linked.yaml": publisher("link.yaml", ".", "link.yaml"),
+		"team-b/link.yaml":   "-> ../team-a/halls.yaml",
+		"team-a/fine/a.txt":  "fine",
+		"team-b/fine/a.txt":  "fine",
+	}))
+	for _, c := range []struct{ at, method, parameter, value string }{
+		{"team-b/lib", "prompts/get", "name", "p"}, {"team-b/lib", "resources/read", "uri", "doc://r/halls.yaml"},
+		{"team-b/linked", "prompts/get", "name", "p"}, {"team-b/linked", "resources/read", "uri", "doc://r/link.yaml"},
+	} {
+		if got := mcpGet(t, i.url+"/mcp/"+c.at, c.method, c.parameter, c.value); strings.Contains(got, hallsToken) || !strings.Contains(got, `"error"`) {
+			t.Errorf("%s %s %s: %s", c.at, c.method, c.value, got)
+		}
+		if got := mcpGet(t, i.url+"/mcp/"+c.at, "resources/read", "uri", "doc://fine/a.txt"); !strings.Contains(got, `"fine"`) {
+			t.Errorf("%s cannot read its own files: %s", c.at, got)
+		}
+	}
+	// Its own team may.
+	if got := mcpGet(t, i.url+"/mcp/team-a/lib", "resources/read", "uri", "doc://r/halls.yaml"); !strings.Contains(got, hallsToken) {
+		t.Errorf("the own team is answered %s", got)
+	}
+}
+
 // TestWhoCameFirst lets a document that already sends a variable go on when another team's new
 // adapter wants it to be shown, and shuts that one.
 func TestWhoCameFirst(t *testing.T) {

@@ -319,6 +319,16 @@ func (x *expression) likeness() ([]string, bool) {
 	return nil, false // a file beside the document is another one elsewhere
 }
 
+// IsWritten reports whether what callers must show is written into the document, so that whoever
+// reads its text comes in.
+func (g *Guard) IsWritten() bool {
+	if g == nil || g.Scheme == SchemeOAuth2 || g.Scheme == SchemeCertificate {
+		return false
+	}
+	_, ok := g.secret.constant()
+	return ok
+}
+
 // Variables gives the names of the environment variables that the guard's values come from.
 func (g *Guard) Variables() []string {
 	var out []string
