@@ -121,7 +121,7 @@ func bucketOf(ctx context.Context, req *plan.Request, l *plan.RateLimit) string 
 func (u *Upstream) tooOften(req *plan.Request, l *plan.RateLimit, wait time.Duration) error {
 	limit, message := plan.LimitRate, "upstream "+shownHost(req)+" is called too often"
 	if l.PerCaller {
-		limit, message = plan.LimitCaller, "you have upstream "+shownHost(req)+" called too often"
+		limit, message = plan.LimitCaller, "you call upstream "+shownHost(req)+" too often"
 	}
 	u.opts.Watcher.Limited(req.Resilience.Document, limit)
 	return &plan.Error{Code: plan.CodeRateLimited, RetryAfter: wait, Message: message + again(wait)}

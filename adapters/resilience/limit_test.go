@@ -152,7 +152,7 @@ func TestCallerRates(t *testing.T) {
 		got := p.take()
 		check(t, "told", slices.Compact(got), "[limited doc caller limited doc rate]")
 		_, err := p.Do(as("ann"), p.request("GET", ""))
-		check(t, "says", plan.AsError(err).Message, "you have upstream api.test called too often; try again in 30 s")
+		check(t, "says", plan.AsError(err).Message, "you call upstream api.test too often; try again in 30 s")
 	})
 }
 

@@ -105,8 +105,13 @@ func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, e
 		cancel()
 		return nil, err
 	}
+	ended := false   // without a failure, and without a panic
 	streams := false // the place is kept until the answer is read
 	defer func() {
+		if !ended {
+			r.discard()
+			r.held.release()
+		}
 		if !streams {
 			cancel()
 			r.vars.quota.leave()
@@ -126,11 +131,9 @@ func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, e
 		res, err = op.result(r)
 	}
 	if err != nil {
-		r.discard()
-		r.held.release()
 		return res, err
 	}
-	res.held = &r.held
+	ended, res.held = true, &r.held
 	if streams = res.Body.Stream != nil; streams {
 		res.Body.Stream = r.vars.quota.hold(res.Body.Stream, cancel)
 	}

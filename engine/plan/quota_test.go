@@ -313,6 +313,10 @@ func TestPlacesAfterFaults(t *testing.T) {
 		"panic":    func() (*plan.Response, error) { panic("upstream") },
 		"error":    func() (*plan.Response, error) { return nil, plan.Errorf(plan.CodeUpstreamFailed, "no") },
 		"bad body": func() (*plan.Response, error) { return jsonAnswer(streamOf(strings.Repeat("x", 10<<10), -1)), nil },
+		"panic while a body is read": func() (*plan.Response, error) {
+			from := io.MultiReader(strings.NewReader(strings.Repeat(" ", 10<<10)), panickyReader{})
+			return jsonAnswer(plan.Body{Stream: io.NopCloser(from), Len: -1}), nil
+		},
 	} {
 		fail = f
 		if _, err := d.call(context.Background(), "shown", nil, 0); err == nil {
@@ -321,6 +325,10 @@ func TestPlacesAfterFaults(t *testing.T) {
 		isNothingUsed(t, d)
 	}
 }
+
+type panickyReader struct{}
+
+func (panickyReader) Read([]byte) (int, error) { panic("body") }
 
 // TestQuotasSurviveReloads has a new plan go on counting where the last one was.
 func TestQuotasSurviveReloads(t *testing.T) {
