@@ -148,6 +148,31 @@ func TestDigest(t *testing.T) {
 	want("too late", g, answer(6), false, true)
 }
 
+// TestDigestAfterRestart: who forgot which answers came takes none to the challenges of before,
+// even with the same key. The client is told that it is late, and not that it is wrong.
+func TestDigestAfterRestart(t *testing.T) {
+	t.Parallel()
+	now, key := newClock(), []byte("the key of all replicas")
+	start := func() plan.Gate {
+		return auth.New(auth.Options{Now: now.now, Key: key}).Gate(digestLock(plan.DigestSHA256))
+	}
+	g := start()
+	_, challenge := knockDigest(g, "/a")
+	answer := answerTo(t, challenge, "/a", "Mufasa", "Circle of Life", 1)
+	if who, again := knockDigest(g, "/a", answer); who == nil {
+		t.Fatalf("the answer is not taken: %s", again)
+	}
+	now.move(time.Second)
+	g = start()
+	who, challenge := knockDigest(g, "/a", answer)
+	if who != nil || !strings.Contains(challenge, "stale=true") {
+		t.Errorf("an answer of before the restart: %+v %s", who, challenge)
+	}
+	if who, again := knockDigest(g, "/a", answerTo(t, challenge, "/a", "Mufasa", "Circle of Life", 1)); who == nil {
+		t.Errorf("the answer to a new challenge is not taken: %s", again)
+	}
+}
+
 // TestDigestLooks: a list that looks whether an adapter may be shown uses no answer up.
 func TestDigestLooks(t *testing.T) {
 	t.Parallel()

@@ -44,7 +44,8 @@ type window struct {
 
 // newNonces makes nonces of a key; of an empty one with a key at random.
 func newNonces(key []byte, store plan.Store, now func() time.Time) *nonces {
-	n := &nonces{store: store, now: now, used: map[string]*window{}}
+	// Which answers came before this start is not known here; somebody could send them again.
+	n := &nonces{store: store, now: now, used: map[string]*window{}, oldest: now().Truncate(time.Millisecond)}
 	if len(key) == 0 {
 		key = []byte(rand.Text())
 	}
