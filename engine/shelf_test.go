@@ -377,7 +377,7 @@ func TestKeptWithoutRoom(t *testing.T) {
 		}
 		r, failed := keepRig(t, state, files)
 		r.start()
-		r = r.restart(nil)
+		r.restart(nil)
 		if got := failed.all(); !slices.Contains(got, "open") || len(forms(t, state)) != 0 {
 			t.Errorf("failed: %v, kept %v", got, forms(t, state))
 		}
@@ -390,7 +390,7 @@ func TestKeptWithoutRoom(t *testing.T) {
 		r.start()
 		r.wants(loopback, "a", "one")
 		engine := r.engine
-		r = r.restart(nil)
+		r.restart(nil)
 		if got := failed.all(); !slices.Equal(got, []string{"write", "write"}) && !slices.Equal(got, []string{"write"}) {
 			t.Errorf("failed: %v", got)
 		}

@@ -180,7 +180,12 @@ func TestDigestLooks(t *testing.T) {
 	_, challenge := knockDigest(g, "/a")
 	r := httptest.NewRequest(http.MethodGet, "/a", nil)
 	r.Header.Set("Authorization", answerTo(t, challenge, "/a", "Mufasa", "Circle of Life", 1))
-	if !plan.Shows(g, r, 2) || !plan.Shows(g, r, 2) || g.Admit(r) == nil || g.Admit(r) != nil {
+	for range 2 {
+		if !plan.Shows(g, r, 2) {
+			t.Error("an answer must be good for looks")
+		}
+	}
+	if g.Admit(r) == nil || g.Admit(r) != nil {
 		t.Error("an answer must be good for looks, and for one call")
 	}
 }
