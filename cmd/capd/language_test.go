@@ -431,7 +431,7 @@ capability:
             from: { sourceNamespace: mcp, action: flow }
   - type: control
     port: 9093
-    observability: { enabled: true }
+    observability: { exporters: {} }
     management:
       # @exposes: control
 `

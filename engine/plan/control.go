@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -51,9 +52,46 @@ func (c *compiler) exposeControl(e *spec.Exposed, out *Exposure, unit diag.Unit)
 	}
 	if v := node.Get("logs"); v != nil && v.Kind != spec.Null && (v.Kind != spec.Bool || strings.EqualFold(v.Text, "true")) {
 		c.note(diag.Warning, unit, faultf(diag.CodeUnsupportedFeature, "L4", v.Span(), "logs of a control adapter are not served: the log is of the whole process").
-			hintf("its level is switched at --control-address"))
+			hintf("GET /logs of --control-address streams it, and its level is switched there"))
 	}
 	out.Management = m
+}
+
+// noteObservability says what becomes of settings for the process in which a document once ran
+// alone. Here it is shared: who runs it says what is measured, and where it goes. What asks for
+// something else is a warning.
+func (c *compiler) noteObservability(key spec.Text, v *spec.Value, unit diag.Unit) {
+	if v == nil || v.Kind == spec.Null {
+		return
+	}
+	traces := v.Get("traces")
+	local := traces.Get("local")
+	var unmet []string
+	for _, s := range []struct {
+		word string
+		is   bool
+	}{
+		{"traces.local", asks(local) && (local.Get("enabled") == nil || asks(local.Get("enabled"), "false"))},
+		{"traces.sampling", asks(traces.Get("sampling"), "1", "1.0")},
+		{"traces.propagation", asks(traces.Get("propagation"), "w3c")},
+		{"exporters", asks(v.Get("exporters"))},
+	} {
+		if s.is {
+			unmet = append(unmet, s.word)
+		}
+	}
+	f := faultf(diag.CodeNotHonoured, "L4", key.Span(), "observability is that of the whole process, whatever one document says")
+	severity := diag.Info
+	if len(unmet) > 0 {
+		severity = diag.Warning
+		f = faultf(diag.CodeUnsupportedFeature, "L4", key.Span(), "%s under observability has no effect: what is measured, and where it goes, is said for the whole process", strings.Join(unmet, ", "))
+	}
+	c.note(severity, unit, f.hintf("metrics are at /metrics of --control-address, and OTEL_EXPORTER_OTLP_ENDPOINT in the environment of capd says where traces go"))
+}
+
+// asks reports whether a setting is there and is none of the words, which ask for nothing.
+func asks(v *spec.Value, nothing ...string) bool {
+	return v != nil && v.Kind != spec.Null && !slices.Contains(nothing, strings.ToLower(v.Text))
 }
 
 // onlyControls reports whether the document declares nothing but control adapters that are

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"capd/engine/diag"
@@ -69,5 +70,34 @@ func TestControlAddresses(t *testing.T) {
 				t.Errorf("%v", list)
 			}
 		})
+	}
+}
+
+// TestControlObservability: what a document says of the process it once had for itself is told to
+// be that of the whole process. It is a warning where that makes a difference.
+func TestControlObservability(t *testing.T) {
+	t.Parallel()
+	for settings, want := range map[string]string{
+		"null":                       "",
+		"{}":                         "info",
+		"{ enabled: false }":         "info",
+		"{ metrics: { local: {} } }": "info",
+		"{ traces: { local: {} } }":  "warning traces.local",
+		"{ traces: { local: { buffer-size: 50 } } }":                                 "warning traces.local",
+		"{ traces: { local: { enabled: false }, sampling: 1.0, propagation: w3c } }": "info",
+		"{ traces: { sampling: 0.5, propagation: b3 } }":                             "warning traces.sampling, traces.propagation",
+		"{ exporters: { otlp: { endpoint: 'http://collector.example.com:4317' } } }": "warning exporters",
+	} {
+		d := load(t, restAt("/x")+"  - { type: control, port: 9002, observability: "+settings+" }\n")
+		got := ""
+		for _, x := range d.list {
+			got += x.Severity.String()
+			if what, _, ok := strings.Cut(x.Message, " under observability has no effect"); ok {
+				got += " " + what
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", settings, got, want)
+		}
 	}
 }

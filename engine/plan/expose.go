@@ -78,7 +78,11 @@ func (c *compiler) expose() {
 			continue
 		}
 		for _, key := range e.Others {
-			if out.Kind == Control && key.Value == "management" {
+			switch {
+			case out.Kind == Control && key.Value == "observability":
+				c.noteObservability(key, e.Node.Get(key.Value), unit)
+				continue
+			case out.Kind == Control && key.Value == "management":
 				continue
 			}
 			if out.Kind == Skill && key.Value == "tools" {
