@@ -134,7 +134,7 @@ func pour(t *testing.T, addr string, paths []string, r *rand.Rand, n int) {
 			continue
 		}
 		var body []byte
-		if !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") { // a stream that was asked for has no end
+		if !isStream(resp.Header.Get("Content-Type")) {
 			if body, err = io.ReadAll(resp.Body); err != nil && whole && !resp.Close { // what was not read of a request resets a connection that is closed
 				t.Errorf("%.300q: %s broken off: %v", text, resp.Status, err)
 			}
@@ -148,6 +148,11 @@ func pour(t *testing.T, addr string, paths []string, r *rand.Rand, n int) {
 			drop()
 		}
 	}
+}
+
+// isStream reports whether an answer has no end: events of MCP, and the log.
+func isStream(mediaType string) bool {
+	return strings.HasPrefix(mediaType, "text/event-stream") || strings.HasPrefix(mediaType, "application/x-ndjson")
 }
 
 // garbageRequest gives a request that is wrong in places; whole says that its end can be seen.
