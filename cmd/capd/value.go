@@ -178,7 +178,7 @@ func (r *rate) String() string {
 	if r.Count == 0 {
 		return "off"
 	}
-	return strconv.Itoa(r.Count) + "/" + time.Duration(r.Period).String()
+	return plan.Rate(*r).String()
 }
 
 func (r *rate) Set(text string) error {
@@ -186,12 +186,10 @@ func (r *rate) Set(text string) error {
 		*r = rate{}
 		return nil
 	}
-	count, period, ok := strings.Cut(text, "/")
-	n, err := strconv.ParseUint(count, 10, 31)
-	d, wrong := time.ParseDuration(period)
-	if !ok || err != nil || wrong != nil || n == 0 || d <= 0 {
+	parsed, ok := plan.ParseRate(text)
+	if !ok {
 		return errors.New("must be a number in a time, such as 20/1m, or off")
 	}
-	*r = rate{Count: int(n), Period: d, Burst: int(n)}
+	*r = rate(parsed)
 	return nil
 }

@@ -3,7 +3,6 @@ package plan
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"capd/engine/spec"
@@ -54,28 +53,20 @@ func (r *policyReader) rate(v *spec.Value, to *Rate) {
 	if v == nil {
 		return
 	}
-	count, period := v.AsText(), ""
-	burst := ""
+	rate, ok := ParseRate(v.AsText().Value)
 	if v.Kind == spec.Map {
 		r.keys(v, "a rate", "count", "period", "burst")
-		count, period, burst = v.Get("count").AsText(), v.Get("period").AsText().Value, v.Get("burst").AsText().Value
-	} else {
-		count.Value, period, _ = strings.Cut(count.Value, "/")
+		rate, ok = parseRate(v.Get("count").AsText().Value, v.Get("period").AsText().Value)
+		if burst := v.Get("burst"); burst != nil {
+			n, fits := intWithin(burst, 1, maxRateCount)
+			rate.Burst, ok = n, ok && fits
+		}
 	}
-	if strings.Trim(period, "smh") == "" && period != "" {
-		period = "1" + period
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(count.Value))
-	d, timeErr := time.ParseDuration(strings.TrimSpace(period))
-	b, burstErr := n, error(nil)
-	if burst != "" {
-		b, burstErr = strconv.Atoi(burst)
-	}
-	if err != nil || timeErr != nil || burstErr != nil || n < 1 || d < time.Millisecond || b < 1 {
+	if !ok {
 		r.fail(v, "write 100/1m, or {count: 100, period: 1m, burst: 20}", "a rate is not a number for each time")
 		return
 	}
-	*to = Rate{Count: n, Period: d, Burst: b}
+	*to = rate
 }
 
 // least gives the smaller of each cap. Of zero a cap says nothing.

@@ -334,14 +334,9 @@ func readConcurrency(v *spec.Value) (func(*Resilience), bool) {
 // readRate reads a rate such as 100/1m or 5/s.
 func readRate(of func(*Resilience) *RateLimit) func(v *spec.Value) (func(*Resilience), bool) {
 	return func(v *spec.Value) (func(*Resilience), bool) {
-		count, period, _ := strings.Cut(v.AsText().Value, "/")
-		n, err := strconv.Atoi(strings.TrimSpace(count))
-		if period = strings.TrimSpace(period); slices.Contains([]string{"s", "m", "h"}, period) {
-			period = "1" + period
-		}
-		d, ok := shortTime(period)
-		set := func(r *Resilience) { of(r).Rate = Rate{Count: n, Period: d} }
-		return set, ok && err == nil && n > 0 && n <= maxRateCount
+		rate, ok := ParseRate(v.AsText().Value)
+		rate.Burst = 0 // it may be said elsewhere
+		return func(r *Resilience) { of(r).Rate = rate }, ok
 	}
 }
 

@@ -3,6 +3,9 @@ package plan
 import (
 	"context"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -50,6 +53,32 @@ func (r Rate) Take(full, now time.Time) (_ time.Time, wait time.Duration) {
 		return full, wait
 	}
 	return full.Add(one), 0
+}
+
+// ParseRate reads a rate such as 100/1m or 5/s. As many as it counts may come at once.
+func ParseRate(text string) (Rate, bool) {
+	count, period, _ := strings.Cut(text, "/")
+	return parseRate(count, period)
+}
+
+func parseRate(count, period string) (Rate, bool) {
+	n, err := strconv.Atoi(strings.TrimSpace(count))
+	if period = strings.TrimSpace(period); slices.Contains([]string{"ms", "s", "m", "h"}, period) {
+		period = "1" + period
+	}
+	d, ok := shortTime(period)
+	return Rate{Count: n, Period: d, Burst: n}, ok && err == nil && n > 0 && n <= maxRateCount
+}
+
+// String gives the rate as [ParseRate] reads it.
+func (r Rate) String() string {
+	period := r.Period.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(period, zero) {
+			period = period[:len(period)-2]
+		}
+	}
+	return strconv.Itoa(r.Count) + "/" + period
 }
 
 // Limits reports whether the rate limits anything.
