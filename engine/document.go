@@ -98,6 +98,8 @@ func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*
 		return nil, nil, err
 	}
 	l.barred.refresh()
+	l.barred.begin(prev)
+	defer l.barred.begin(nil) // holds nothing of the last load
 	records, sources, err := l.compileAll(ctx, prev, prev == nil, trust)
 	// A document may read a file before another one says that it opens its adapter. So what the
 	// others read is looked at again; each round finds more such files, or is the last. Standard

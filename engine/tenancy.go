@@ -113,6 +113,9 @@ type barred struct {
 	mu     sync.RWMutex
 	ours   []string                   // own, absolute, as given and without links
 	guards map[string]map[string]bool // teams by the real path of a file
+
+	before map[string]map[string]bool // guards of the last load
+	last   []*record                  // of the last load
 }
 
 func newBarred(own []string) *barred {
@@ -135,6 +138,39 @@ func (b *barred) refresh() {
 	b.ours = slices.Compact(ours)
 }
 
+// begin is told of the last load before a new one begins; there is none at a start.
+func (b *barred) begin(last []*record) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.before, b.last = b.guards, last
+}
+
+// isTaken reports whether a document says too late that a file opens its adapter: documents of
+// other teams that are served read it already, and it does not lie in the folder of its team.
+// Else every team could take from the others what all use.
+func (b *barred) isTaken(where string, u *plan.Unit) bool {
+	if b.before[where][u.Team] || (home{u.Team, strings.Contains(u.ID, "/")}).holds(where) {
+		return false
+	}
+	return slices.ContainsFunc(b.last, func(r *record) bool {
+		return r.served.unit != nil && r.served.unit.Team != u.Team && r.served.files.reads(where)
+	})
+}
+
+// reads reports whether the document has read a file, or publishes a folder in which it is.
+func (f *files) reads(real string) bool {
+	for u := range f.asked() {
+		if u.what == usePlace {
+			continue // of values the plan decides
+		}
+		at, err := f.find(u.from, u.location)
+		if err == nil && at.real != "" && (at.real == real || u.what == useFolder && isWithin(at.real, real)) {
+			return true
+		}
+	}
+	return false
+}
+
 // guard takes over which files open adapters. It reports whether there are more than before.
 func (b *barred) guard(records []*record) (more bool) {
 	found := map[string]map[string]bool{}
@@ -143,6 +179,9 @@ func (b *barred) guard(records []*record) (more bool) {
 			continue
 		}
 		for _, where := range opening(r.served.unit) {
+			if b.isTaken(where, r.served.unit) {
+				continue
+			}
 			if found[where] == nil {
 				found[where] = map[string]bool{}
 			}

@@ -282,6 +282,49 @@ func TestDocumentsOfOthers(t *testing.T) {
 	}
 }
 
+// TestFilesThatOthersUse: no team takes a file that others read from them by saying that it opens
+// an adapter.
+func TestFilesThatOthersUse(t *testing.T) {
+	t.Parallel()
+	dir := folderOf(t, map[string]string{
+		"team-a/lib.yaml":      publisher("../shared/text.txt", "../shared", "../shared/text.js"),
+		"team-a/fine/a.txt":    "fine",
+		"shared/text.txt":      "of all",
+		"shared/text.js":       "1",
+		"team-b/of-b.txt":      hallsToken,
+		"team-b/things/a.yaml": publisher("../../team-a/fine/a.txt", ".", "../../shared/text.js"),
+	})
+	i := start(t, nil, "--watch", "poll", "--watch-interval", "20ms", dir)
+	works := func(when string) {
+		t.Helper()
+		if got := mcpGet(t, i.url+"/mcp/team-a/lib", "prompts/get", "name", "p"); !strings.Contains(got, "of all") {
+			t.Errorf("%s the prompt is %s", when, got)
+		}
+		if got := mcpGet(t, i.url+"/mcp/team-a/lib", "resources/read", "uri", "doc://r/text.txt"); !strings.Contains(got, "of all") {
+			t.Errorf("%s the resource is %s", when, got)
+		}
+	}
+	works("before")
+	claim := guardDoc("{namespace: s, location: 'file:///../shared/text.txt', keys: {HALLS_TOKEN: x}}")
+	if err := os.WriteFile(filepath.Join(dir, "team-b", "claim.yaml"), []byte(claim), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for got := get(t, i.url+"/apis/team-b/claim/halls"); got.Status != http.StatusUnauthorized; got = get(t, i.url+"/apis/team-b/claim/halls") {
+		if got.Status != http.StatusNotFound {
+			t.Fatalf("the claim answers %d %s", got.Status, got.Body)
+		}
+	}
+	works("afterwards")
+	// A later load finds it as it was.
+	if err := os.WriteFile(filepath.Join(dir, "team-b", "again.yaml"), []byte(claim), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for got := get(t, i.url+"/apis/team-b/again/halls"); got.Status != http.StatusUnauthorized; {
+		got = get(t, i.url+"/apis/team-b/again/halls")
+	}
+	works("after one more load")
+}
+
 // TestWhoCameFirst lets a document that already sends a variable go on when another team's new
 // adapter wants it to be shown, and shuts that one.
 func TestWhoCameFirst(t *testing.T) {
