@@ -34,33 +34,60 @@ func BenchmarkServeREST(b *testing.B) {
 	})
 }
 
-// BenchmarkWatched is the same call with audit, metrics and traces, next to a capd that tells
-// nothing. The traces go to a collector in this process, which costs too.
-func BenchmarkWatched(b *testing.B) {
+// BenchmarkLayers is the same call with each of the layers that protect it, watch it or let it in, and with
+// all of them, next to a capd that has none on. Traces go to a collector in this process, which costs too.
+func BenchmarkLayers(b *testing.B) {
+	const (
+		none   = "{ retry: false, breaker: false }"
+		limits = "{ concurrency: { max: 100, queue: 100 }, rate: 1000000/s, callerRate: 1000000/s }"
+		policy = "policy: 1\ndefault: allow\nrules:\n- match: { path: '**' }\n  allow: { variables: ['*'], hosts: ['*'] }\n  limits: { rate: 1000000/s, callerRate: 1000000/s }\n"
+		audit  = "--audit=" + os.DevNull
+		watch  = "--control-address=127.0.0.1:0"
+	)
 	for _, mode := range []struct {
-		name   string
-		traces bool
-		flags  []string
+		name, settings, policy string
+		guarded, traces        bool
+		flags                  []string
 	}{
-		{"audit", false, []string{"--audit", os.DevNull}},
-		{"metrics", false, []string{"--control-address", "127.0.0.1:0"}},
-		{"all", true, []string{"--audit", os.DevNull, "--control-address", "127.0.0.1:0"}},
+		{name: "nothing", settings: none},
+		{name: "defaults", settings: "{}"},
+		{name: "limits", settings: limits},
+		{name: "coalescing", settings: "{ retry: false, breaker: false, coalesce: true }"},
+		{name: "cache hit", settings: "{ retry: false, breaker: false, cache: { ttl: 1h } }"},
+		{name: "bearer", settings: none, guarded: true},
+		{name: "policy", settings: none, policy: policy},
+		{name: "audit", settings: none, flags: []string{audit}},
+		{name: "metrics", settings: none, flags: []string{watch}},
+		{name: "traces", settings: none, traces: true},
+		{name: "all", settings: limits, policy: policy, guarded: true, traces: true, flags: []string{audit, watch}},
 	} {
 		b.Run(mode.name, func(b *testing.B) {
 			up := benchUpstream(b)
-			spec := specFile(b, "bench.yaml", benchSpec)
-			off := start(b, []string{"UPSTREAM=" + up}, "--log-level", "warn", spec)
-			env := []string{"UPSTREAM=" + up}
+			env := []string{"UPSTREAM=" + up, "KEY=a-key-of-callers"}
+			spec := func(settings string, guarded bool) string {
+				text := strings.Replace(benchSpec, "    resources:", "    resilience: "+settings+"\n    resources:", 1)
+				if guarded {
+					text = strings.Replace(text, "UPSTREAM: UPSTREAM", "UPSTREAM: UPSTREAM, KEY: KEY", 1)
+					text = strings.Replace(text, "    port: 8080", "    port: 8080\n    authentication: { type: bearer, token: '{{env.KEY}}' }", 1)
+				}
+				return specFile(b, "bench.yaml", text)
+			}
+			off := start(b, env, "--log-level", "warn", spec(none, false))
+			args := append([]string{"--log-level", "warn"}, mode.flags...)
+			if mode.policy != "" {
+				args = append(args, "--policy", specFile(b, "policy.yaml", mode.policy))
+			}
 			if mode.traces {
-				collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+				collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
 				b.Cleanup(collector.Close)
 				b.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
 				env = append(env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)
 			}
-			on := start(b, env, append(mode.flags, "--log-level", "warn", spec)...)
+			on := start(b, env, append(args, spec(mode.settings, mode.guarded))...)
 			call := func(i *instance) func(*http.Client) error {
+				header := http.Header{"Authorization": {"Bearer a-key-of-callers"}}
 				return func(c *http.Client) error {
-					return fetch(c, http.MethodGet, i.url+"/apis/bench/things/42?page=3", nil, "")
+					return fetch(c, http.MethodGet, i.url+"/apis/bench/things/42?page=3", header, "")
 				}
 			}
 			beside(b, call(on), "off", call(off))

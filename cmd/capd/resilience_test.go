@@ -283,27 +283,3 @@ func TestLimitsThroughBothDoors(t *testing.T) {
 		}
 	})
 }
-
-// BenchmarkResilience is a pass-through GET with the defaults, and with limits besides, next to
-// one that nothing protects.
-func BenchmarkResilience(b *testing.B) {
-	for _, mode := range []struct{ name, settings string }{
-		{"defaults", "{}"},
-		{"limits", "{ concurrency: { max: 100, queue: 100 }, rate: 1000000/s, callerRate: 1000000/s }"},
-	} {
-		b.Run(mode.name, func(b *testing.B) {
-			up := benchUpstream(b)
-			spec := func(settings string) string {
-				return specFile(b, "bench.yaml", strings.Replace(benchSpec, "    resources:", "    resilience: "+settings+"\n    resources:", 1))
-			}
-			on := start(b, []string{"UPSTREAM=" + up}, "--log-level", "warn", spec(mode.settings))
-			off := start(b, []string{"UPSTREAM=" + up}, "--log-level", "warn", spec("{ retry: false, breaker: false }"))
-			of := func(i *instance) func(*http.Client) error {
-				return func(c *http.Client) error {
-					return fetch(c, http.MethodGet, i.url+"/apis/bench/things/42?page=3", nil, "")
-				}
-			}
-			beside(b, of(on), "off", of(off))
-		})
-	}
-}
