@@ -130,7 +130,8 @@ func (c *command) loadCall(ctx context.Context, file string, f *callFlags, watch
 	if file == "-" && f.body == "-" {
 		return nil, nil, failure("standard input cannot be both FILE and --body")
 	}
-	env, err := c.sources(&f.variables, secrets.Options{LocalOnly: f.stub || f.dryRun})
+	own := ownFiles(&f.documents, &f.variables)
+	env, err := c.sources(&f.variables, secrets.Options{LocalOnly: f.stub || f.dryRun, Own: own})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -143,7 +144,7 @@ func (c *command) loadCall(ctx context.Context, file string, f *callFlags, watch
 		return nil, nil, err
 	}
 	return c.loadOne(ctx, file, engine.LoadOptions{
-		AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Limits: f.documents.limits(),
+		AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Own: own, Limits: f.documents.limits(),
 		Bind: &plan.BindOptions{
 			Look: env.Look, Upstream: up, Placeholders: f.stub || f.dryRun,
 			CallTimeout: time.Duration(f.callTimeout), MaxUpstreamBody: int64(f.maxUpstreamBody), Scripts: scripts,

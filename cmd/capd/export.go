@@ -67,7 +67,7 @@ of a spec, <id>/<namespace> any.`,
 
 func (c *command) exportOpenAPI(ctx context.Context, path string, f *exportFlags) error {
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
-		Paths: []string{path}, Stdin: c.stdin, AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Limits: f.documents.limits(),
+		Paths: []string{path}, Stdin: c.stdin, AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Own: ownFiles(&f.documents, nil), Limits: f.documents.limits(),
 	})
 	if err != nil {
 		return failure("%w", err)

@@ -69,7 +69,7 @@ func (c *command) fix(ctx context.Context, paths []string, f *fixFlags) error {
 	var piped bytes.Buffer
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
 		Paths: paths, Stdin: io.TeeReader(c.stdin, &piped), StdinName: f.stdinName,
-		AllowPaths: f.documents.allowPaths, Limits: f.documents.limits(), HideIgnored: true,
+		AllowPaths: f.documents.allowPaths, Own: ownFiles(&f.documents, nil), Limits: f.documents.limits(), HideIgnored: true,
 	})
 	if err != nil {
 		return failure("%w", err)

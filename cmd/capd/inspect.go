@@ -55,11 +55,12 @@ func fileArgument(cmd *cobra.Command, args []string) error {
 }
 
 func (c *command) inspect(ctx context.Context, file string, f *inspectFlags) error {
-	env, err := c.sources(&f.variables, secrets.Options{LocalOnly: true})
+	own := ownFiles(&f.documents, &f.variables)
+	env, err := c.sources(&f.variables, secrets.Options{LocalOnly: true, Own: own})
 	if err != nil {
 		return err
 	}
-	loaded, doc, err := c.loadOne(ctx, file, engine.LoadOptions{AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Limits: f.documents.limits(), Link: f.addresses.link()})
+	loaded, doc, err := c.loadOne(ctx, file, engine.LoadOptions{AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Own: own, Limits: f.documents.limits(), Link: f.addresses.link()})
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ that is shown it, in tokens: its name, its description and the schema of its inp
 
 func (c *command) list(ctx context.Context, paths []string, f *listFlags) error {
 	loaded, err := engine.Load(ctx, engine.LoadOptions{
-		Paths: paths, Stdin: c.stdin, AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Limits: f.documents.limits(), Link: f.addresses.link(),
+		Paths: paths, Stdin: c.stdin, AllowPaths: f.documents.allowPaths, Policy: f.documents.policy, Own: ownFiles(&f.documents, nil), Limits: f.documents.limits(), Link: f.addresses.link(),
 	})
 	if err != nil {
 		return failure("%w", err)

@@ -81,7 +81,8 @@ A comment in a spec hides findings of its line, or of the next one when it stand
 
 // validate loads the paths and prints what was found.
 func (c *command) validate(ctx context.Context, paths []string, f *validateFlags) error {
-	env, err := c.sources(&f.variables, secrets.Options{LocalOnly: !f.findings.requireEnv})
+	own := ownFiles(&f.documents, &f.variables)
+	env, err := c.sources(&f.variables, secrets.Options{LocalOnly: !f.findings.requireEnv, Own: own})
 	if err != nil {
 		return err
 	}
@@ -96,6 +97,7 @@ func (c *command) validate(ctx context.Context, paths []string, f *validateFlags
 		StdinName:  f.stdinName,
 		AllowPaths: f.documents.allowPaths,
 		Policy:     f.documents.policy,
+		Own:        own,
 		Limits:     f.documents.limits(),
 		Link:       f.views.linking(),
 		// Nothing is called: the stub only stands where serve has a transport.
