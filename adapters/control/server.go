@@ -8,6 +8,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -44,6 +45,8 @@ type ServerOptions struct {
 	Log *Log
 	// Token gives what callers must show for everything but health; nil for nothing.
 	Token func() plan.Secret
+	// Attempts counts wrong tokens; nil: any number may be tried.
+	Attempts Attempts
 	// HealthOnly answers for nothing but health: others than this machine reach the address,
 	// and there is no token.
 	HealthOnly bool
@@ -51,6 +54,14 @@ type ServerOptions struct {
 	Handlers map[string]http.Handler
 	// Logger is told of reloads and changes that were asked for; nil discards it.
 	Logger *slog.Logger
+}
+
+// Attempts counts wrong tokens by the caller of a context, and says how long nothing is looked at
+// that a caller shows.
+type Attempts interface {
+	Wait(context.Context) time.Duration
+	Came(context.Context)
+	Failed(ctx context.Context, credential string)
 }
 
 // Server answers for the whole process. It is an [http.Handler], safe for concurrent use.
@@ -144,26 +155,49 @@ func (s *Server) admit(w http.ResponseWriter, r *http.Request) bool {
 		fail(w, r, http.StatusForbidden, plan.Errorf(plan.CodeForbidden, "only health is served to other machines without a token; --control-token-file names one"))
 		return false
 	}
-	if s.isKnown(r) {
+	known, wait := s.knows(r)
+	if known {
 		return true
 	}
 	if n := s.strangers.came(time.Now()); n > 0 {
 		s.Logger.LogAttrs(r.Context(), slog.LevelWarn, "the control address was asked without its token",
 			slog.Int("requests", n), slog.String("request_id", plan.RequestID(r.Context())))
 	}
+	if wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+		fail(w, r, http.StatusTooManyRequests, plan.Errorf(plan.CodeRateLimited, "too many wrong tokens came from this address"))
+		return false
+	}
 	w.Header().Set("WWW-Authenticate", `Bearer realm="capd control"`)
 	fail(w, r, http.StatusUnauthorized, plan.Errorf(plan.CodeUnauthorized, "the control address wants its token"))
 	return false
 }
 
-// isKnown reports whether a request shows the token, in a time that tells nothing of it.
-func (s *Server) isKnown(r *http.Request) bool {
-	if s.HealthOnly {
-		return false
+// knows reports whether a request shows the token, and else how long nothing is looked at that its
+// caller shows; 0 for not at all.
+func (s *Server) knows(r *http.Request) (known bool, wait time.Duration) {
+	switch {
+	case s.HealthOnly:
+		return false, 0
+	case s.Token == nil:
+		return true, 0
+	case s.Attempts == nil || len(r.Header["Authorization"]) == 0:
+		return s.isToken(r), 0
 	}
-	if s.Token == nil {
-		return true
+	ctx := r.Context()
+	if wait := s.Attempts.Wait(ctx); wait > 0 {
+		return false, wait
 	}
+	if s.isToken(r) {
+		s.Attempts.Came(ctx)
+		return true, 0
+	}
+	s.Attempts.Failed(ctx, strings.Join(r.Header["Authorization"], "\x00"))
+	return false, 0
+}
+
+// isToken reports whether a request shows the token, in a time that tells nothing of it.
+func (s *Server) isToken(r *http.Request) bool {
 	want := s.Token()
 	values := r.Header["Authorization"]
 	if len(values) != 1 || want.IsEmpty() {
@@ -201,7 +235,7 @@ type trouble struct {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	facts := s.Facts()
 	out := readiness{Status: statusUp, Serial: facts.Serial, Documents: facts.counts()}
-	if s.isKnown(r) {
+	if known, _ := s.knows(r); known {
 		for _, d := range facts.Documents {
 			switch d.State {
 			case StateStale:

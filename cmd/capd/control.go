@@ -166,6 +166,7 @@ func (d *desk) control() *engine.ControlOptions {
 		Build: d.build(), Started: d.started, Facts: d.facts, Config: d.config, Routes: d.routes,
 		Reload: d.reload, Validate: d.validate, MaxText: int64(d.flags.documents.maxDocument),
 		Level: d.flags.log.now, Log: d.flags.log.followed, Logger: d.log,
+		Attempts:   d.wiring.attempts,
 		HealthOnly: f.isWide() && f.tokenFile == "",
 	}
 	o.Handlers = map[string]http.Handler{"/metrics": d.wiring.telemetry.Handler()}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -622,5 +623,43 @@ func TestDocumentsCannotAskControl(t *testing.T) {
 	asks(t, http.MethodPost, control+"/reload", "", http.StatusOK, nil)
 	if got := knock(t, http.MethodGet, i.url+"/apis/config/rooms"); got.Status != http.StatusOK {
 		t.Errorf("another port: %d %s", got.Status, got.Body)
+	}
+}
+
+// TestControlGuesses: who shows too many wrong tokens has to wait, whatever is shown then, and
+// health tells such a caller no more than anybody. An operator who was let in from the same
+// address before still is.
+func TestControlGuesses(t *testing.T) {
+	t.Parallel()
+	token := filepath.Join(t.TempDir(), "token")
+	writeSpec(t, token, "right\n")
+	files := map[string]string{"rooms.yaml": roomsSpec, "broken.yaml": brokenSpec}
+	ask := func(at, path, shown string) answer {
+		req, err := http.NewRequest(http.MethodGet, at+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+shown)
+		return send(t, req)
+	}
+	_, at, _ := controlled(t, files, nil, "--stub", "--control-token-file", token, "--auth-failures", "3/1h")
+	for n, path := range []string{"/status", "/health/ready", "/nothing"} {
+		ask(at, path, fmt.Sprint("guess-", n))
+	}
+	for _, shown := range []string{"right", "another guess"} {
+		if got := ask(at, "/status", shown); got.Status != http.StatusTooManyRequests || got.Header.Get("Retry-After") == "" || !strings.Contains(got.Body, `"code":"rate-limited"`) {
+			t.Errorf("%s after three guesses: %+v", shown, got)
+		}
+		if got := ask(at, "/health/ready", shown); got.Status != http.StatusOK || strings.Contains(got.Body, "broken") {
+			t.Errorf("health for %s after three guesses: %+v", shown, got)
+		}
+	}
+
+	_, at, _ = controlled(t, files, nil, "--stub", "--control-token-file", token, "--auth-failures", "3/1h")
+	for n := range 10 {
+		if got := ask(at, "/status", "right"); got.Status != http.StatusOK {
+			t.Errorf("the operator, beside guesses: %+v", got)
+		}
+		ask(at, "/status", fmt.Sprint("guess-", n))
 	}
 }

@@ -157,7 +157,7 @@ func (s *serveFlags) register(f *pflag.FlagSet) {
 	f.StringSliceVar(&s.allowedOrigins, "allowed-origins", nil, "web `ORIGINS` that may call, comma-separated, such as https://app.example.com")
 	f.Var(&s.trustedProxies, "trusted-proxies", "`NETWORKS` of proxies, comma-separated, such as 10.0.0.0/8: what they say in X-Forwarded-For or Forwarded is the address of the caller")
 	s.authFailures = rate{Count: 20, Period: time.Minute, Burst: 20}
-	f.Var(&s.authFailures, "auth-failures", "how many wrong credentials may come from one address to one adapter, such as 20/1m, or off: then that address has to wait")
+	f.Var(&s.authFailures, "auth-failures", "how many wrong credentials may come from one address to one adapter, or to the control address, such as 20/1m, or off: then that address has to wait")
 	s.mcpSessions = mcpSessionsAuto
 	f.Var(choiceFlag(&s.mcpSessions, mcpSessionsAuto, mcpSessionsOff), "mcp-sessions", "sessions for MCP clients of the older protocol: auto, or off, for replicas that share no sessions")
 	s.maxHeader = defaultMaxHeader

@@ -33,6 +33,8 @@ type wiring struct {
 	store *store
 	// protected has the breakers of upstreams.
 	protected *resilience.Upstream
+	// attempts counts wrong tokens at the control address.
+	attempts *auth.Attempts
 	// telemetry is nil when nothing is watched.
 	telemetry *telemetry.Telemetry
 }
@@ -90,7 +92,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		Once:            shared,
 		SearchAbove:     int(f.search),
 	})
-	w = &wiring{env: env, mcp: tools, store: shared, protected: protected, telemetry: watch, Options: engine.Options{
+	w = &wiring{env: env, mcp: tools, store: shared, protected: protected, attempts: keeper.Attempts("control"), telemetry: watch, Options: engine.Options{
 		Paths:            paths,
 		Listen:           f.listen,
 		Address:          f.address,
