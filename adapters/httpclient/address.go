@@ -19,7 +19,7 @@ var errAddress = errors.New("httpclient: address not allowed")
 // is dialled, after every name and notation has been resolved.
 type denied struct {
 	private bool
-	nets    []netip.Prefix
+	nets    []plan.RefusedNet
 }
 
 // narrowed gives what is denied when a policy denies more.
@@ -54,7 +54,7 @@ type dialFunc = func(ctx context.Context, network, address string) (net.Conn, er
 // control is for [net.Dialer.Control].
 func (d denied) control(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
-	if err != nil || d.refuses(ap.Addr()) {
+	if err != nil || d.refuses(ap.Addr(), ap.Port()) {
 		return errAddress
 	}
 	return nil
@@ -62,7 +62,7 @@ func (d denied) control(_, address string, _ syscall.RawConn) error {
 
 // literal checks a host that is an address in any notation, or a metadata service's name; other names pass. It is for requests
 // that a proxy resolves.
-func (d denied) literal(host string) error {
+func (d denied) literal(host string, port uint16) error {
 	if metadataName(host) {
 		return errAddress
 	}
@@ -73,20 +73,20 @@ func (d denied) literal(host string) error {
 			return nil
 		}
 	}
-	if d.refuses(addr) {
+	if d.refuses(addr, port) {
 		return errAddress
 	}
 	return nil
 }
 
-func (d denied) refuses(addr netip.Addr) bool {
+func (d denied) refuses(addr netip.Addr, port uint16) bool {
 	addr = addr.Unmap().WithZone("")
-	return d.lists(addr) || slices.ContainsFunc(embedded(addr), d.lists)
+	return d.lists(addr, port) || slices.ContainsFunc(embedded(addr), func(a netip.Addr) bool { return d.lists(a, port) })
 }
 
-func (d denied) lists(addr netip.Addr) bool {
+func (d denied) lists(addr netip.Addr, port uint16) bool {
 	return metadata(addr) || d.private && private(addr) ||
-		slices.ContainsFunc(d.nets, func(p netip.Prefix) bool { return p.Contains(addr) })
+		slices.ContainsFunc(d.nets, func(n plan.RefusedNet) bool { return n.Refuses(addr, port) })
 }
 
 // metadata: link-local addresses, where clouds have their metadata services, and the

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -49,7 +50,7 @@ func (c *Client) render(x *exchange, target string) (*http.Transport, *http.Requ
 	transport := pool.direct
 	if proxy != nil {
 		transport = pool.proxied
-		if err := pool.deny.literal(u.Hostname()); err != nil {
+		if err := pool.deny.literal(u.Hostname(), portOf(u)); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -76,6 +77,19 @@ func wireURL(base *plan.Base, target string) (*url.URL, bool) {
 	}
 	u.Path = path
 	return u, u.EscapedPath() == raw
+}
+
+// portOf gives the port that a URL leads to; 0 when it has none that can be used.
+func portOf(u *url.URL) uint16 {
+	text := u.Port()
+	if text == "" {
+		text = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return uint16(n)
 }
 
 func isUnsendable(r rune) bool { return r <= ' ' || r == 0x7f }

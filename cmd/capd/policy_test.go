@@ -195,14 +195,22 @@ func TestPolicyLastLook(t *testing.T) {
 	t.Cleanup(up.Close)
 	spec := strings.Replace(policedSpec("minted"), `{ type: bearer, token: "{{TOKEN}}" }`,
 		`{ type: oauth2, authorizationServerUri: "{{UP}}", clientId: me, clientSecret: "{{TOKEN}}" }`, 1)
-	named := strings.Replace(policedSpec("named"), `"{{UP}}"`, `"http://localhost:`+up.URL[strings.LastIndexByte(up.URL, ':')+1:]+`"`, 1)
+	port := up.URL[strings.LastIndexByte(up.URL, ':')+1:]
+	named := strings.Replace(policedSpec("named"), `"{{UP}}"`, `"http://localhost:`+port+`"`, 1)
 	p := newPoliced(t, []string{"UP=" + up.URL, "TOKEN=canary"}, fmt.Sprintf(`policy: 1
 rules:
 - allow: { variables: ["*"], hosts: [%q, localhost], ports: ["*"] }
 - match: { path: named }
   deny: { private: true }
-`, strings.TrimPrefix(up.URL, "http://")), map[string]string{"minted.yaml": spec, "redirected.yaml": policedSpec("redirected"), "named.yaml": named})
-	p.wants("all", map[string]int{"/redirected": 302, "/named": 502, "/minted": 501})
+- match: { path: ported }
+  deny: { hosts: ["127.0.0.1:%[2]s", "[::1]:%[2]s"] }
+- match: { path: other }
+  deny: { hosts: ["127.0.0.1:1", "[::1]:1"] }
+`, strings.TrimPrefix(up.URL, "http://"), port), map[string]string{
+		"minted.yaml": spec, "redirected.yaml": policedSpec("redirected"), "named.yaml": named,
+		"ported.yaml": strings.ReplaceAll(named, "named", "ported"), "other.yaml": strings.ReplaceAll(named, "named", "other"),
+	})
+	p.wants("all", map[string]int{"/redirected": 302, "/named": 502, "/minted": 501, "/ported": 502, "/other": 302})
 	if n := reached.Load(); n != 0 {
 		t.Errorf("%d requests reached a host that the policy does not allow", n)
 	}
@@ -227,11 +235,12 @@ rules:
 routes:
 - { path: /orders/**, owner: team-b/** }
 `, map[string]string{
-		"team-a/orders.yaml": constant("a", "/orders/{id}", "/{any}/1", "/plain", "/.well-known/acme", "/.well-known/other"),
+		"team-a/orders.yaml": constant("a", "/orders/{id}", "/{any}/1", "/plain", "//orders/2", "/./orders/3", "/orders%2F4", "/x/../orders/5", "/.well-known/acme", "/.well-known/other"),
 		"team-b/orders.yaml": constant("b", "/orders/{id}", "/.well-known/acme", "/.well-known/other"),
 	})
 	for path, want := range map[string]string{
 		"/orders/1": "b", "/plain": "a", "/.well-known/acme": "b", "/.well-known/other": "404", "/orders/": "404", "/x/1": "404",
+		"//orders/2": "404", "/./orders/3": "404", "/orders%2F4": "404", "/x/../orders/5": "404",
 		"/.well-known/oauth-protected-resource": "404", "/.well-known/acme/": "404",
 		"/apis/team-a/orders/orders/1": "a", "/apis/team-a/orders/.well-known/acme": "a",
 	} {

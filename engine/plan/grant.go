@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"capd/engine/diag"
@@ -22,7 +23,7 @@ type Grant struct {
 	caps  Caps
 
 	private    *diag.Span
-	deniedNets []netip.Prefix
+	deniedNets []RefusedNet
 	reach      Reach
 	key        string // of what it says
 	placed     string // of where that stands
@@ -283,12 +284,26 @@ type Reach struct {
 	nets string
 }
 
+// RefusedNet is a range of addresses to which no connection is made: at a port, or at any when
+// that is 0.
+type RefusedNet struct {
+	Prefix netip.Prefix
+	Port   uint16
+}
+
+// Refuses reports whether no connection is made to an address and port.
+func (n RefusedNet) Refuses(addr netip.Addr, port uint16) bool {
+	return (n.Port == 0 || n.Port == port) && n.Prefix.Contains(addr)
+}
+
 // Refused gives the ranges of addresses that are refused.
-func (r Reach) Refused() []netip.Prefix {
-	var out []netip.Prefix
+func (r Reach) Refused() []RefusedNet {
+	var out []RefusedNet
 	for _, text := range strings.Fields(r.nets) {
-		if p, err := netip.ParsePrefix(text); err == nil {
-			out = append(out, p)
+		prefix, port, _ := strings.Cut(text, "#")
+		n, _ := strconv.ParseUint(port, 10, 16)
+		if p, err := netip.ParsePrefix(prefix); err == nil {
+			out = append(out, RefusedNet{p, uint16(n)})
 		}
 	}
 	return out
@@ -297,7 +312,7 @@ func (r Reach) Refused() []netip.Prefix {
 func (g *Grant) describeReach() Reach {
 	var nets []string
 	for _, p := range g.deniedNets {
-		nets = append(nets, p.String())
+		nets = append(nets, p.Prefix.String()+"#"+strconv.Itoa(int(p.Port)))
 	}
 	slices.Sort(nets)
 	return Reach{Public: g.private != nil, nets: strings.Join(slices.Compact(nets), " ")}

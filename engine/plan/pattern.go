@@ -221,6 +221,30 @@ func (s segments) overlaps(route []Segment) bool {
 	return reach[len(s)]
 }
 
+// straightened gives the segments of a route as those read them who clean paths on the way: without
+// empty ones and dots, and with what stands behind an escaped slash as a segment of its own. The
+// slash at the end stays.
+func straightened(route []Segment) []Segment {
+	var out []Segment
+	for i, segment := range route {
+		literal, ok := segment.literal()
+		if !ok || i == len(route)-1 && literal == "" {
+			out = append(out, segment)
+			continue
+		}
+		for _, name := range strings.Split(literal, "/") {
+			switch name {
+			case "", ".":
+			case "..":
+				out = out[:max(len(out)-1, 0)]
+			default:
+				out = append(out, Segment{{Literal: name, Param: -1}})
+			}
+		}
+	}
+	return out
+}
+
 // spread goes on behind each ** of the pattern, which may stand for nothing.
 func (s segments) spread(reach []bool) {
 	for i, name := range s {
@@ -389,11 +413,15 @@ func (p *hostPattern) match(t target) bool {
 }
 
 // deniedNets gives the addresses of patterns, which hold for what names resolve to as well.
-func deniedNets(patterns []pattern) []netip.Prefix {
-	var out []netip.Prefix
+func deniedNets(patterns []pattern) []RefusedNet {
+	var out []RefusedNet
 	for i := range patterns {
-		if h := &patterns[i].host; h.prefix.IsValid() && h.port == "" {
-			out = append(out, h.prefix)
+		if h := &patterns[i].host; h.prefix.IsValid() {
+			port, err := strconv.ParseUint(h.port, 10, 16)
+			if err != nil { // there is none
+				port = 0
+			}
+			out = append(out, RefusedNet{h.prefix, uint16(port)})
 		}
 	}
 	return out

@@ -451,6 +451,7 @@ func (p *Policy) owner(path []Segment) *ownedRoute {
 	if p == nil {
 		return nil
 	}
+	path = straightened(path)
 	for i := range p.routes {
 		if p.routes[i].path.overlaps(path) {
 			return &p.routes[i]
