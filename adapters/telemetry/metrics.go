@@ -102,6 +102,7 @@ func newMetrics(operations int, version string) *metrics {
 
 		storeErrors: counter("capd_store_errors_total", "Operations that the store of all replicas did not do, so that this replica did them by itself.", "operation"),
 	}
+	m.begin()
 	build := gauge("capd_build_info", "The version of capd.", "version")
 	build.WithLabelValues(version).Set(1)
 	m.registry.MustRegister(m.requests, m.receiving, m.inFlight, m.calls, m.callTime, m.upstream, m.upstreamTime, m.kept,
@@ -109,6 +110,17 @@ func newMetrics(operations int, version string) *metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.protection.collectors()...)
 	return m
+}
+
+// begin has series at zero for what alerts look at, so that the first failure is an increase.
+func (m *metrics) begin() {
+	for _, result := range []string{"ok", "failed"} {
+		m.reloads.WithLabelValues(result)
+		m.policies.WithLabelValues(result)
+	}
+	for _, operation := range []string{"open", "read", "write", "remove"} {
+		m.state.WithLabelValues(operation)
+	}
 }
 
 // watchStore adds the store that replicas share.

@@ -507,3 +507,22 @@ func TestOffIsNothing(t *testing.T) {
 		t.Errorf("metrics: %d", w.Code)
 	}
 }
+
+// TestFirstFailuresAreIncreases: Prometheus sees no increase in a series that begins at one, and
+// alerts would miss the first failure.
+func TestFirstFailuresAreIncreases(t *testing.T) {
+	t.Parallel()
+	w, err := telemetry.New(telemetry.Options{Metrics: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := httptest.NewRecorder()
+	w.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for _, want := range []string{
+		`capd_reloads_total{result="failed"} 0`, `capd_policy_reloads_total{result="failed"} 0`, `capd_state_errors_total{operation="write"} 0`,
+	} {
+		if !strings.Contains(rec.Body.String(), want) {
+			t.Errorf("the metrics have no %s", want)
+		}
+	}
+}

@@ -88,7 +88,7 @@ func TestStatusOfTrouble(t *testing.T) {
 	if after.StateFolder.Folder != state {
 		t.Errorf("state folder %+v", after.StateFolder)
 	}
-	if metrics := asks(t, "GET", control+"/metrics", "", 200, nil); !strings.Contains(metrics, `capd_state_errors_total{operation="open"}`) {
+	if metrics := asks(t, "GET", control+"/metrics", "", 200, nil); strings.Contains(metrics, `capd_state_errors_total{operation="open"} 0`) {
 		t.Error("the metrics do not count it")
 	}
 }
