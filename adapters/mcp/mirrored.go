@@ -25,13 +25,10 @@ func (m *mirrored) update(e *endpoint, s *sdk.Server) {
 	before := m.known
 	m.known = map[string][]byte{}
 	for _, t := range e.current.Load().catalogue().listed {
-		if t.own != nil || !t.tool.AsDeclared {
-			continue // a schema that every client takes has no such word
-		}
-		schema := t.surface().schema
-		if !bytes.Contains(schema, []byte(`"x-mcp-header"`)) {
+		if t.own != nil || !t.tool.Mirrored {
 			continue
 		}
+		schema := t.surface().schema
 		if bytes.Equal(before[t.name], schema) || e.addMirrored(s, t.name, schema) {
 			m.known[t.name] = schema
 		}
@@ -43,11 +40,12 @@ func (m *mirrored) update(e *endpoint, s *sdk.Server) {
 	}
 }
 
-// addMirrored reports whether the SDK takes the schema. One that it does not take, no client does.
+// addMirrored reports whether the SDK takes the schema. Those that no client takes are told when
+// documents are loaded; what else it does not take costs the comparison, and not the tool.
 func (e *endpoint) addMirrored(s *sdk.Server, name string, schema []byte) (ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
-			e.opts.Logger.Warn("clients will not show an MCP tool, because of an x-mcp-header", e.name, "tool", name, "why", fmt.Sprint(p))
+			e.opts.Logger.Warn("the headers that repeat arguments of an MCP tool are not compared", e.name, "tool", name, "why", fmt.Sprint(p))
 		}
 	}()
 	s.AddTool(&sdk.Tool{Name: name, InputSchema: json.RawMessage(schema)}, dispatch)

@@ -58,7 +58,8 @@ func TestMirroredArguments(t *testing.T) {
 	}
 }
 
-// TestMirroredArgumentsOfNoUse: a header that clients do not take is told, and costs nothing else.
+// TestMirroredArgumentsOfNoUse: a header that clients do not take is no reason to refuse a call,
+// and the SDK is not asked about it.
 func TestMirroredArgumentsOfNoUse(t *testing.T) {
 	t.Parallel()
 	h := open(t, map[string]string{"m": strings.Replace(mirroring, "x-mcp-header: Region", "x-mcp-header: 'no name'", 1)}, mcp.Options{})
@@ -66,7 +67,7 @@ func TestMirroredArgumentsOfNoUse(t *testing.T) {
 	if a := h.post("/mcp/m", header, body); a.status != http.StatusOK || !strings.Contains(a.body, "region eu") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
-	if n := h.log.count("clients will not show an MCP tool, because of an x-mcp-header", "tool", "route"); n != 1 {
+	if n := h.log.count("the headers that repeat arguments of an MCP tool are not compared", "tool", "route"); n != 0 {
 		t.Errorf("told %d times", n)
 	}
 }

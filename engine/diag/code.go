@@ -37,6 +37,7 @@ const (
 	CodePrompt             Code = "prompt"              // an MCP prompt that cannot be filled in as declared
 	CodeContent            Code = "content"             // an item of what a tool answers that cannot be said as declared
 	CodeToolSchema         Code = "tool-schema"         // a JSON Schema of a tool that cannot be used
+	CodeMirroredArgument   Code = "mirrored-argument"   // an x-mcp-header that MCP clients do not take
 	CodeIcon               Code = "icon"                // a picture that clients cannot show
 	CodeCompletion         Code = "completion"          // values to choose from that cannot be offered
 	CodeToolName           Code = "tool-name"           // a name no MCP client accepts

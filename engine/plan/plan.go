@@ -131,6 +131,7 @@ type Tool struct {
 	Annotations Annotations
 	Icons       []Icon
 	AsDeclared  bool     // schemas are published byte for byte, whatever clients make of them
+	Mirrored    bool     // clients repeat arguments in headers, as InputSchema says (x-mcp-header)
 	MaxResult   int64    // bytes of text in a result; 0 when not declared
 	Scopes      []string // that a call needs beside those of the adapter
 	Operation   *Operation

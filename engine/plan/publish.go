@@ -18,6 +18,7 @@ const minResult = 1 << 10
 // over what its adapter says.
 func (c *compiler) publishTool(e *spec.Exposed, x *exposed, t *Tool) {
 	t.AsDeclared = x.decl.Portable == spec.False || e.Portable == spec.False && x.decl.Portable == spec.Unset
+	c.judgeMirrored(x, t)
 	for _, size := range []spec.Text{x.decl.MaxResult, e.MaxResult} {
 		if n, ok := c.resultSize(size, x.unit); ok {
 			t.MaxResult = n
