@@ -4,8 +4,10 @@ import "slices"
 
 // ownFiles are the files and folders that capd itself keeps secrets or its state in. No document
 // may use them, wherever they lie.
-func (f *serveFlags) ownFiles() []string {
-	return ownFiles(&f.documents, &f.variables, f.control.tokenFile, f.stateKeyFile, f.tls.key, f.store.urlFile, f.stateDir, f.telemetry.audit)
+func (f *serveFlags) ownFiles(env environment) []string {
+	traces, _ := env.lookup("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY")
+	exports, _ := env.lookup("OTEL_EXPORTER_OTLP_CLIENT_KEY")
+	return ownFiles(&f.documents, &f.variables, f.control.tokenFile, f.stateKeyFile, f.tls.key, f.store.urlFile, f.stateDir, f.telemetry.audit, traces, exports)
 }
 
 // ownFiles are those that every command knows of, v may be nil, and more of them. A command that

@@ -222,17 +222,18 @@ func TestFilesOfOthers(t *testing.T) {
 		"team-c/fine/a.txt":  "fine",
 		"own/token":          hallsToken,
 		"own/state":          hallsToken,
+		"own/traces":         hallsToken,
 		"own/capd.env":       "ONE=" + hallsToken + "\n",
 	})
 	own := func(name string) string { return filepath.Join(dir, "own", name) }
 	up := newGreedy(t)
-	i := start(t, []string{"UPSTREAM=" + up.url}, "--control-address", "127.0.0.1:0", "--control-token-file", own("token"),
+	i := start(t, []string{"UPSTREAM=" + up.url, "OTEL_EXPORTER_OTLP_CLIENT_KEY=" + own("traces")}, "--control-address", "127.0.0.1:0", "--control-token-file", own("token"),
 		"--state-key-file", own("state"), "--env-file", own("capd.env"), dir)
 	for _, c := range []struct{ at, method, parameter, value string }{
 		{"team-b/lib", "prompts/get", "name", "p"}, {"team-b/lib", "resources/read", "uri", "doc://r/secret.txt"},
 		{"team-b/linked", "prompts/get", "name", "p"}, {"team-b/linked", "resources/read", "uri", "doc://r/link.txt"},
 		{"team-c/own", "prompts/get", "name", "p"}, {"team-c/own", "resources/read", "uri", "doc://r/token"},
-		{"team-c/own", "resources/read", "uri", "doc://r/state"}, {"team-c/own", "resources/read", "uri", "doc://r/capd.env"},
+		{"team-c/own", "resources/read", "uri", "doc://r/state"}, {"team-c/own", "resources/read", "uri", "doc://r/capd.env"}, {"team-c/own", "resources/read", "uri", "doc://r/traces"},
 	} {
 		if got := mcpGet(t, i.url+"/mcp/"+c.at, c.method, c.parameter, c.value); strings.Contains(got, hallsToken) || !strings.Contains(got, `"error"`) {
 			t.Errorf("%s %s %s: %s", c.at, c.method, c.value, got)

@@ -41,7 +41,7 @@ type wiring struct {
 
 // wire makes an engine's options of flags. It is the only place that knows every adapter.
 func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring, error) {
-	env, err := c.sources(&f.variables, secrets.Options{Logger: log, LocalOnly: f.stub, Own: f.ownFiles()})
+	env, err := c.sources(&f.variables, secrets.Options{Logger: log, LocalOnly: f.stub, Own: f.ownFiles(c.env)})
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		OnInvalid:        onInvalid,
 		AllowPaths:       f.documents.allowPaths,
 		Policy:           f.documents.policy,
-		Own:              f.ownFiles(),
+		Own:              f.ownFiles(c.env),
 		Limits:           f.documents.limits(),
 		MaxHeader:        int(f.maxHeader),
 		MaxConnections:   f.callers.resolve(),
