@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -428,12 +427,9 @@ func missing(location string) error {
 	return &fileError{location, "does not exist", fs.ErrNotExist}
 }
 
-// errBarred is why something that lies in a folder that may be used is not the document's to use.
-var errBarred = fmt.Errorf("%w: it belongs to somebody else", plan.ErrOutside)
-
 // barredError is for what lies in a folder that may be used, and is not the document's to use.
 func barredError(location string) error {
-	return &fileError{location, "may not be used by this document", errBarred}
+	return &fileError{location, "may not be used by this document", plan.ErrBarred}
 }
 
 func outside(location string) error {

@@ -64,7 +64,7 @@ func overlaid(round, prev []*record) []*record {
 func (f *files) usesBarred() bool {
 	for u := range f.asked() {
 		at, err := f.find(u.from, u.location)
-		if errors.Is(err, errBarred) || err == nil && u.what == useRead && at.real != "" && f.barred.isOthers(at.real, f.home) {
+		if errors.Is(err, plan.ErrBarred) || err == nil && u.what == useRead && at.real != "" && f.barred.isOthers(at.real, f.home) {
 			return true
 		}
 	}

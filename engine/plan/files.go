@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 )
 
@@ -27,6 +28,10 @@ type Files interface {
 
 // ErrOutside says that a location leads out of the folders that the document may use.
 var ErrOutside = errors.New("outside of the folders that this document may use")
+
+// ErrBarred is an [ErrOutside] of what lies in such a folder and is not the document's to use: a
+// file of capd's own, or one that opens an adapter of others.
+var ErrBarred = fmt.Errorf("%w: it belongs to somebody else", ErrOutside)
 
 // FilePlace is where a file or a folder is.
 type FilePlace struct {

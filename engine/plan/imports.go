@@ -50,7 +50,10 @@ func open(files Files, from, location string) (spec.Opened, *spec.OpenError) {
 
 // hintOutside says what lets a document use a file elsewhere; nothing for another error.
 func hintOutside(err error) string {
-	if errors.Is(err, ErrOutside) {
+	switch {
+	case errors.Is(err, ErrBarred):
+		return "it is a file of capd's own, or opens an adapter of others"
+	case errors.Is(err, ErrOutside):
 		return "allow its folder with --allow-path"
 	}
 	return ""
