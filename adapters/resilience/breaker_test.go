@@ -58,7 +58,7 @@ func TestBreakerCounts(t *testing.T) {
 		answers string // again and again
 		opens   bool
 	}{
-		{"lost", true}, {"slow", true}, {"malformed", true}, {"502", true}, {"504", true}, {"503/60", true},
+		{"lost", true}, {"slow", true}, {"malformed", false}, {"502", true}, {"504", true}, {"503/60", true},
 		{"500", false}, {"429", false}, {"404", false}, {"unconfigured", false}, {"200", false},
 		{"503 200", true}, {"503 200 200", false}, {"unconfigured 503", true}, {"unconfigured unconfigured 503", true},
 	} {

@@ -148,7 +148,8 @@ func (u *Upstream) circuit(now time.Time, req *plan.Request) *circuit {
 }
 
 // judge says what came of a request, as far as that speaks for the upstream or against it. A
-// caller that went away, or what was not sent at all, does neither.
+// caller that went away does neither, nor what was not sent because of who is there, such as one
+// whose certificate is not trusted: that fails at once, and the reason is worth more than the pause.
 func judge(resp *plan.Response, err error) outcome {
 	if err == nil {
 		switch resp.Status {
@@ -157,8 +158,7 @@ func judge(resp *plan.Response, err error) outcome {
 		}
 		return success
 	}
-	switch plan.AsError(err).Code {
-	case plan.CodeUpstreamFailed, plan.CodeUpstreamTimeout:
+	if e := plan.AsError(err); e.Lost || e.Code == plan.CodeUpstreamTimeout {
 		return failure
 	}
 	return nothing

@@ -219,6 +219,8 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(thief.Close)
 	w.hostile.fates = fates(thief.URL)
 	dir := t.TempDir()
+	// Without a breaker, so that every call meets its fate.
+	faultSpec := strings.Replace(faultSpec, "    resources:\n", "    resilience: { breaker: false }\n    resources:\n", 1)
 	for name := range w.hostile.fates {
 		writeSpec(t, filepath.Join(dir, name+".yaml"), strings.ReplaceAll(faultSpec, "FATE", name))
 	}

@@ -46,7 +46,7 @@ type Retry struct {
 // Breaker says when an upstream is given time to recover: while it is open nothing is sent.
 type Breaker struct {
 	// It opens when Of requests or more were answered within Window and the part Failures/Of of
-	// them failed. A failure is no answer, or one of 502, 503 and 504.
+	// them failed. A failure is a lost connection, no answer in time, or one of 502, 503 and 504.
 	Failures, Of int
 	Window       time.Duration
 	Open         time.Duration // until one request may try again
