@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// servers are the processes beside capd. Each prints its address and serves until it is killed.
+var servers = map[string]func(args []string) error{
+	"upstream": func([]string) error { return listen(http.HandlerFunc(upstream)) },
+	"proxy":    func(args []string) error { return listen(proxy(args[0])) },
+	"parse":    parseStdin,
+	"tool":     func(args []string) error { return listen(tool(args[0])) },
+}
+
+// sizes are the bodies that the upstream can answer, by the name in its path.
+var sizes = map[string]int{"1k": 1 << 10, "16k": 16 << 10, "1m": 1 << 20}
+
+// bodies are objects with a member of items: as many as make the size.
+var bodies = func() map[string][]byte {
+	out := map[string][]byte{}
+	for name, size := range sizes {
+		var b bytes.Buffer
+		b.WriteString(`{"id":"42","name":"A thing","owner":{"id":7,"email":"owner@example.com"},"items":[`)
+		for n := 0; b.Len() < size-60; n++ {
+			if n > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, `{"id":%d,"title":"Item number %d","done":%t,"price":%d.25}`, n, n, n%2 == 0, n)
+		}
+		b.WriteString(`]}`)
+		out[name] = b.Bytes()
+	}
+	return out
+}()
+
+// upstream answers GET /things/SIZE/ID, and POST to the same with what it was sent.
+func upstream(w http.ResponseWriter, r *http.Request) {
+	parts := strings.Split(r.URL.Path, "/")
+	body, ok := []byte(nil), false
+	if len(parts) > 2 {
+		body, ok = bodies[parts[2]], bodies[parts[2]] != nil
+	}
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	if r.Method == http.MethodPost {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	_, _ = w.Write(body)
+}
+
+// transport is what a proxy in production has: as many idle connections as it needs.
+func transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost, t.MaxIdleConns = 1024, 1024
+	return t
+}
+
+// proxy is httputil.ReverseProxy, with a pool of buffers as in production.
+func proxy(to string) http.Handler {
+	target, err := url.Parse(to)
+	if err != nil {
+		return http.NotFoundHandler()
+	}
+	p := httputil.NewSingleHostReverseProxy(target)
+	p.Transport = transport()
+	return p
+}
+
+// tool is a handler for tools/call as one would write it by hand: it reads the JSON-RPC message,
+// makes the upstream call and writes the result.
+func tool(to string) http.Handler {
+	client := &http.Client{Transport: transport()}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var call struct {
+			ID     json.RawMessage `json:"id"`
+			Params struct {
+				Name      string `json:"name"`
+				Arguments struct {
+					ID string `json:"id"`
+				} `json:"arguments"`
+			} `json:"params"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&call); err != nil || call.Params.Name != "get-thing" {
+			http.Error(w, "bad request", http.StatusBadRequest)
+			return
+		}
+		req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, to+"/things/1k/"+url.PathEscape(call.Params.Arguments.ID), nil)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		type content struct {
+			Type string `json:"type"`
+			Text string `json:"text"`
+		}
+		type result struct {
+			Content    []content       `json:"content"`
+			Structured json.RawMessage `json:"structuredContent"`
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(struct {
+			Version string          `json:"jsonrpc"`
+			ID      json.RawMessage `json:"id"`
+			Result  result          `json:"result"`
+		}{"2.0", call.ID, result{[]content{{"text", string(body)}}, body}})
+	})
+}
+
+// listen serves on a free port of loopback and says which.
+func listen(h http.Handler) error {
+	l, err := localListener()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(os.Stdout, "http://"+l.Addr().String())
+	return http.Serve(l, h)
+}
