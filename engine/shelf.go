@@ -168,6 +168,18 @@ func shelfName(path, id string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// look opens the shelf to read from it; nil when it cannot be opened, or nothing was kept yet.
+func (s *shelf) look() *os.Root {
+	root, err := s.open(false)
+	if err == nil {
+		return root
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		_ = s.fail("open", err)
+	}
+	return nil
+}
+
 // read gives the form of a document; nil when there is none that can be trusted.
 func (s *shelf) read(file, id string) *form {
 	if !s.readable {
@@ -177,12 +189,8 @@ func (s *shelf) read(file, id string) *form {
 	if err != nil {
 		return nil
 	}
-	root, err := s.open(false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing was kept yet
-	}
-	if err != nil {
-		_ = s.fail("open", err)
+	root := s.look()
+	if root == nil {
 		return nil
 	}
 	defer func() { _ = root.Close() }() // nothing was written
@@ -274,12 +282,8 @@ func (s *shelf) heads(folder string) []head {
 	if err != nil {
 		return nil
 	}
-	root, err := s.open(false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing was kept yet
-	}
-	if err != nil {
-		_ = s.fail("open", err)
+	root := s.look()
+	if root == nil {
 		return nil
 	}
 	defer func() { _ = root.Close() }() // nothing was written
