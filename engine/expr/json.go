@@ -41,15 +41,14 @@ func members(raw []byte, yield func(key, value []byte)) {
 	i = skipSpace(raw, i+1)
 	for i < len(raw) && raw[i] == '"' {
 		k := i
-		i = skipString(raw, i)
-		key := raw[k:i]
-		i = skipSpace(raw, i) // before the colon
-		if i >= len(raw) {
-			return // cut off: no JSON
+		if i = skipString(raw, i+1); i < 0 {
+			return // no JSON
 		}
-		i = skipSpace(raw, i+1) // after it
-		v := i
-		i = skipValue(raw, i)
+		key := raw[k:i]
+		v := skipColon(raw, i)
+		if i = skipValue(raw, v, 1); i < 0 {
+			return
+		}
 		yield(key, raw[v:i])
 		i = skipSpace(raw, i)
 		if i < len(raw) && raw[i] == ',' {
@@ -93,7 +92,7 @@ func EachElement(raw []byte, yield func(element []byte) bool) (ok bool) {
 	i = skipSpace(raw, i+1)
 	for i < len(raw) && raw[i] != ']' {
 		v := i
-		if i = skipValue(raw, i); i == v {
+		if i = skipValue(raw, i, 1); i < 0 {
 			break // no JSON
 		}
 		if !yield(raw[v:i]) {
@@ -126,73 +125,6 @@ func sameKey(quoted []byte, name string) bool {
 			var s string
 			return json.Unmarshal(quoted, &s) == nil && s == name
 		}
-	}
-	return false
-}
-
-func skipSpace(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
-		i++
-	}
-	return i
-}
-
-// skipString gives the index after the string that begins at i.
-func skipString(b []byte, i int) int {
-	for i++; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(b)
-}
-
-// skipValue gives the index after the value that begins at i.
-func skipValue(b []byte, i int) int {
-	depth := 0
-	for i < len(b) {
-		switch b[i] {
-		case '"':
-			i = skipString(b, i)
-		case '{', '[':
-			depth++
-			i++
-		case '}', ']':
-			if depth == 0 {
-				return i
-			}
-			depth--
-			i++
-		case ',', ' ', '\n', '\t', '\r':
-			if depth == 0 {
-				return i
-			}
-			i++
-			continue
-		default:
-			i++
-			if depth == 0 {
-				for i < len(b) && !isDelimiter(b[i]) {
-					i++
-				}
-				return i
-			}
-			continue
-		}
-		if depth == 0 {
-			return i
-		}
-	}
-	return i
-}
-
-func isDelimiter(c byte) bool {
-	switch c {
-	case ',', '}', ']', ' ', '\n', '\t', '\r':
-		return true
 	}
 	return false
 }

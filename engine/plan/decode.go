@@ -2,7 +2,6 @@ package plan
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 
 	"capd/engine/diag"
@@ -79,7 +78,7 @@ func (c *compiler) schemaFile(f format.Format, schema spec.Text, op *consumed) (
 func (r *reading) json(raw []byte, mediaType string, held *holding) ([]byte, error) {
 	if r.decoder == nil {
 		raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
-		if !json.Valid(raw) {
+		if !expr.Valid(raw) {
 			return nil, Errorf(CodeBadOutput, "the upstream's answer is not valid JSON, so it cannot be mapped")
 		}
 		return raw, nil

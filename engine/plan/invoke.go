@@ -309,7 +309,7 @@ func (h *holding) readAll(b Body, limit int64) ([]byte, error) {
 	if limit > 0 {
 		r = io.LimitReader(r, limit+1)
 	}
-	raw, err := io.ReadAll(r)
+	raw, err := readAll(r, b.Len)
 	if err != nil {
 		return nil, asUpstreamError(err)
 	}
@@ -317,6 +317,31 @@ func (h *holding) readAll(b Body, limit int64) ([]byte, error) {
 		return nil, tooLarge(limit)
 	}
 	return raw, nil
+}
+
+// maxExpected bounds what is believed of a length that the upstream says: more is made room for
+// as it comes.
+const maxExpected = 4 << 20
+
+// readAll reads to the end. What is as long as it says is read into one piece; length is
+// negative when it says nothing.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	if length < 0 {
+		return io.ReadAll(r)
+	}
+	raw := make([]byte, 0, min(length, maxExpected)+1) // the byte more tells the end
+	for {
+		n, err := r.Read(raw[len(raw):cap(raw)])
+		if raw = raw[:len(raw)+n]; err != nil {
+			if err == io.EOF {
+				err = nil
+			}
+			return raw, err
+		}
+		if len(raw) == cap(raw) {
+			raw = slices.Grow(raw, len(raw))
+		}
+	}
 }
 
 // asUpstreamError gives the error of a body that could not be read to its end.

@@ -185,7 +185,7 @@ func convertText(v any, typ string) any {
 		return v
 	}
 	t := strings.TrimSpace(s)
-	if t == "" || !json.Valid([]byte(t)) {
+	if t == "" || !expr.Valid([]byte(t)) {
 		return v
 	}
 	parsed := parseValue([]byte(t))
