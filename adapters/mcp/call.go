@@ -16,11 +16,17 @@ import (
 // to it; it is never listed, and a call by its own name finds no tool.
 const dispatcher = "__capd_call"
 
-// pendingCall is a tools/call on its way through the SDK to the dispatcher.
+// pendingCall is a tools/call under way: through the SDK to the dispatcher, or past it (direct.go).
 type pendingCall struct {
-	endpoint *endpoint
-	*state   // the call ends with what it began with
-	tool     *entry
+	endpoint  *endpoint
+	*state    // the call ends with what it began with
+	tool      *entry
+	arguments json.RawMessage
+	modern    bool
+	version   string               // of the protocol; empty when not known
+	requestID string               // of the HTTP request
+	request   *sdk.CallToolRequest // for what asks and what tells; nil past the SDK, where neither is
+	out       *plan.Result         // is in memory until the answer is written; nil until there is one
 }
 
 type pendingCallKey struct{}
@@ -29,7 +35,7 @@ type pendingCallKey struct{}
 // itself: only results that passed through the SDK's own handler are complete.
 func (e *endpoint) call(ctx context.Context, method string, req *sdk.CallToolRequest, next sdk.MethodHandler) (sdk.Result, error) {
 	st := e.current.Load()
-	c, seen := st.catalogue(), st.visible(ctx, req)
+	c, seen := st.catalogue(), st.visible(ctx)
 	tool := c.tools[req.Params.Name]
 	if tool == nil {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: c.unknown(req.Params.Name, seen).Message}
@@ -40,19 +46,32 @@ func (e *endpoint) call(ctx context.Context, method string, req *sdk.CallToolReq
 			tool, params.Arguments = target, args // from here on it is the call of that tool
 		}
 	}
-	ctx = context.WithValue(ctx, pendingCallKey{}, &pendingCall{e, st, tool})
 	params.Name = dispatcher
 	sent.Params = &params
-	return next(ctx, method, &sent)
+	pending := &pendingCall{
+		endpoint: e, state: st, tool: tool, arguments: params.Arguments, modern: isModern(&params), version: req.ProtocolVersion(),
+		requestID: requestID(req), request: &sent,
+	}
+	return next(context.WithValue(ctx, pendingCallKey{}, pending), method, &sent)
 }
 
 // dispatch is the handler of the one tool the SDK knows.
-func dispatch(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+func dispatch(ctx context.Context, _ *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
 	c, ok := ctx.Value(pendingCallKey{}).(*pendingCall)
 	if !ok {
 		return nil, internalError()
 	}
-	res, err := c.run(ctx, req)
+	defer func() {
+		if c.out != nil {
+			c.endpoint.heldUntilSent(c.requestID, c.out)
+		}
+	}()
+	return c.answer(ctx)
+}
+
+// answer runs the call and gives what its client gets: a result, or an error of the protocol.
+func (c *pendingCall) answer(ctx context.Context) (*sdk.CallToolResult, error) {
+	res, err := c.run(ctx)
 	if err == nil {
 		return res, nil
 	}
@@ -60,49 +79,50 @@ func dispatch(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResul
 		return nil, e
 	}
 	failure := plan.AsError(err)
-	c.endpoint.logFailure(ctx, "MCP call failed", c.tool.whose(), requestID(req), failure, c.tool.attr(), c.tool.operation())
+	c.endpoint.logFailure(ctx, "MCP call failed", c.tool.whose(), c.requestID, failure, c.tool.attr(), c.tool.operation())
 	return failed(failure)
 }
 
 // run binds the arguments, invokes the operation and shapes its result.
-func (c *pendingCall) run(ctx context.Context, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+func (c *pendingCall) run(ctx context.Context) (*sdk.CallToolResult, error) {
 	if own := c.tool.own; own != nil {
-		return own.call(ctx, c, req)
+		return own.call(ctx, c)
 	}
 	t := c.tool.tool
-	raw, err := c.arguments(ctx, req)
+	raw, err := c.admitted(ctx)
 	if err != nil {
 		c.bound.Begin(ctx, c.tool.exposure, t.Name)(0, err)
 		return nil, err
 	}
 	var ask *asker
 	if t.Operation.Asks() {
-		ask = askerOf(c.endpoint, req, isModern(req.Params), req.Params.InputResponses, req.Params.RequestState,
+		p := c.request.Params
+		ask = askerOf(c.endpoint, c.request, c.modern, p.InputResponses, p.RequestState,
 			subject("tool", c.tool.exposure, t.Operation.Questions(), t.Name, sortedJSON(raw))...)
 	}
-	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, follow(ctx, req, c.tool.name, t.Operation), ask)
+	out, err := c.endpoint.invoke(ctx, c.bound, t.Operation, &plan.Source{Arguments: raw}, c.follow(ctx), ask)
 	if err != nil {
 		return nil, err
 	}
 	if out.Kind == plan.Asks {
 		return &sdk.CallToolResult{InputRequests: ask.requests, RequestState: ask.next}, nil
 	}
+	c.out = out
 	binary := t.Operation.Binary()
-	defer c.endpoint.heldUntilSent(requestID(req), out)
 	body, err := c.endpoint.body(ctx, out, binary)
 	if err != nil {
 		return nil, err
 	}
 	if out.Kind == plan.Contents {
-		return c.finished(ctx, req, c.saying(req, out), out, body)
+		return c.finished(ctx, c.saying(out), body)
 	}
-	res := shaped(out, body, resultURI(c.tool.exposure.Unit.ID, t.Name), isBytes(out, body, binary), isModern(req.Params))
+	res := shaped(out, body, resultURI(c.tool.exposure.Unit.ID, t.Name), isBytes(out, body, binary), c.modern)
 	res.IsError = res.IsError || out.IsError
-	return c.finished(ctx, req, res, out, body)
+	return c.finished(ctx, res, body)
 }
 
-// arguments gives what a caller sends to a tool it may call, and that can be called.
-func (c *pendingCall) arguments(ctx context.Context, req *sdk.CallToolRequest) ([]byte, error) {
+// admitted gives what a caller sends to a tool it may call, and that can be called.
+func (c *pendingCall) admitted(ctx context.Context) ([]byte, error) {
 	t := c.tool.tool
 	if err := permit(ctx, c.tool.exposure, t.Scopes); err != nil {
 		return nil, err
@@ -110,31 +130,31 @@ func (c *pendingCall) arguments(ctx context.Context, req *sdk.CallToolRequest) (
 	if t.Refusal != nil {
 		return nil, t.Refusal.Error()
 	}
-	return c.tool.surface().arguments(req.Params.Arguments)
+	return c.tool.surface().arguments(c.arguments)
 }
 
 // finished adds what fits the published schema, looks whether it does, and keeps to the limit.
-func (c *pendingCall) finished(ctx context.Context, req *sdk.CallToolRequest, res *sdk.CallToolResult, out *plan.Result, body []byte) (*sdk.CallToolResult, error) {
+func (c *pendingCall) finished(ctx context.Context, res *sdk.CallToolResult, body []byte) (*sdk.CallToolResult, error) {
 	answer := c.tool.surface().answer
 	if answer == nil || res.IsError {
-		return c.limited(ctx, req, res), nil
+		return c.limited(ctx, res), nil
 	}
-	misfit, err := c.tool.tool.Operation.JudgeAnswer(out, body)
+	misfit, err := c.tool.tool.Operation.JudgeAnswer(c.out, body)
 	if err != nil {
 		return nil, err
 	}
 	if misfit != "" {
-		c.endpoint.opts.Logger.WarnContext(ctx, "MCP answer does not fit its output schema", "request_id", requestID(req),
+		c.endpoint.opts.Logger.WarnContext(ctx, "MCP answer does not fit its output schema", "request_id", c.requestID,
 			"document", c.tool.whose(), c.tool.attr(), "misfit", misfit)
 	}
-	res.StructuredContent = answer.structured(out, body)
-	return c.limited(ctx, req, res), nil
+	res.StructuredContent = answer.structured(c.out, body)
+	return c.limited(ctx, res), nil
 }
 
 // saying shapes an answer whose content the document says.
-func (c *pendingCall) saying(req *sdk.CallToolRequest, out *plan.Result) *sdk.CallToolResult {
+func (c *pendingCall) saying(out *plan.Result) *sdk.CallToolResult {
 	s := &speaker{
-		version: req.ProtocolVersion(), uri: resultURI(c.tool.exposure.Unit.ID, c.tool.tool.Name),
+		version: c.version, uri: resultURI(c.tool.exposure.Unit.ID, c.tool.tool.Name),
 		address: c.catalogue().library.addresses(c.tool.prefix),
 	}
 	return s.saying(out)

@@ -116,7 +116,7 @@ func (s *state) permitted(ctx context.Context) permitted {
 }
 
 // visible says which tools the caller of a request may see and call.
-func (s *state) visible(ctx context.Context, _ sdk.Request) visible {
+func (s *state) visible(ctx context.Context) visible {
 	p := s.permitted(ctx)
 	if p == nil {
 		return nil

@@ -16,7 +16,7 @@ import (
 // is a [plan.Error] is told as that of a declared tool.
 type ownTool struct {
 	listing *sdk.Tool // Name is the wished one: a declared name comes first
-	call    func(ctx context.Context, c *pendingCall, req *sdk.CallToolRequest) (*sdk.CallToolResult, error)
+	call    func(ctx context.Context, c *pendingCall) (*sdk.CallToolResult, error)
 	reads   bool // it gives the rest of results that were cut
 }
 

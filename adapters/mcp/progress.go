@@ -27,12 +27,13 @@ type follower struct {
 
 // follow gives the observer of a call, or nil when there is nothing to tell: an operation
 // that is one call is over when its first step is.
-func follow(ctx context.Context, req *sdk.CallToolRequest, tool string, op *plan.Operation) plan.Observer {
-	if op.StepCount() == 0 || req.Session == nil {
+func (c *pendingCall) follow(ctx context.Context) plan.Observer {
+	steps := c.tool.tool.Operation.StepCount()
+	if steps == 0 || c.request.Session == nil {
 		return nil
 	}
-	f := &follower{ctx: ctx, session: req.Session, logger: tool, total: op.StepCount()}
-	switch t := req.Params.GetProgressToken().(type) {
+	f := &follower{ctx: ctx, session: c.request.Session, logger: c.tool.name, total: steps}
+	switch t := c.request.Params.GetProgressToken().(type) {
 	case string, float64, int64, int: // what a token can be; anything else is not sent back
 		f.token = t
 	}

@@ -55,7 +55,7 @@ func newRestTool() *ownTool {
 
 // limited cuts the texts of a result that are longer than the tool's results may be, says so,
 // and keeps the rest.
-func (c *pendingCall) limited(ctx context.Context, req *sdk.CallToolRequest, res *sdk.CallToolResult) *sdk.CallToolResult {
+func (c *pendingCall) limited(ctx context.Context, res *sdk.CallToolResult) *sdk.CallToolResult {
 	limit := int(c.endpoint.opts.MaxText)
 	if own := c.tool.tool.MaxResult; own > 0 {
 		limit = int(own)
@@ -67,7 +67,7 @@ func (c *pendingCall) limited(ctx context.Context, req *sdk.CallToolRequest, res
 	id := c.endpoint.kept.keep(c.owner(ctx), c.bound.Quota(c.tool.exposure.Unit), k.whole, limit)
 	t := truncation{Unit: k.whole.unit(), Of: strings.Join(k.of, "."), Shown: k.shown, Total: k.whole.total(), Next: restURI(id, k.shown)}
 	res.Content = append(res.Content, &sdk.TextContent{Text: t.marker(id, k.shown, c.catalogue().restTool()) + " Or call the tool again with narrower arguments."})
-	if id != "" && req.ProtocolVersion() >= firstLink {
+	if id != "" && c.version >= firstLink {
 		res.Content = append(res.Content, &sdk.ResourceLink{URI: t.Next, Name: c.tool.name + " (rest)", Title: "The rest of the result", MIMEType: k.whole.mediaType()})
 	}
 	if res.Meta == nil {
@@ -150,12 +150,12 @@ func (e *endpoint) rest(o owner, id string, offset int) *rest {
 }
 
 // readRest is the call of the tool that reads the rest of results.
-func readRest(ctx context.Context, c *pendingCall, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+func readRest(ctx context.Context, c *pendingCall) (*sdk.CallToolResult, error) {
 	var args struct {
 		ID     string  `json:"id"`
 		Offset float64 `json:"offset"` // models write 10.0 too
 	}
-	if err := json.Unmarshal(req.Params.Arguments, &args); err != nil || args.ID == "" || args.Offset != float64(int(args.Offset)) {
+	if err := json.Unmarshal(c.arguments, &args); err != nil || args.ID == "" || args.Offset != float64(int(args.Offset)) {
 		return nil, plan.Errorf(plan.CodeInvalidInput, "id must be the text and offset the number that the cut result names")
 	}
 	id, offset := args.ID, int(args.Offset)

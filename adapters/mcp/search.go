@@ -119,12 +119,12 @@ type found struct {
 	optional bool // there are more arguments
 }
 
-func (f *finder) runSearch(ctx context.Context, c *pendingCall, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+func (f *finder) runSearch(ctx context.Context, c *pendingCall) (*sdk.CallToolResult, error) {
 	in := struct {
 		Query, Service, Tag string
 		Limit               *float64
 	}{}
-	if err := readArguments(req.Params.Arguments, &in); err != nil {
+	if err := readArguments(c.arguments, &in); err != nil {
 		return nil, err
 	}
 	limit := defaultFound
@@ -137,7 +137,7 @@ func (f *finder) runSearch(ctx context.Context, c *pendingCall, req *sdk.CallToo
 	if err != nil {
 		return nil, err
 	}
-	seen := c.visible(ctx, req)
+	seen := c.visible(ctx)
 	entries, more := f.find(truncate(in.Query, maxQuery), limit, func(e *entry) bool {
 		return (of == nil || e.exposure == of) && (in.Tag == "" || hasTag(e, in.Tag)) && seen.has(e)
 	})
@@ -246,12 +246,12 @@ func hasTag(e *entry, tag string) bool {
 	return slices.ContainsFunc(e.tool.Tags, is) || slices.ContainsFunc(e.exposure.Unit.Tags, is)
 }
 
-func (f *finder) runDescribe(ctx context.Context, c *pendingCall, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
+func (f *finder) runDescribe(ctx context.Context, c *pendingCall) (*sdk.CallToolResult, error) {
 	in := struct {
 		Name  string
 		Names []string
 	}{}
-	if err := readArguments(req.Params.Arguments, &in); err != nil {
+	if err := readArguments(c.arguments, &in); err != nil {
 		return nil, err
 	}
 	if in.Name != "" {
@@ -263,7 +263,7 @@ func (f *finder) runDescribe(ctx context.Context, c *pendingCall, req *sdk.CallT
 	out := struct {
 		Tools []*sdk.Tool `json:"tools"`
 	}{}
-	seen := c.visible(ctx, req)
+	seen := c.visible(ctx)
 	for _, name := range in.Names {
 		e := f.catalogue.tools[name]
 		if e == nil || !seen.has(e) {
@@ -312,8 +312,8 @@ func (f *finder) target(arguments json.RawMessage, seen visible) (*entry, json.R
 }
 
 // refuseCall says why a call of the call tool is for no tool; any other one never comes here.
-func (f *finder) refuseCall(ctx context.Context, c *pendingCall, req *sdk.CallToolRequest) (*sdk.CallToolResult, error) {
-	_, _, err := f.target(req.Params.Arguments, c.visible(ctx, req))
+func (f *finder) refuseCall(ctx context.Context, c *pendingCall) (*sdk.CallToolResult, error) {
+	_, _, err := f.target(c.arguments, c.visible(ctx))
 	return nil, err
 }
 

@@ -127,9 +127,9 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error) {
 	st := e.current.Load()
 	c, seen, cacheable, cursor := st.catalogue(), st.permitted(ctx), st.caching(), cursorOf(req)
-	switch req := req.(type) {
+	switch req.(type) {
 	case *sdk.ListToolsRequest:
-		page, err := c.page(cursor, st.visible(ctx, req))
+		page, err := c.page(cursor, st.visible(ctx))
 		return paged(page, err, func(p *sdk.ListToolsResult) { p.Cacheable = cacheable })
 	case *sdk.ListResourcesRequest:
 		page, err := c.library.page(ctx, e.opts.Logger, cursor, seen)
