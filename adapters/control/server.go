@@ -130,6 +130,7 @@ func NewServer(o ServerOptions) *Server {
 	if o.Log != nil && o.Level != nil {
 		add("/logs", http.MethodGet, s.serveLog)
 	}
+	new(profiles).register(add)
 	for path, h := range o.Handlers {
 		s.endpoints[path] = h
 	}

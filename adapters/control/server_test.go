@@ -119,6 +119,26 @@ func TestMoreHandlers(t *testing.T) {
 	}
 }
 
+// TestProfiles: what `go tool pprof` reads is there behind the token, and nothing else that
+// net/http/pprof has.
+func TestProfiles(t *testing.T) {
+	t.Parallel()
+	url := serve(t, control.ServerOptions{Token: func() plan.Secret { return plan.NewSecret("key") }})
+	if resp, _ := ask(t, "GET", url+"/debug/pprof/heap", ""); resp.StatusCode != 401 {
+		t.Errorf("without the token: %s", resp.Status)
+	}
+	for path, want := range map[string]int{
+		"heap": 200, "allocs": 200, "goroutine": 200, "profile?seconds=1": 200, "mutex?seconds=1": 200,
+		"mutex": 400, "block": 400, "profile?seconds=0": 400, "profile?seconds=1e9": 400, "heap?seconds=-1": 400,
+		"cmdline": 404, "": 404, "trace": 404, "symbol": 404,
+	} {
+		resp, body := ask(t, "GET", url+"/debug/pprof/"+path, "", "Authorization", "Bearer key")
+		if resp.StatusCode != want || want == 200 && !strings.HasPrefix(body, "\x1f\x8b") { // a profile is packed by gzip
+			t.Errorf("%s: %s, %d bytes, want %d", path, resp.Status, len(body), want)
+		}
+	}
+}
+
 // TestValidateIsBounded: while one text is validated another has to wait.
 func TestValidateIsBounded(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,7 @@ type scenario struct {
 // world is the processes of a run.
 type world struct {
 	upstream, proxy, tool *process
+	tuned                 *process // the proxy with a collector that runs as seldom as capd's
 	capd, alone           *process // alone has no sessions of MCP
 	all                   []*process
 }
@@ -54,13 +55,16 @@ func newWorld(ctx context.Context, o *options, dir string) (w *world, err error)
 			w.stop()
 		}
 	}()
-	if w.upstream, err = w.add(spawn(ctx, "upstream")); err != nil {
+	if w.upstream, err = w.add(spawn(ctx, nil, "upstream")); err != nil {
 		return w, err
 	}
-	if w.proxy, err = w.add(spawn(ctx, "proxy", w.upstream.url)); err != nil {
+	if w.proxy, err = w.add(spawn(ctx, nil, "proxy", w.upstream.url)); err != nil {
 		return w, err
 	}
-	if w.tool, err = w.add(spawn(ctx, "tool", w.upstream.url)); err != nil {
+	if w.tuned, err = w.add(spawn(ctx, []string{"GOGC=" + seldom}, "proxy", w.upstream.url)); err != nil {
+		return w, err
+	}
+	if w.tool, err = w.add(spawn(ctx, nil, "tool", w.upstream.url)); err != nil {
 		return w, err
 	}
 	spec := filepath.Join(dir, "bench.yaml")
@@ -68,12 +72,15 @@ func newWorld(ctx context.Context, o *options, dir string) (w *world, err error)
 		return w, err
 	}
 	env := []string{"UPSTREAM=" + w.upstream.url}
-	if w.capd, err = w.add(spawnCapd(ctx, o.capd, env, "--log-level", "info", spec)); err != nil {
+	if w.capd, err = w.add(spawnCapd(ctx, o.capd, env, o.profile != "", spec)); err != nil {
 		return w, err
 	}
-	w.alone, err = w.add(spawnCapd(ctx, o.capd, env, "--mcp-sessions", "off", spec))
+	w.alone, err = w.add(spawnCapd(ctx, o.capd, env, o.profile != "", "--mcp-sessions", "off", spec))
 	return w, err
 }
+
+// seldom is the target that capd's collector has with one document loaded (cmd/capd/collector.go).
+const seldom = "1600"
 
 const (
 	modernCall = `{"jsonrpc":"2.0","id":1000,"method":"tools/call","params":{"name":"get-thing","arguments":{"id":"42"},` +
@@ -97,6 +104,7 @@ func (w *world) scenarios() ([]scenario, error) {
 	apis, mcp := w.capd.url+"/apis/bench", w.capd.url+"/mcp/bench"
 	add(scenario{name: "upstream alone", process: w.upstream, beside: "proxy 1k"}, "GET", w.upstream.url+"/things/1k/42", "", `"id":"42"`)
 	add(scenario{name: "proxy 1k", process: w.proxy}, "GET", w.proxy.url+"/things/1k/42", "", `"id":"42"`)
+	add(scenario{name: "proxy 1k, GOGC=" + seldom, process: w.tuned, beside: "proxy 1k"}, "GET", w.tuned.url+"/things/1k/42", "", `"id":"42"`)
 	add(scenario{name: "pass-through 1k", process: w.capd, beside: "proxy 1k", goal: "≥ 0.90"}, "GET", apis+"/whole/1k/42", "", `"id":"42"`)
 	add(scenario{name: "forward 1k", process: w.capd, beside: "proxy 1k"}, "GET", apis+"/forward/things/1k/42", "", `"id":"42"`)
 	add(scenario{name: "object 1k", process: w.capd, beside: "proxy 1k", goal: "≥ 0.75"}, "GET", apis+"/object/1k/42", "", `"key":"42"`)
@@ -180,6 +188,9 @@ func calls(ctx context.Context, o *options, dir string, out io.Writer) error {
 			}
 		}
 		table(out, conns, chosen, turns)
+		if err := o.profiles(ctx, conns, chosen); err != nil {
+			return err
+		}
 	}
 	return nil
 }

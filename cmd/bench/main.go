@@ -1,12 +1,12 @@
 // Command bench measures capd beside what a team would write or run instead: the upstream alone,
-// net/http/httputil.ReverseProxy, and a handler written by hand for MCP's tools/call. All of them run as
-// processes of their own on loopback, take turns within one run, and are reported as ratios, with the
-// CPU seconds that each process used for 10,000 calls.
+// net/http/httputil.ReverseProxy, a handler written by hand for MCP's tools/call, and a bare parse by
+// yaml.v3. All of them run as processes of their own on loopback, take turns within one run, and are
+// reported as ratios, with the CPU seconds that each process used for 10,000 calls.
 //
 // It is a module of its own, so that what it drives load with is no dependency of capd. Run it from the top
 // of the repository with
 //
-//	go run -C cmd/bench . -capd ../../capd
+//	go run -C cmd/bench .
 package main
 
 import (
@@ -38,6 +38,7 @@ func main() {
 // options are what the command line says.
 type options struct {
 	capd, only, out string
+	profile         string
 	rounds          int
 	turn            time.Duration
 	conns           []int
@@ -47,7 +48,7 @@ type options struct {
 
 func run(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) > 0 && strings.HasPrefix(args[0], "serve-") { // one of the processes that are measured
-		return servers[strings.TrimPrefix(args[0], "serve-")](args[1:])
+		return serve(strings.TrimPrefix(args[0], "serve-"), args[1:])
 	}
 	o := options{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -56,8 +57,9 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	f.IntVar(&o.rounds, "rounds", 5, "how often each takes its turn")
 	f.DurationVar(&o.turn, "turn", time.Second, "how long a turn is")
 	conns := f.String("conns", "1,32,512", "`NUMBERS` of connections")
-	growth := f.String("growth", "1,100,586,10000", "`NUMBERS` of documents; none: growth is not measured")
+	growth := f.String("growth", "1,100,586,10000", "`NUMBERS` of generated documents; empty: growth is not measured")
 	f.StringVar(&o.specs, "specs", "../../../shared/corpus/specs", "`DIR` with published specs, for growth at their number; left out when absent")
+	f.StringVar(&o.profile, "profile", "", "write CPU, allocation, block and mutex profiles of capd to `DIR`, for each call that is measured; figures of such a run are not for comparison")
 	f.StringVar(&o.out, "o", "", "write the tables to `FILE` too")
 	if err := f.Parse(args); err != nil {
 		return err

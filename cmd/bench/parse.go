@@ -32,7 +32,7 @@ func parseAll(files []string) (time.Duration, error) {
 }
 
 // parseStdin parses the files that standard input names.
-func parseStdin([]string) error {
+func parseStdin() error {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		text, err := os.ReadFile(lines.Text())

@@ -18,19 +18,20 @@ func localListener() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1
 
 // process is a server that is measured.
 type process struct {
-	cmd   *exec.Cmd
-	url   string
-	ready time.Duration // from its start until it served
+	cmd     *exec.Cmd
+	url     string
+	control string        // URL of the control address; empty for none
+	ready   time.Duration // from its start until it served
 }
 
-// spawn starts one of this program's own servers.
-func spawn(ctx context.Context, kind string, args ...string) (*process, error) {
+// spawn starts one of this program's own servers, with more variables than this program has.
+func spawn(ctx context.Context, env []string, kind string, args ...string) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, self, append([]string{"serve-" + kind}, args...)...)
-	cmd.Stderr = os.Stderr
+	cmd.Env, cmd.Stderr = append(os.Environ(), env...), os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -45,8 +46,18 @@ func spawn(ctx context.Context, kind string, args ...string) (*process, error) {
 	return &process{cmd: cmd, url: strings.TrimSpace(line)}, nil
 }
 
-// spawnCapd starts capd and waits until it serves.
-func spawnCapd(ctx context.Context, binary string, env []string, args ...string) (*process, error) {
+// spawnCapd starts capd and waits until it serves. With controlled it has a control address.
+func spawnCapd(ctx context.Context, binary string, env []string, controlled bool, args ...string) (*process, error) {
+	control := ""
+	if controlled {
+		free, err := localListener()
+		if err != nil {
+			return nil, err
+		}
+		at := free.Addr().String()
+		_ = free.Close()
+		control, args = "http://"+at, append([]string{"--control-address", at}, args...)
+	}
 	cmd := exec.CommandContext(ctx, binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--log-format", "json", "--watch", "off"}, args...)...)
 	cmd.Env = append(os.Environ(), env...)
 	logged, err := cmd.StderrPipe()
@@ -68,7 +79,7 @@ func spawnCapd(ctx context.Context, binary string, env []string, args ...string)
 			Addresses []struct{ Actual string }
 		}
 		if json.Unmarshal(line, &event) == nil && event.Msg == "serving" && len(event.Addresses) == 1 {
-			p := &process{cmd: cmd, url: "http://" + event.Addresses[0].Actual, ready: time.Since(begun)}
+			p := &process{cmd: cmd, url: "http://" + event.Addresses[0].Actual, control: control, ready: time.Since(begun)}
 			go func() { _, _ = io.Copy(io.Discard, in) }()
 			return p, nil
 		}

@@ -10,55 +10,51 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"strings"
+	"sync"
 )
 
-// servers are the processes beside capd. Each prints its address and serves until it is killed.
-var servers = map[string]func(args []string) error{
-	"upstream": func([]string) error { return listen(http.HandlerFunc(upstream)) },
-	"proxy":    func(args []string) error { return listen(proxy(args[0])) },
-	"parse":    parseStdin,
-	"tool":     func(args []string) error { return listen(tool(args[0])) },
+// serve is one of the processes beside capd. It prints its address and serves until it is killed.
+func serve(kind string, args []string) error {
+	switch kind {
+	case "upstream":
+		return listen(upstream())
+	case "proxy":
+		return listen(proxy(args[0]))
+	case "tool":
+		return listen(tool(args[0]))
+	case "parse":
+		return parseStdin()
+	}
+	return fmt.Errorf("nothing serves as %q", kind)
 }
 
-// sizes are the bodies that the upstream can answer, by the name in its path.
-var sizes = map[string]int{"1k": 1 << 10, "16k": 16 << 10, "1m": 1 << 20}
-
-// bodies are objects with a member of items: as many as make the size.
-var bodies = func() map[string][]byte {
-	out := map[string][]byte{}
-	for name, size := range sizes {
-		var b bytes.Buffer
-		b.WriteString(`{"id":"42","name":"A thing","owner":{"id":7,"email":"owner@example.com"},"items":[`)
-		for n := 0; b.Len() < size-60; n++ {
-			if n > 0 {
-				b.WriteByte(',')
-			}
-			fmt.Fprintf(&b, `{"id":%d,"title":"Item number %d","done":%t,"price":%d.25}`, n, n, n%2 == 0, n)
+// object is about as many bytes of JSON: a thing with a list of items.
+func object(size int) []byte {
+	var b bytes.Buffer
+	b.WriteString(`{"id":"42","name":"A thing","owner":{"id":7,"email":"owner@example.com"},"items":[`)
+	for n := 0; b.Len() < size-60; n++ {
+		if n > 0 {
+			b.WriteByte(',')
 		}
-		b.WriteString(`]}`)
-		out[name] = b.Bytes()
+		fmt.Fprintf(&b, `{"id":%d,"title":"Item number %d","done":%t,"price":%d.25}`, n, n, n%2 == 0, n)
 	}
-	return out
-}()
+	b.WriteString(`]}`)
+	return b.Bytes()
+}
 
-// upstream answers GET /things/SIZE/ID, and POST to the same with what it was sent.
-func upstream(w http.ResponseWriter, r *http.Request) {
-	parts := strings.Split(r.URL.Path, "/")
-	body, ok := []byte(nil), false
-	if len(parts) > 2 {
-		body, ok = bodies[parts[2]], bodies[parts[2]] != nil
+// upstream answers GET /things/SIZE/ID.
+func upstream() http.Handler {
+	mux := http.NewServeMux()
+	for name, size := range map[string]int{"1k": 1 << 10, "16k": 16 << 10, "1m": 1 << 20} {
+		body := object(size)
+		length := strconv.Itoa(len(body))
+		mux.HandleFunc("GET /things/"+name+"/{id}", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Content-Length", length)
+			_, _ = w.Write(body)
+		})
 	}
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	if r.Method == http.MethodPost {
-		_, _ = io.Copy(io.Discard, r.Body)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body)
+	return mux
 }
 
 // transport is what a proxy in production has: as many idle connections as it needs.
@@ -75,9 +71,23 @@ func proxy(to string) http.Handler {
 		return http.NotFoundHandler()
 	}
 	p := httputil.NewSingleHostReverseProxy(target)
-	p.Transport = transport()
+	p.Transport, p.BufferPool = transport(), &buffers{}
 	return p
 }
+
+// buffers are what the proxy copies bodies through.
+type buffers struct{ pool sync.Pool }
+
+// Get is [httputil.BufferPool]'s.
+func (b *buffers) Get() []byte {
+	if x, ok := b.pool.Get().(*[32 << 10]byte); ok {
+		return x[:]
+	}
+	return make([]byte, 32<<10)
+}
+
+// Put is [httputil.BufferPool]'s.
+func (b *buffers) Put(x []byte) { b.pool.Put((*[32 << 10]byte)(x)) }
 
 // tool is a handler for tools/call as one would write it by hand: it reads the JSON-RPC message,
 // makes the upstream call and writes the result.

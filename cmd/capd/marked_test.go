@@ -257,7 +257,8 @@ func (m *marked) endpoints(t *testing.T, url, control string) {
 		for _, path := range []string{"/apis", "/mcp", "/skills", "/control", "/", "/nowhere"} {
 			ask("GET", url+path, "")
 		}
-		for _, path := range []string{"/health/live", "/health/ready", "/status", "/config", "/routes", "/metrics", "/traces", "/logs/level", "/scripting", "/"} {
+		for _, path := range []string{"/health/live", "/health/ready", "/status", "/config", "/routes", "/metrics", "/traces", "/logs/level", "/scripting", "/",
+			"/debug/pprof/heap?debug=1", "/debug/pprof/goroutine?debug=2", "/debug/pprof/cmdline"} {
 			ask("GET", control+path, "")
 		}
 		ask("POST", control+"/reload", "")
