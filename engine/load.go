@@ -89,7 +89,12 @@ func corePhases() (phases, error) {
 	if err != nil {
 		return phases{}, err
 	}
-	check := func(doc *spec.Document) diag.List { return published.Validate(doc.JSON(), doc.Locate) }
+	check := func(doc *spec.Document) diag.List {
+		if schema.Fits(published, doc.Tree()) {
+			return nil
+		}
+		return published.Validate(doc.JSON(), doc.Locate)
+	}
 	return phases{parse: spec.Parse, check: check, resolve: plan.Resolve, compile: compileWith(plan.Compiler{Schemas: schema.Compile}), link: plan.Link, bind: plan.Bind}, nil
 }
 

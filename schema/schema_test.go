@@ -71,6 +71,9 @@ func TestGoodDocumentsHaveNoFinding(t *testing.T) {
 			if found := v.Validate(doc.JSON(), doc.Locate); len(found) > 0 {
 				t.Errorf("findings in a good document:\n%s", lines(found))
 			}
+			if !schema.Fits(v, doc.Tree()) {
+				t.Error("it is not seen at once that the document is good")
+			}
 		})
 	}
 }
@@ -83,6 +86,9 @@ func TestBadDocuments(t *testing.T) {
 			t.Parallel()
 			doc := parse(t, file)
 			got := lines(v.Validate(doc.JSON(), doc.Locate))
+			if schema.Fits(v, doc.Tree()) {
+				t.Error("the document passes for a good one")
+			}
 			golden := strings.TrimSuffix(file, ".yaml") + ".txt"
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"encoding/json"
 	"math/big"
 	"strconv"
 	"strings"
@@ -9,39 +8,51 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
-// screen reports whether a value certainly fits a schema. It exists because nearly every
-// document does: the library builds bookkeeping for each mapping it visits and takes about
-// as long as parsing the YAML, while this walk takes a small part of that. It knows only
-// the keywords the published schema uses (a test holds that), and says false whenever it
-// is not sure; then the library decides, and says what is wrong.
-func screen(s *jsonschema.Schema, value any) bool {
-	if !hasKind(s.Types, value) || !inEnum(s.Enum, value) {
+// Tree is a value as the reader of a document keeps it.
+type Tree[T any] interface {
+	// JSONType gives null, boolean, number, string, array or object.
+	JSONType() string
+	// Scalar gives a string, or a number as JSON writes it.
+	Scalar() string
+	// Children counts the members of an object or the items of an array. Child gives one of them;
+	// an item has no name.
+	Children() int
+	Child(i int) (name string, value T)
+}
+
+// Fits reports whether a document certainly fits the schema. When it says false, [Validator.Validate]
+// decides, and says what is wrong. It exists because nearly every document fits, and to make JSON
+// values of one and have the library visit them takes about as long as parsing the YAML, while this
+// walk takes a small part of that.
+func Fits[T Tree[T]](v *Validator, document T) bool { return screen(v.compiled, document) }
+
+// screen reports whether a value certainly fits a schema. It knows only the keywords the published
+// schema uses (a test holds that), and says false whenever it is not sure.
+func screen[T Tree[T]](s *jsonschema.Schema, value T) bool {
+	kind := value.JSONType()
+	if !hasKind(s.Types, kind, value) || len(s.Enum) > 0 && (kind != "string" || !inEnum(s.Enum, value.Scalar())) {
 		return false
 	}
-	switch v := value.(type) {
-	case map[string]any:
-		if !screenMembers(s, v) {
+	switch kind {
+	case "object":
+		if !screenMembers(s, value) {
 			return false
 		}
-	case []any:
-		if s.Items2020 != nil {
-			for _, item := range v {
-				if !screen(s.Items2020, item) {
-					return false
-				}
-			}
+	case "array":
+		if s.Items2020 != nil && !screenItems(s.Items2020, value) {
+			return false
 		}
-	case json.Number:
-		if !inRange(s, string(v)) {
+	case "number":
+		if !inRange(s, value) {
 			return false
 		}
 	}
 	return screenInPlace(s, value)
 }
 
-func screenMembers(s *jsonschema.Schema, members map[string]any) bool {
+func screenMembers[T Tree[T]](s *jsonschema.Schema, object T) bool {
 	for _, name := range s.Required {
-		if _, given := members[name]; !given {
+		if !hasMember(object, name) {
 			return false
 		}
 	}
@@ -49,7 +60,8 @@ func screenMembers(s *jsonschema.Schema, members map[string]any) bool {
 		return true
 	}
 	others, _ := s.AdditionalProperties.(*jsonschema.Schema)
-	for name, member := range members {
+	for i := range object.Children() {
+		name, member := object.Child(i)
 		of, named := s.Properties[name]
 		if !named {
 			of = others
@@ -61,8 +73,26 @@ func screenMembers(s *jsonschema.Schema, members map[string]any) bool {
 	return true
 }
 
+func hasMember[T Tree[T]](object T, name string) bool {
+	for i := range object.Children() {
+		if given, _ := object.Child(i); given == name {
+			return true
+		}
+	}
+	return false
+}
+
+func screenItems[T Tree[T]](s *jsonschema.Schema, array T) bool {
+	for i := range array.Children() {
+		if _, item := array.Child(i); !screen(s, item) {
+			return false
+		}
+	}
+	return true
+}
+
 // screenInPlace looks at the schemas that speak of the same value.
-func screenInPlace(s *jsonschema.Schema, value any) bool {
+func screenInPlace[T Tree[T]](s *jsonschema.Schema, value T) bool {
 	if s.Ref != nil && !screen(s.Ref, value) {
 		return false
 	}
@@ -87,7 +117,7 @@ func screenInPlace(s *jsonschema.Schema, value any) bool {
 	return consequence == nil || screen(consequence, value)
 }
 
-func screenAny(list []*jsonschema.Schema, value any) bool {
+func screenAny[T Tree[T]](list []*jsonschema.Schema, value T) bool {
 	for _, of := range list {
 		if screen(of, value) {
 			return true
@@ -96,55 +126,33 @@ func screenAny(list []*jsonschema.Schema, value any) bool {
 	return false
 }
 
-func hasKind(kinds []string, value any) bool {
+func hasKind[T Tree[T]](kinds []string, given string, value T) bool {
 	if len(kinds) == 0 {
 		return true
 	}
 	for _, kind := range kinds {
-		if isKind(kind, value) {
-			return true
-		}
-	}
-	return false
-}
-
-func isKind(kind string, value any) bool {
-	switch v := value.(type) {
-	case nil:
-		return kind == "null"
-	case bool:
-		return kind == "boolean"
-	case string:
-		return kind == "string"
-	case []any:
-		return kind == "array"
-	case map[string]any:
-		return kind == "object"
-	case json.Number:
 		// 8.0 and 8e1 are integers as well; the library says so when it comes to that.
-		return kind == "number" || kind == "integer" && strings.Trim(string(v), "-0123456789") == ""
-	}
-	return false
-}
-
-func inEnum(list []any, value any) bool {
-	if len(list) == 0 {
-		return true
-	}
-	given, isText := value.(string)
-	for _, allowed := range list {
-		if text, ok := allowed.(string); ok && isText && text == given {
+		if kind == given || kind == "integer" && given == "number" && strings.Trim(value.Scalar(), "-0123456789") == "" {
 			return true
 		}
 	}
 	return false
 }
 
-func inRange(s *jsonschema.Schema, number string) bool {
+func inEnum(list []any, given string) bool {
+	for _, allowed := range list {
+		if text, ok := allowed.(string); ok && text == given {
+			return true
+		}
+	}
+	return false
+}
+
+func inRange[T Tree[T]](s *jsonschema.Schema, number T) bool {
 	if s.Minimum == nil && s.Maximum == nil {
 		return true
 	}
-	n, err := strconv.ParseInt(number, 10, 64)
+	n, err := strconv.ParseInt(number.Scalar(), 10, 64)
 	if err != nil {
 		return false
 	}

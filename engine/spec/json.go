@@ -101,6 +101,54 @@ func jsonNumber(s string) (string, bool) {
 // [json.Number] and nil.
 func (d *Document) JSON() any { return d.tree.any() }
 
+// Tree gives the whole document.
+func (d *Document) Tree() *Value { return d.tree }
+
+// JSONType gives the type that the value has in JSON: null, boolean, number, string, array or
+// object. Infinities and NaN are strings.
+func (v *Value) JSONType() string {
+	if v == nil {
+		return "null"
+	}
+	switch v.Kind {
+	case Bool:
+		return "boolean"
+	case Number:
+		if _, ok := jsonNumber(v.Text); ok {
+			return "number"
+		}
+		return "string"
+	case String:
+		return "string"
+	case List:
+		return "array"
+	case Map:
+		return "object"
+	}
+	return "null"
+}
+
+// Scalar gives the text of a string, and of a number as JSON writes it.
+func (v *Value) Scalar() string {
+	if v.Kind == Number {
+		if n, ok := jsonNumber(v.Text); ok {
+			return n
+		}
+	}
+	return v.Text
+}
+
+// Children counts what a list or a mapping holds.
+func (v *Value) Children() int { return len(v.Items) + len(v.Members) }
+
+// Child gives what a list or a mapping holds at a place, and its key.
+func (v *Value) Child(i int) (key string, child *Value) {
+	if v.Kind == List {
+		return "", v.Items[i]
+	}
+	return v.Members[i].Key.Value, v.Members[i].Value
+}
+
 func (v *Value) any() any {
 	if v == nil {
 		return nil

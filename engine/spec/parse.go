@@ -66,6 +66,8 @@ type parser struct {
 	ikanos  bool        // the version key, which decides defaults
 	adapter string      // namespace of the exposed adapter being read
 	fatal   bool        // the file is refused
+	planted int         // how many values the tree may still take
+	seeds   []Value     // of the tree, not yet used
 
 	found   diag.List
 	omitted int // findings beyond maxFindings

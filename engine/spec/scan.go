@@ -56,10 +56,31 @@ func scanScalar(v *Value, record bool) (*scalarScan, bool) {
 
 // scalarEnd gives the offset behind v, or its start when the source does not say.
 func scalarEnd(v *Value) int {
+	if end, ok := evidentEnd(v); ok {
+		return end
+	}
 	if s, ok := scanScalar(v, false); ok {
 		return s.end
 	}
 	return int(v.start)
+}
+
+// evidentEnd gives the offset behind a scalar that stands in the source as it is meant: in one
+// line and without escapes, like nearly all of them.
+func evidentEnd(v *Value) (int, bool) {
+	quote := ""
+	switch {
+	case v.style == literal, v.style == folded, len(v.src.marks) != len(v.src.lines), strings.ContainsAny(v.Text, "\n\r\\'"):
+		return 0, false
+	case v.style == singleQuoted:
+		quote = "'"
+	case v.style == doubleQuoted:
+		quote = `"`
+	}
+	rest, begins := strings.CutPrefix(v.src.text[v.start:], quote)
+	rest, holds := strings.CutPrefix(rest, v.Text)
+	rest, ends := strings.CutPrefix(rest, quote)
+	return len(v.src.text) - len(rest), begins && holds && ends
 }
 
 func (s *scalarScan) done() bool { return !s.bad && s.at == len(s.want) }

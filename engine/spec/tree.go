@@ -27,7 +27,22 @@ func (p *parser) grow(n *yaml.Node) *Value {
 			"the document has more than %d values, aliases expanded", p.lim.Nodes)
 		return nil
 	}
+	p.planted = total.nodes
 	return p.value(n, nil, -1, "")
+}
+
+// plant gives a value to fill. Trees are dropped as a whole, so values come from the same
+// pieces of memory: those that the measure counted, of merged mappings a few more.
+func (p *parser) plant(v Value) *Value {
+	const most = 128
+	if len(p.seeds) == 0 {
+		p.seeds = make([]Value, max(1, min(p.planted, most)))
+		p.planted -= len(p.seeds)
+	}
+	out := &p.seeds[0]
+	p.seeds = p.seeds[1:]
+	*out = v
+	return out
 }
 
 func (p *parser) at(n *yaml.Node) diag.Span {
@@ -81,7 +96,7 @@ func (p *parser) value(n *yaml.Node, parent *Value, index int, key string) *Valu
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	v := &Value{src: p.src, parent: parent, index: int32(index), key: key, shared: alias || n.Anchor != ""}
+	v := p.plant(Value{src: p.src, parent: parent, index: int32(index), key: key, shared: alias || n.Anchor != ""})
 	v.start = int32(p.contentStart(n))
 	if n.Kind == yaml.MappingNode && p.bareTemplate(n, v) {
 		return v
@@ -166,7 +181,7 @@ func (p *parser) tagged(n *yaml.Node, v *Value) {
 // ones the first.
 func (p *parser) members(n *yaml.Node, v *Value) {
 	v.Members = make([]Member, 0, len(n.Content)/2)
-	seen := make(map[string]*Value, len(n.Content)/2)
+	seen := &keySet{of: v}
 	var merges []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
@@ -181,7 +196,38 @@ func (p *parser) members(n *yaml.Node, v *Value) {
 	}
 }
 
-func (p *parser) member(key, value *yaml.Node, v *Value, seen map[string]*Value) {
+// keySet gives a mapping that is being read its members, and finds them again.
+type keySet struct {
+	of    *Value
+	byKey map[string]*Value // nil while the keys are so few that they are found as fast without it
+}
+
+func (s *keySet) add(m Member) {
+	const few = 16
+	s.of.Members = append(s.of.Members, m)
+	switch {
+	case s.byKey != nil:
+		s.byKey[m.Key.Value] = m.Key.node
+	case len(s.of.Members) > few:
+		s.byKey = make(map[string]*Value, cap(s.of.Members))
+		for _, m := range s.of.Members {
+			s.byKey[m.Key.Value] = m.Key.node
+		}
+	}
+}
+
+// find gives the key as it was first written; nil when it was not.
+func (s *keySet) find(key string) *Value {
+	if s.byKey != nil {
+		return s.byKey[key]
+	}
+	if m := s.of.member(key); m != nil {
+		return m.Key.node
+	}
+	return nil
+}
+
+func (p *parser) member(key, value *yaml.Node, v *Value, seen *keySet) {
 	alias := key.Kind == yaml.AliasNode
 	for key.Kind == yaml.AliasNode {
 		key = key.Alias
@@ -191,10 +237,10 @@ func (p *parser) member(key, value *yaml.Node, v *Value, seen map[string]*Value)
 			"a key is a %s, expected text", kindOf(key))
 		return
 	}
-	k := &Value{src: p.src, parent: v, index: -1, key: key.Value, shared: alias || key.Anchor != ""}
+	k := p.plant(Value{src: p.src, parent: v, index: -1, key: key.Value, shared: alias || key.Anchor != ""})
 	k.start = int32(p.contentStart(key))
 	p.scalar(key, k)
-	if first := seen[k.Text]; first != nil {
+	if first := seen.find(k.Text); first != nil {
 		p.fatal = true
 		p.add(diag.Diagnostic{
 			Code: diag.CodeDuplicateKey, Severity: diag.Error, Span: k.Span(), Path: k.Path(),
@@ -204,15 +250,14 @@ func (p *parser) member(key, value *yaml.Node, v *Value, seen map[string]*Value)
 		})
 		return
 	}
-	seen[k.Text] = k
-	v.Members = append(v.Members, Member{
+	seen.add(Member{
 		Key:   Text{Value: k.Text, node: k},
 		Value: p.value(value, v, -1, k.Text),
 	})
 }
 
 // merge adds the keys of a merge key's value (the YAML 1.1 type "merge", still in wide use).
-func (p *parser) merge(n *yaml.Node, v *Value, seen map[string]*Value) {
+func (p *parser) merge(n *yaml.Node, v *Value, seen *keySet) {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
@@ -225,11 +270,10 @@ func (p *parser) merge(n *yaml.Node, v *Value, seen map[string]*Value) {
 		merged := &Value{src: p.src, parent: v.parent, index: v.index, key: v.key}
 		p.members(n, merged)
 		for _, m := range merged.Members {
-			if seen[m.Key.Value] == nil {
-				seen[m.Key.Value] = m.Key.node
+			if seen.find(m.Key.Value) == nil {
 				m.Value.parent = v
 				m.Key.node.shared, m.Value.shared = true, true
-				v.Members = append(v.Members, m)
+				seen.add(m)
 			}
 		}
 	default:
