@@ -103,7 +103,7 @@ func (s *server) ask(ctx context.Context, req *plan.Request, at string) ([]byte,
 		return nil, errors.New("nobody can be asked")
 	}
 	req.Grant = s.grant
-	req.Base, req.Target = &plan.Base{Scheme: u.Scheme, Host: u.Host}, []byte(u.RequestURI())
+	req.Base, req.Target = &plan.Base{Scheme: u.Scheme, Host: u.Host}, u.RequestURI()
 	req.Header = append(req.Header, plan.Field{Name: "Accept", Value: "application/json"})
 	resp, err := s.client.Do(ctx, req)
 	if err != nil {

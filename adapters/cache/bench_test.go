@@ -21,7 +21,7 @@ func BenchmarkDo(b *testing.B) {
 	c := cache.New(up, cache.Options{Store: memory.New(memory.Options{})})
 	request := func(method string, rule *plan.Resilience) *plan.Request {
 		return &plan.Request{
-			Method: method, Base: &plan.Base{Scheme: "https", Host: "api.test"}, Target: []byte("/rooms/42?page=3"),
+			Method: method, Base: &plan.Base{Scheme: "https", Host: "api.test"}, Target: "/rooms/42?page=3",
 			Header:     []plan.Field{{Name: "Accept", Value: "application/json"}, {Name: "X-Key", Value: "secret", Secret: true}},
 			Resilience: rule, Secrets: []plan.Secret{plan.NewSecret("secret")},
 		}

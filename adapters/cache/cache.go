@@ -153,7 +153,7 @@ func (c *Cache) change(ctx context.Context, req *plan.Request) (*plan.Response, 
 	if err == nil {
 		for _, name := range []string{"Location", "Content-Location"} {
 			if target := sameOrigin(req, resp.Get(name)); target != "" {
-				c.changed(ctx, pathKey(c.opts.Key, req, []byte(target)))
+				c.changed(ctx, pathKey(c.opts.Key, req, target))
 			}
 		}
 	}

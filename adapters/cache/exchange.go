@@ -127,7 +127,7 @@ func (x *exchange) requestKey(ctx context.Context, secret []byte) key {
 	req := x.req
 	h := newHasher("answer")
 	h.text(documentOf(req), req.Resilience.Scope, req.Base.Scheme, req.Base.Host)
-	h.bytes(req.Target)
+	h.text(req.Target)
 	header := slices.Clone(x.header)
 	for i := range header {
 		header[i].Name = strings.ToLower(header[i].Name)
@@ -164,10 +164,10 @@ func isForCaller(req *plan.Request) bool {
 }
 
 // pathKey hashes what a change is known by: the document and the path, whatever the query.
-func pathKey(secret []byte, req *plan.Request, target []byte) key {
+func pathKey(secret []byte, req *plan.Request, target string) key {
 	h := newHasher("path")
 	h.text(documentOf(req), req.Base.Scheme, req.Base.Host)
-	path, _, _ := strings.Cut(string(target), "?")
+	path, _, _ := strings.Cut(target, "?")
 	h.text(path)
 	return h.sum(secret)
 }

@@ -86,7 +86,7 @@ func (p *pond) call(ctx context.Context, method, target string, header ...string
 	out := make(chan outcome, 1)
 	rule := p.rule
 	req := &plan.Request{
-		Method: method, Base: &plan.Base{Scheme: "http", Host: "api.test"}, Target: []byte(target), Header: fields(header...), Resilience: &rule,
+		Method: method, Base: &plan.Base{Scheme: "http", Host: "api.test"}, Target: target, Header: fields(header...), Resilience: &rule,
 	}
 	go func() {
 		resp, err := p.cache.Do(ctx, req)
@@ -365,7 +365,7 @@ func TestLeaderStreams(t *testing.T) {
 		rule := p.rule
 		ready := make(chan *plan.Response, 1)
 		go func() {
-			resp, err := p.cache.Do(t.Context(), &plan.Request{Method: "GET", Base: &plan.Base{Scheme: "http", Host: "api.test"}, Target: []byte("/a"), Resilience: &rule})
+			resp, err := p.cache.Do(t.Context(), &plan.Request{Method: "GET", Base: &plan.Base{Scheme: "http", Host: "api.test"}, Target: "/a", Resilience: &rule})
 			if err != nil {
 				t.Error(err)
 			}
@@ -553,7 +553,7 @@ func TestCoalescingUnderChange(t *testing.T) {
 				if rand.IntN(20) == 0 {
 					method = "POST"
 				}
-				got, err := read(ctx, c, &plan.Request{Method: method, Base: &plan.Base{Scheme: "http", Host: "api.test"}, Target: fmt.Appendf(nil, "/%d", i%3), Resilience: &rule})
+				got, err := read(ctx, c, &plan.Request{Method: method, Base: &plan.Base{Scheme: "http", Host: "api.test"}, Target: fmt.Sprintf("/%d", i%3), Resilience: &rule})
 				if err == nil && got != body {
 					t.Errorf("got %d bytes of %d", len(got), len(body))
 				}

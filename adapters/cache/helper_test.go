@@ -131,7 +131,7 @@ func fields(lines ...string) []plan.Field {
 func (b *bench) request(method, target string, header ...string) *plan.Request {
 	rule := b.rule
 	return &plan.Request{
-		Method: method, Base: b.base, Target: []byte(target), Header: fields(header...), Resilience: &rule,
+		Method: method, Base: b.base, Target: target, Header: fields(header...), Resilience: &rule,
 		Accept: plan.Accept{Stream: true},
 	}
 }

@@ -51,8 +51,8 @@ func TestKeys(t *testing.T) {
 		same          bool
 	}{
 		{name: "the same", same: true},
-		{name: "another query", second: func(r *plan.Request) { r.Target = []byte("/a?q=2") }},
-		{name: "another path", second: func(r *plan.Request) { r.Target = []byte("/b?q=1") }},
+		{name: "another query", second: func(r *plan.Request) { r.Target = "/a?q=2" }},
+		{name: "another path", second: func(r *plan.Request) { r.Target = "/b?q=1" }},
 		{name: "another scope", second: func(r *plan.Request) { r.Resilience.Scope = "doc/other" }},
 		{
 			name:  "another document, whatever the scope",

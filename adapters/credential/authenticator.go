@@ -102,7 +102,7 @@ type message struct {
 // signature is what signing adds to a request.
 type signature struct {
 	header  []plan.Field
-	target  []byte        // to be sent in place of the request's own; nil leaves that
+	target  string        // to be sent in place of the request's own; empty leaves that
 	secrets []plan.Secret // what must not be shown of it
 }
 
@@ -151,7 +151,7 @@ func (s *signature) apply(req *plan.Request) *plan.Request {
 	out.Auth, out.Signed = nil, true
 	out.Header = withHeader(req.Header, s.header...)
 	out.Secrets = slices.Concat(req.Secrets, s.secrets)
-	if s.target != nil {
+	if s.target != "" {
 		out.Target = s.target
 	}
 	return &out
@@ -189,7 +189,7 @@ func hostOf(req *plan.Request) string {
 
 // cutTarget gives the path and the query of a request, as they stand on the wire.
 func cutTarget(req *plan.Request) (path, query string) {
-	path, query, _ = strings.Cut(string(req.Target), "?")
+	path, query, _ = strings.Cut(req.Target, "?")
 	return path, query
 }
 

@@ -115,7 +115,7 @@ func (a *Authenticator) answer(ctx context.Context, req *plan.Request, c *plan.D
 		return nil, nil, a.tooLong()
 	}
 	cred, err := digests.Digest(known, digests.Options{
-		Method: req.Method, URI: string(req.Target), Count: count, Username: c.Username.Reveal(), Password: c.Password.Reveal(),
+		Method: req.Method, URI: req.Target, Count: count, Username: c.Username.Reveal(), Password: c.Password.Reveal(),
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(req.Body.Bytes)), nil },
 	})
 	if err != nil {

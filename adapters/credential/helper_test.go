@@ -66,7 +66,7 @@ func request(t testing.TB, method, base, target, body string, auth plan.Credenti
 	if err != nil {
 		t.Fatal(err)
 	}
-	req := &plan.Request{Method: method, Base: &plan.Base{Scheme: u.Scheme, Host: u.Host}, Target: []byte(target), Auth: auth, Body: plan.BytesBody([]byte(body))}
+	req := &plan.Request{Method: method, Base: &plan.Base{Scheme: u.Scheme, Host: u.Host}, Target: target, Auth: auth, Body: plan.BytesBody([]byte(body))}
 	for i := 0; i < len(header); i += 2 {
 		req.Header = append(req.Header, plan.Field{Name: header[i], Value: header[i+1]})
 	}

@@ -32,7 +32,7 @@ func (a *Authenticator) veracode(m *message, c *plan.Veracode) (*signature, erro
 		return nil, err
 	}
 	ts := strconv.FormatInt(a.opts.Now().UnixMilli(), 10)
-	data := "id=" + id + "&host=" + hostOf(m.req) + "&url=" + string(m.req.Target) + "&method=" + strings.ToUpper(m.req.Method)
+	data := "id=" + id + "&host=" + hostOf(m.req) + "&url=" + m.req.Target + "&method=" + strings.ToUpper(m.req.Method)
 	derived := mac(sha256.New, mac(sha256.New, mac(sha256.New, key, string(raw)), ts), "vcode_request_version_1")
 	sig := hex.EncodeToString(mac(sha256.New, derived, data))
 	return &signature{
@@ -120,11 +120,11 @@ func (w *words) word(name string) string {
 	case "method":
 		return strings.ToUpper(req.Method)
 	case "url":
-		return req.Base.Scheme + "://" + hostOf(req) + string(req.Target)
+		return req.Base.Scheme + "://" + hostOf(req) + req.Target
 	case "host":
 		return hostOf(req)
 	case "target":
-		return string(req.Target)
+		return req.Target
 	case "path":
 		return path
 	case "query":

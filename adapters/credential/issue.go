@@ -79,7 +79,7 @@ func (a *Authenticator) tokenRequest(at *server, c *plan.OAuth2, refresh plan.Se
 		form.Set("requested_token_type", accessToken)
 	}
 	req := &plan.Request{
-		Method: http.MethodPost, Base: &plan.Base{Scheme: at.tokens.Scheme, Host: at.tokens.Host}, Target: []byte(at.tokens.RequestURI()),
+		Method: http.MethodPost, Base: &plan.Base{Scheme: at.tokens.Scheme, Host: at.tokens.Host}, Target: at.tokens.RequestURI(),
 		Header:  []plan.Field{{Name: "Content-Type", Value: "application/x-www-form-urlencoded"}, {Name: "Accept", Value: "application/json"}},
 		Secrets: []plan.Secret{c.TokenEndpoint, c.Issuer, c.ClientID, c.ClientSecret, c.RefreshToken, refresh, c.SubjectToken},
 	}
@@ -236,7 +236,7 @@ func metadataTargets(issuer *url.URL) []string {
 
 func (a *Authenticator) discover(ctx context.Context, issuer *url.URL, target string, g *plan.Grant, c *plan.OAuth2) (*server, error) {
 	answer, err := a.exchange(ctx, &plan.Request{
-		Method: http.MethodGet, Grant: g, Base: &plan.Base{Scheme: issuer.Scheme, Host: issuer.Host}, Target: []byte(target),
+		Method: http.MethodGet, Grant: g, Base: &plan.Base{Scheme: issuer.Scheme, Host: issuer.Host}, Target: target,
 		Header: []plan.Field{{Name: "Accept", Value: "application/json"}}, Secrets: []plan.Secret{c.Issuer},
 	})
 	if err != nil {

@@ -60,9 +60,9 @@ func (a *Authenticator) sigV4(ctx context.Context, m *message, c *plan.SigV4) (*
 // sigV4Result takes over what the signer changed: its headers, and the query in the spelling
 // that it signed.
 func sigV4Result(req *plan.Request, r *http.Request, path string) *signature {
-	out := &signature{target: []byte(path)}
+	out := &signature{target: path}
 	if r.URL.RawQuery != "" {
-		out.target = append(out.target, "?"+r.URL.RawQuery...)
+		out.target += "?" + r.URL.RawQuery
 	}
 	auth := r.Header.Get("Authorization")
 	if _, sig, ok := strings.Cut(auth, "Signature="); ok {

@@ -168,7 +168,7 @@ func TestSigV4(t *testing.T) {
 			if resp.Status != 200 || !strings.HasPrefix(text, "sess/ion==") {
 				t.Errorf("%s %s %s: %d %s", service, req.Method, req.Target, resp.Status, text)
 			}
-			if strings.Contains(string(req.Target), "a;b") && !strings.HasSuffix(text, "?%25zz=&a%3Bb=c%3Bd&e=100%25") {
+			if strings.Contains(req.Target, "a;b") && !strings.HasSuffix(text, "?%25zz=&a%3Bb=c%3Bd&e=100%25") {
 				t.Errorf("%s: sent as %s", req.Target, text)
 			}
 		}

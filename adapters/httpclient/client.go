@@ -212,13 +212,13 @@ func (b *bounded) Close() error {
 }
 
 func (c *Client) do(ctx context.Context, req *plan.Request) (*plan.Response, error) {
-	target := string(req.Target)
+	target := req.Target
 	for attempt := 1; ; attempt++ {
-		x := &exchange{ctx: ctx, req: req}
-		if err := c.send(x, target); err != nil {
+		x := &exchange{ctx: ctx, req: req, target: target}
+		if err := c.send(x); err != nil {
 			return nil, err
 		}
-		next, ok := redirected(req, x.answer, attempt)
+		next, ok := x.redirected(attempt)
 		if !ok {
 			return x.response(attempt), nil
 		}
@@ -227,18 +227,22 @@ func (c *Client) do(ctx context.Context, req *plan.Request) (*plan.Response, err
 	}
 }
 
-// exchange is one request on the wire and what came of it.
+// exchange is one request on the wire and what came of it. It is the stream of the answer's
+// content, whose errors are *[plan.Error].
 type exchange struct {
 	ctx    context.Context
 	req    *plan.Request
+	target string // what is asked for: that of req, or where a redirect leads
+	url    url.URL
 	sent   *sentBody          // nil when the request's body is no stream
 	once   *once              // nil when nothing has to be kept from being repeated
 	cancel context.CancelFunc // of once; nil with it
 	answer *http.Response
+	given  plan.Response
 }
 
-func (c *Client) send(x *exchange, target string) error {
-	transport, r, err := c.render(x, target)
+func (c *Client) send(x *exchange) error {
+	transport, r, err := c.render(x)
 	if err != nil {
 		_ = x.req.Body.Close()
 		return x.fault(err, beforeAnswer)

@@ -14,7 +14,7 @@ import (
 // a connection of HTTP/1.1 would carry, secrets included, and answers 204 without a network.
 func (c *Client) DryRun(sent func(req *plan.Request, wire []byte)) plan.Upstream {
 	return plan.UpstreamFunc(func(ctx context.Context, req *plan.Request) (*plan.Response, error) {
-		x := &exchange{ctx: ctx, req: req}
+		x := &exchange{ctx: ctx, req: req, target: req.Target}
 		defer x.release()
 		wire, err := c.dump(x)
 		if err != nil {
@@ -31,14 +31,14 @@ func (c *Client) DryRun(sent func(req *plan.Request, wire []byte)) plan.Upstream
 const standIn = "host.invalid"
 
 func (c *Client) dump(x *exchange) ([]byte, error) {
-	_, r, err := c.render(x, string(x.req.Target))
+	_, r, err := c.render(x)
 	if err != nil {
 		return nil, err
 	}
 	unset := strings.ContainsAny(x.req.Base.Host, "<>")
 	if unset {
-		if r.URL.Opaque != "" {
-			r.URL.Opaque = strings.Replace(r.URL.Opaque, "//"+r.URL.Host, "//"+standIn, 1)
+		if target, absolute := strings.CutPrefix(r.URL.Opaque, "//"+r.URL.Host); absolute {
+			r.URL.Opaque = "//" + standIn + target
 		}
 		if r.Host == r.URL.Host {
 			r.Host = standIn

@@ -16,16 +16,16 @@ import (
 func TestDryRunIsTheWire(t *testing.T) {
 	t.Parallel()
 	for name, req := range map[string]plan.Request{
-		"get":         {Method: "GET", Target: []byte("/rooms/a%2Fb?limit=5&q=%3Cx%3E")},
-		"odd target":  {Method: "GET", Target: []byte("/a|b/%zz?x")},
-		"no path":     {Method: "DELETE", Target: []byte("/")},
-		"post":        {Method: "POST", Target: []byte("/rooms"), Header: []plan.Field{{Name: "x-Own-Name", Value: "1"}, {Name: "Content-Type", Value: "application/json"}}, Body: plan.BytesBody([]byte(`{"a":1}`))},
-		"empty post":  {Method: "POST", Target: []byte("/rooms")},
-		"idempotency": {Method: "POST", Target: []byte("/rooms"), Header: []plan.Field{{Name: "Idempotency-Key", Value: "k"}}},
-		"own agent":   {Method: "GET", Target: []byte("/"), Header: []plan.Field{{Name: "User-Agent", Value: "me"}, {Name: "Host", Value: "other.example.com"}}},
-		"encoding":    {Method: "GET", Target: []byte("/"), Accept: plan.Accept{Encoding: "identity"}},
-		"stream":      {Method: "PUT", Target: []byte("/"), Body: plan.Body{Stream: io.NopCloser(strings.NewReader("chunks")), Len: -1}},
-		"known":       {Method: "PUT", Target: []byte("/"), Body: plan.Body{Stream: io.NopCloser(strings.NewReader("known")), Len: 5}},
+		"get":         {Method: "GET", Target: "/rooms/a%2Fb?limit=5&q=%3Cx%3E"},
+		"odd target":  {Method: "GET", Target: "/a|b/%zz?x"},
+		"no path":     {Method: "DELETE", Target: "/"},
+		"post":        {Method: "POST", Target: "/rooms", Header: []plan.Field{{Name: "x-Own-Name", Value: "1"}, {Name: "Content-Type", Value: "application/json"}}, Body: plan.BytesBody([]byte(`{"a":1}`))},
+		"empty post":  {Method: "POST", Target: "/rooms"},
+		"idempotency": {Method: "POST", Target: "/rooms", Header: []plan.Field{{Name: "Idempotency-Key", Value: "k"}}},
+		"own agent":   {Method: "GET", Target: "/", Header: []plan.Field{{Name: "User-Agent", Value: "me"}, {Name: "Host", Value: "other.example.com"}}},
+		"encoding":    {Method: "GET", Target: "/", Accept: plan.Accept{Encoding: "identity"}},
+		"stream":      {Method: "PUT", Target: "/", Body: plan.Body{Stream: io.NopCloser(strings.NewReader("chunks")), Len: -1}},
+		"known":       {Method: "PUT", Target: "/", Body: plan.Body{Stream: io.NopCloser(strings.NewReader("known")), Len: 5}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +116,7 @@ func TestDryRunOfAnUnsetHost(t *testing.T) {
 	client := newClient(t, httpclient.Options{})
 	var dry string
 	up := client.DryRun(func(_ *plan.Request, b []byte) { dry = string(b) })
-	req := &plan.Request{Method: "GET", Base: &plan.Base{Scheme: "https", Host: "<ROOMS_URL>"}, Target: []byte("/rooms")}
+	req := &plan.Request{Method: "GET", Base: &plan.Base{Scheme: "https", Host: "<ROOMS_URL>"}, Target: "/rooms"}
 	if _, err := up.Do(context.Background(), req); err != nil {
 		t.Fatal(err)
 	}

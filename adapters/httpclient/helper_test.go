@@ -39,7 +39,7 @@ func request(t testing.TB, method, base, target string, header ...string) *plan.
 	if err != nil {
 		t.Fatal(err)
 	}
-	req := &plan.Request{Method: method, Base: &plan.Base{Scheme: u.Scheme, Host: u.Host}, Target: []byte(target)}
+	req := &plan.Request{Method: method, Base: &plan.Base{Scheme: u.Scheme, Host: u.Host}, Target: target}
 	for i := 0; i < len(header); i += 2 {
 		req.Header = append(req.Header, plan.Field{Name: header[i], Value: header[i+1]})
 	}

@@ -18,7 +18,7 @@ func Rebase(next plan.Upstream, to *url.URL) plan.Upstream {
 	return plan.UpstreamFunc(func(ctx context.Context, req *plan.Request) (*plan.Response, error) {
 		moved := *req
 		moved.Base = &plan.Base{Scheme: base.Scheme, Host: base.Host, Path: base.Path + req.Base.Path, Judged: true}
-		moved.Target = slices.Concat([]byte(base.Path), req.Target)
+		moved.Target = base.Path + req.Target
 		if base.Scheme != "https" {
 			moved.Certificate = nil // there is no TLS to show it in
 		}

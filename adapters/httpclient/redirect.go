@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-
-	"capd/engine/plan"
 )
 
 // maxRedirects is how many redirects are followed for one call (design D4).
@@ -18,20 +16,20 @@ const drainLimit = 4 << 10
 // redirected gives the target to go to when the answer is a redirect that may be followed:
 // of a GET or HEAD without content and signature, within the same origin, and not one too
 // many.
-func redirected(req *plan.Request, answer *http.Response, attempt int) (string, bool) {
-	switch answer.StatusCode {
+func (x *exchange) redirected(attempt int) (string, bool) {
+	switch x.answer.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
 		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 	default:
 		return "", false
 	}
-	location := answer.Header.Get("Location")
+	req, location := x.req, x.answer.Header.Get("Location")
 	if req.Signed || attempt > maxRedirects || location == "" || !req.Body.IsEmpty() ||
 		req.Method != http.MethodGet && req.Method != http.MethodHead {
 		return "", false
 	}
-	from := answer.Request.URL
-	if from.Opaque != "" {
+	from := &url.URL{Scheme: req.Base.Scheme, Host: req.Base.Host}
+	if !split(from, x.target) {
 		return "", false
 	}
 	to, err := from.Parse(location)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"strconv"
 	"strings"
@@ -33,16 +32,17 @@ func isSendable(req *plan.Request) error {
 }
 
 // render turns the plan's request into one for the transport that has to send it.
-func (c *Client) render(x *exchange, target string) (*http.Transport, *http.Request, error) {
+func (c *Client) render(x *exchange) (*http.Transport, *http.Request, error) {
 	req := x.req
 	if err := isSendable(req); err != nil {
 		return nil, nil, err
 	}
-	u, exact := wireURL(req.Base, target)
 	pool, err := c.pool(req)
 	if err != nil {
 		return nil, nil, err
 	}
+	u := &x.url
+	u.Scheme, u.Host = req.Base.Scheme, req.Base.Host
 	proxy, err := pool.choose(u)
 	if err != nil {
 		return nil, nil, err
@@ -54,7 +54,7 @@ func (c *Client) render(x *exchange, target string) (*http.Transport, *http.Requ
 			return nil, nil, err
 		}
 	}
-	if !exact && !opaque(u, target, proxy) {
+	if !aim(u, x.target, proxy) {
 		return nil, nil, errTarget
 	}
 	r := &http.Request{
@@ -66,17 +66,33 @@ func (c *Client) render(x *exchange, target string) (*http.Transport, *http.Requ
 	return transport, r.WithContext(x.guard(r)), nil
 }
 
-// wireURL gives the URL whose path and query net/http writes as target. It reports whether
-// it will come out byte for byte, which it does for every target that RFC 3986 allows.
-func wireURL(base *plan.Base, target string) (*url.URL, bool) {
-	raw, query, hasQuery := strings.Cut(target, "?")
-	u := &url.URL{Scheme: base.Scheme, Host: base.Host, RawPath: raw, RawQuery: query, ForceQuery: hasQuery}
-	path, err := url.PathUnescape(raw)
-	if err != nil || !strings.HasPrefix(raw, "/") || strings.IndexFunc(target, isUnsendable) >= 0 {
-		return u, false
+// aim completes a URL of scheme and host, so that net/http writes target byte for byte. It reports
+// whether that is possible.
+func aim(u *url.URL, target string, proxy *url.URL) bool {
+	if !strings.HasPrefix(target, "/") || strings.IndexFunc(target, isUnsendable) >= 0 {
+		return false
 	}
-	u.Path = path
-	return u, u.EscapedPath() == raw
+	// A proxy wants the absolute form. Before an opaque "//" net/http puts the scheme.
+	absolute := proxy != nil && u.Scheme == "http" && strings.HasPrefix(proxy.Scheme, "http")
+	switch {
+	case !absolute && !strings.HasPrefix(target, "//"):
+		u.Opaque = target
+	case split(u, target):
+	case absolute:
+		*u = url.URL{Scheme: u.Scheme, Host: u.Host, Opaque: "//" + u.Host + target}
+	default:
+		return false
+	}
+	return true
+}
+
+// split gives a URL path and query of a target. It reports whether they come out byte for byte,
+// as those of every target do that RFC 3986 allows, but not a bare "|" or a "%" that escapes nothing.
+func split(u *url.URL, target string) bool {
+	raw, query, hasQuery := strings.Cut(target, "?")
+	path, err := url.PathUnescape(raw)
+	u.Path, u.RawPath, u.RawQuery, u.ForceQuery = path, raw, query, hasQuery
+	return err == nil && u.EscapedPath() == raw
 }
 
 // portOf gives the port that a URL leads to; 0 when it has none that can be used.
@@ -94,53 +110,75 @@ func portOf(u *url.URL) uint16 {
 
 func isUnsendable(r rune) bool { return r <= ' ' || r == 0x7f }
 
-// opaque makes u write a target that is no RFC 3986 path, such as one with a bare "|" or a
-// "%" that escapes nothing. It reports whether that is possible.
-func opaque(u *url.URL, target string, proxy *url.URL) bool {
-	if !strings.HasPrefix(target, "/") || strings.IndexFunc(target, isUnsendable) >= 0 {
-		return false
-	}
-	*u = url.URL{Scheme: u.Scheme, Host: u.Host, Opaque: target}
-	if proxy != nil && u.Scheme == "http" && strings.HasPrefix(proxy.Scheme, "http") {
-		// The proxy wants the absolute form; net/http puts the scheme before "//".
-		u.Opaque = "//" + u.Host + target
-		return true
-	}
-	return !strings.HasPrefix(target, "//")
-}
-
 // header fills in the headers as given. The names keep their spelling on the wire of
 // HTTP/1.1, except where net/http looks for its own.
 func header(r *http.Request, req *plan.Request) {
-	h := make(http.Header, len(req.Header)+2)
-	for _, f := range req.Header {
-		switch name := textproto.CanonicalMIMEHeaderKey(f.Name); name {
-		case "Host":
+	h := newFields(len(req.Header) + 2)
+	for i := range req.Header {
+		f := &req.Header[i]
+		var room [24]byte
+		switch lower := appendLower(room[:0], f.Name); string(lower) {
+		case "host":
 			r.Host = f.Value
-		case "Content-Length", "Transfer-Encoding", "Accept-Encoding", "Connection", "Keep-Alive",
-			"Proxy-Connection", "Te", "Trailer", "Upgrade":
+		case "content-length", "transfer-encoding", "accept-encoding", "connection", "keep-alive",
+			"proxy-connection", "te", "trailer", "upgrade":
 			// Framing and the connection belong to the client.
-		case "User-Agent", "Range", "Expect":
-			h[name] = append(h[name], f.Value)
-		case "Idempotency-Key", "X-Idempotency-Key":
-			// net/http takes a request with a header of this spelling for one that it may
+		case "user-agent":
+			h.add("User-Agent", f.Value)
+		case "range":
+			h.add("Range", f.Value)
+		case "expect":
+			h.add("Expect", f.Value)
+		case "idempotency-key", "x-idempotency-key":
+			// net/http takes a request with a header of the usual spelling for one that it may
 			// send again. Names have no case, so another spelling says the same upstream.
-			name = strings.ToLower(name)
-			h[name] = append(h[name], f.Value)
+			h.add(string(lower), f.Value)
 		default:
-			h[f.Name] = append(h[f.Name], f.Value)
+			h.add(f.Name, f.Value)
 		}
 	}
-	if _, ok := h["User-Agent"]; !ok {
-		h["User-Agent"] = []string{userAgent}
+	if _, ok := h.byName["User-Agent"]; !ok {
+		h.add("User-Agent", userAgent)
 	}
 	switch {
 	case req.Transport != nil && req.Transport.Plain:
-		h["Accept-Encoding"] = []string{"identity"}
+		h.add("Accept-Encoding", "identity")
 	case req.Accept.Encoding != "":
-		h["Accept-Encoding"] = []string{req.Accept.Encoding}
+		h.add("Accept-Encoding", req.Accept.Encoding)
 	}
-	r.Header = h
+	r.Header = h.byName
+}
+
+// appendLower appends as much of an ASCII text in lower case as there is room for.
+func appendLower(dst []byte, s string) []byte {
+	for i := 0; i < len(s) && len(dst) < cap(dst); i++ {
+		c := s[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst
+}
+
+// requestFields are the headers of a request, whose values stand side by side.
+type requestFields struct {
+	byName http.Header
+	values []string
+}
+
+func newFields(n int) *requestFields {
+	return &requestFields{make(http.Header, n), make([]string, 0, n)}
+}
+
+func (h *requestFields) add(name, value string) {
+	if have, ok := h.byName[name]; ok {
+		h.byName[name] = append(have, value)
+		return
+	}
+	n := len(h.values)
+	h.values = append(h.values, value)
+	h.byName[name] = h.values[n : n+1 : n+1]
 }
 
 // body gives the request its content. There is never a GetBody, so that the transport has
@@ -154,9 +192,14 @@ func body(r *http.Request, x *exchange) {
 		x.sent = &sentBody{ReadCloser: b.Stream}
 		r.Body, r.ContentLength = x.sent, b.Len
 	case len(b.Bytes) > 0:
-		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(b.Bytes)), int64(len(b.Bytes))
+		r.Body, r.ContentLength = &sentBytes{*bytes.NewReader(b.Bytes)}, int64(len(b.Bytes))
 	}
 }
+
+// sentBytes is content that is in memory.
+type sentBytes struct{ bytes.Reader }
+
+func (*sentBytes) Close() error { return nil }
 
 // sentBody remembers why the caller's stream broke off, so that it is not blamed on the
 // upstream.

@@ -2,7 +2,6 @@ package httpclient
 
 import (
 	"io"
-	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -13,13 +12,14 @@ import (
 
 // response hands the answer on. The exchange ends when its body is closed.
 func (x *exchange) response(attempts int) *plan.Response {
-	resp := &plan.Response{Status: x.answer.StatusCode, Header: fields(x.answer.Header), Attempts: attempts}
+	resp := &x.given
+	resp.Status, resp.Header, resp.Attempts = x.answer.StatusCode, fields(x.answer.Header), attempts
 	if x.answer.ContentLength == 0 || x.answer.Body == http.NoBody || x.req.Method == http.MethodHead {
 		_ = x.answer.Body.Close()
 		x.release()
 		return resp
 	}
-	resp.Body = plan.Body{Stream: &answerBody{x}, Len: x.answer.ContentLength}
+	resp.Body = plan.Body{Stream: x, Len: x.answer.ContentLength}
 	return resp
 }
 
@@ -38,14 +38,16 @@ func hopByHop(name string) bool {
 func fields(h http.Header) []plan.Field {
 	named := listed(h["Connection"])
 	out := make([]plan.Field, 0, len(h))
-	for _, name := range slices.Sorted(maps.Keys(h)) {
+	for name, values := range h {
 		if hopByHop(name) || slices.Contains(named, name) {
 			continue
 		}
-		for _, v := range h[name] {
+		for _, v := range values {
 			out = append(out, plan.Field{Name: name, Value: v})
 		}
 	}
+	// The values of one name keep their order.
+	slices.SortStableFunc(out, func(a, b plan.Field) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
@@ -60,19 +62,18 @@ func listed(values []string) []string {
 	return out
 }
 
-// answerBody is an answer's content. Its errors are *[plan.Error].
-type answerBody struct{ x *exchange }
-
-func (b *answerBody) Read(p []byte) (int, error) {
-	n, err := b.x.answer.Body.Read(p)
+// Read reads the answer's content.
+func (x *exchange) Read(p []byte) (int, error) {
+	n, err := x.answer.Body.Read(p)
 	if err != nil && err != io.EOF {
-		err = b.x.fault(err, inAnswer)
+		err = x.fault(err, inAnswer)
 	}
 	return n, err
 }
 
-func (b *answerBody) Close() error {
-	err := b.x.answer.Body.Close()
-	b.x.release()
+// Close ends the exchange.
+func (x *exchange) Close() error {
+	err := x.answer.Body.Close()
+	x.release()
 	return err
 }

@@ -132,7 +132,7 @@ func TestTimeoutsOfADocument(t *testing.T) {
 		{"/head", plan.Transport{Timeout: 200 * time.Millisecond}},
 	} {
 		req := wants(t, srv.URL, tc.way)
-		req.Target = []byte(tc.target)
+		req.Target = tc.target
 		if e := failure(t, t.Context(), c, req); e.Code != plan.CodeUpstreamTimeout {
 			t.Errorf("%s %+v: got %s: %s", tc.target, tc.way, e.Code, e.Message)
 		}

@@ -102,8 +102,8 @@ func counted(t *testing.T, o mcp.Options) (*house, func() []string) {
 	h.upstream.set(func(ctx context.Context, r *plan.Request) (*plan.Response, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		sent = append(sent, r.Method+" "+string(r.Target))
-		return response(200, "text/plain", "done "+string(r.Target)), nil
+		sent = append(sent, r.Method+" "+r.Target)
+		return response(200, "text/plain", "done "+r.Target), nil
 	})
 	return h, func() []string {
 		mu.Lock()

@@ -138,7 +138,7 @@ func (p *protected) Do(ctx context.Context, req *plan.Request) (*plan.Response, 
 // request makes a request of the settings.
 func (p *protected) request(method, body string) *plan.Request {
 	settings := p.settings
-	return &plan.Request{Method: method, Base: &plan.Base{Scheme: "https", Host: "api.test"}, Target: []byte("/x"), Body: plan.BytesBody([]byte(body)), Resilience: &settings}
+	return &plan.Request{Method: method, Base: &plan.Base{Scheme: "https", Host: "api.test"}, Target: "/x", Body: plan.BytesBody([]byte(body)), Resilience: &settings}
 }
 
 // call sends a request and gives what came of it: a status or a code.

@@ -209,7 +209,7 @@ func TestBothStubsAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	resp, err := stub.New().Do(t.Context(), &plan.Request{
-		Method: "GET", Base: &plan.Base{Scheme: target.Scheme, Host: target.Host}, Target: []byte(target.Path), Call: call,
+		Method: "GET", Base: &plan.Base{Scheme: target.Scheme, Host: target.Host}, Target: target.Path, Call: call,
 	})
 	if err != nil {
 		t.Fatal(err)

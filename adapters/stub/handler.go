@@ -114,7 +114,7 @@ func inbound(r *http.Request) *plan.Request {
 	req := &plan.Request{
 		Method: r.Method,
 		Base:   &plan.Base{Scheme: scheme, Host: r.Host},
-		Target: []byte(r.URL.RequestURI()),
+		Target: r.URL.RequestURI(),
 		Body:   plan.Body{Stream: r.Body, Len: r.ContentLength},
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
@@ -128,8 +128,8 @@ func inbound(r *http.Request) *plan.Request {
 }
 
 // maskQuery hides the values of query parameters that carry secrets.
-func maskQuery(target []byte) []byte {
-	path, query, ok := strings.Cut(string(target), "?")
+func maskQuery(target string) string {
+	path, query, ok := strings.Cut(target, "?")
 	if !ok {
 		return target
 	}
@@ -139,5 +139,5 @@ func maskQuery(target []byte) []byte {
 			pairs[i] = name + "=" + plan.Masked
 		}
 	}
-	return []byte(path + "?" + strings.Join(pairs, "&"))
+	return path + "?" + strings.Join(pairs, "&")
 }

@@ -19,7 +19,7 @@ import (
 func request(method, target string, body plan.Body, fields ...plan.Field) *plan.Request {
 	return &plan.Request{
 		Method: method, Base: &plan.Base{Scheme: "https", Host: "api.example.com", Path: "/v1"},
-		Target: []byte(target), Header: fields, Body: body,
+		Target: target, Header: fields, Body: body,
 	}
 }
 

@@ -216,7 +216,7 @@ func isSent(o *plan.Origin, req *plan.Request) bool {
 	}
 	switch o.Part {
 	case plan.PartQuery:
-		_, query, _ := strings.Cut(string(req.Target), "?")
+		_, query, _ := strings.Cut(req.Target, "?")
 		values, err := url.ParseQuery(query)
 		return err != nil || values.Has(o.Name) || o.Name == "" && query != ""
 	case plan.PartHeader:

@@ -202,7 +202,7 @@ func (q *question) render(s *scope, answers *Answers, problem string) Question {
 	for i := range q.url {
 		part := textOf(q.url[i].eval(s))
 		if q.url[i].kind != exprLiteral {
-			part = string(appendPathEscaped(nil, part))
+			part = string(appendPercent(nil, part, "%20"))
 		}
 		out.URL += part
 	}

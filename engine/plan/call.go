@@ -2,7 +2,6 @@ package plan
 
 import (
 	"encoding/base64"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -191,25 +190,26 @@ func (c *Call) bases() []*BaseURI {
 }
 
 // target joins base path and path with one slash (contract C8) and appends the query.
-func (c *Call) target(base *Base, s *scope) ([]byte, *Error) {
-	path := make([]byte, 0, 128)
+func (c *Call) target(base *Base, s *scope) (string, *Error) {
+	var room [256]byte
+	target := append(room[:0], base.Path...)
 	for i := range c.path {
 		p := &c.path[i]
 		if p.value == nil {
-			path = append(path, p.literal...)
+			target = append(target, p.literal...)
 			continue
 		}
 		v, _ := joinedText(p.value.eval(s))
 		if s.err != nil {
-			return nil, s.err
+			return "", s.err
 		}
 		if v == "" || v == "." || v == ".." {
-			return nil, p.refuse()
+			return "", p.refuse()
 		}
-		path = appendPathEscaped(path, v)
+		target = appendPercent(target, v, "%20")
 	}
-	target := joinPath(base.Path, string(path))
-	return c.appendQuery(target, s)
+	target, err := c.appendQuery(joinedPath(target, len(base.Path)), s)
+	return string(target), err
 }
 
 // refuse says that a value cannot stand in a path (contract U4).
@@ -223,20 +223,19 @@ func (p *pathPart) refuse() *Error {
 	return Errorf(CodeNotConfigured, "the configured value for %q is empty, \".\" or \"..\", but it is part of a path", p.name)
 }
 
-// joinPath puts exactly one slash between base and path and normalises nothing else. A path
-// that is empty leaves the base path as it is.
-func joinPath(base, path string) []byte {
+// joinedPath puts exactly one slash between a base path, which is the first n bytes, and the path
+// behind it, and normalises nothing else. A path that is empty leaves the base path as it is.
+func joinedPath(b []byte, n int) []byte {
+	before, after := n > 0 && b[n-1] == '/', n < len(b) && b[n] == '/'
 	switch {
-	case path == "" && base == "":
-		return []byte("/")
-	case path == "":
-		return []byte(base)
+	case n == len(b) && n > 0:
+		return b
+	case before && after:
+		return slices.Delete(b, n, n+1)
+	case !before && !after:
+		return slices.Insert(b, n, '/')
 	}
-	base = strings.TrimSuffix(base, "/")
-	if path[0] != '/' {
-		base += "/"
-	}
-	return append([]byte(base), path...)
+	return b
 }
 
 func (c *Call) appendQuery(target []byte, s *scope) ([]byte, *Error) {
@@ -244,9 +243,9 @@ func (c *Call) appendQuery(target []byte, s *scope) ([]byte, *Error) {
 	add := func(name, value string) {
 		target = append(target, sep)
 		sep = '&'
-		target = append(target, url.QueryEscape(name)...)
+		target = appendPercent(target, name, "+")
 		target = append(target, '=')
-		target = append(target, url.QueryEscape(value)...)
+		target = appendPercent(target, value, "+")
 	}
 	for i := range c.query {
 		q := &c.query[i]
@@ -364,14 +363,17 @@ func emptyCredential(name string) *Error {
 	return Errorf(CodeNotConfigured, "the credential for %q is empty: the variable it comes from is set to nothing", name)
 }
 
-// appendPathEscaped percent-encodes everything but unreserved characters (contract U1).
-func appendPathEscaped(dst []byte, s string) []byte {
+// appendPercent percent-encodes everything but unreserved characters (contract U1). space stands
+// for a space: %20 in a path, + in a query.
+func appendPercent(dst []byte, s, space string) []byte {
 	const upper = "0123456789ABCDEF"
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if isUnreserved(c) {
+		switch c := s[i]; {
+		case isUnreserved(c):
 			dst = append(dst, c)
-		} else {
+		case c == ' ':
+			dst = append(dst, space...)
+		default:
 			dst = append(dst, '%', upper[c>>4], upper[c&15])
 		}
 	}

@@ -105,7 +105,7 @@ func TestDeclaredInputs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := string(d.sent[0].Target)
+			got := d.sent[0].Target
 			if d.body != "" {
 				got += " " + d.body
 			}

@@ -158,7 +158,7 @@ func FuzzForwardStaysBelowTheBase(f *testing.F) {
 		if _, err := op.Invoke(t.Context(), &plan.Invocation{Args: args, Bound: d.bound}); err != nil {
 			return
 		}
-		if got := string(d.sent[0].Target); got != "/v1/"+rest {
+		if got := d.sent[0].Target; got != "/v1/"+rest {
 			t.Errorf("%q was sent as %q", rest, got)
 		}
 		for _, s := range strings.Split(rest, "/") {

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"bytes"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -153,17 +152,19 @@ var overlong = strings.NewReplacer("\xc0\xae", ".", "\xc0\xaf", "/", "\xc1\x9c",
 // fill makes of the rendered parts of a call the request that is passed on.
 func (f *forwarded) fill(req *Request) {
 	req.Method = f.method
-	path, query, _ := bytes.Cut(req.Target, []byte("?"))
-	target := path
+	path, query, _ := strings.Cut(req.Target, "?")
+	var room [256]byte
+	target := append(room[:0], path...)
 	if f.rest != "" {
-		target = joinPath(string(path), f.rest)
+		target = joinedPath(append(target, f.rest...), len(path))
 	}
-	for sep, q := byte('?'), []string{f.query, string(query)}; len(q) > 0; q = q[1:] {
-		if q[0] != "" {
-			target = append(append(target, sep), q[0]...)
+	sep := byte('?')
+	for _, q := range [...]string{f.query, query} {
+		if q != "" {
+			target = append(append(target, sep), q...)
 			sep = '&'
 		}
 	}
-	req.Target = target
+	req.Target = string(target)
 	req.Header = append(req.Header, f.header...)
 }

@@ -72,7 +72,7 @@ func shipyard(r *plan.Request) (*plan.Response, error) {
 		"GET /crew":             `[{"id":"c1","name":"Ann","role":"captain"},{"id":"c2","name":"Bob"}]`,
 		"POST /voyages":         `{"id":"v1"}`,
 	}
-	body, ok := answers[r.Method+" "+string(r.Target)]
+	body, ok := answers[r.Method+" "+r.Target]
 	status := 200
 	if !ok {
 		status, body = 404, `{"error":"no such ship"}`
@@ -151,7 +151,7 @@ all:
 	together := true
 	d.bound = rebound(t, d, func(_ context.Context, r *plan.Request) (*plan.Response, error) {
 		mu.Lock()
-		order = append(order, r.Method+" "+string(r.Target))
+		order = append(order, r.Method+" "+r.Target)
 		first := together && r.Method == "GET"
 		if r.Method == "POST" {
 			together = false
@@ -428,7 +428,7 @@ t:
 		d := fleet(t, fmt.Sprintf(steps, tc.first, tc.second, tc.ship, tc.fleet), "")
 		d.answer = func(r *plan.Request) (*plan.Response, error) {
 			body := `{"name":"Star","next":"I2"}`
-			if string(r.Target) == "/ships/I2" {
+			if r.Target == "/ships/I2" {
 				body = `{"name":"Moon"}`
 			}
 			return &plan.Response{Status: 200, Body: plan.BytesBody([]byte(body))}, nil
@@ -438,7 +438,7 @@ t:
 			t.Errorf("%+v: %s (%v) %d\n%v", tc, body, err, len(d.sent), d.list)
 			continue
 		}
-		targets := []string{string(d.sent[0].Target), string(d.sent[1].Target)}
+		targets := []string{d.sent[0].Target, d.sent[1].Target}
 		slices.Sort(targets) // steps that need nothing of each other run together
 		if got := strings.Join(targets, " ") + " " + strings.TrimPrefix(body, "200 "); got != tc.want {
 			t.Errorf("%+v\ngot  %s\nwant %s\n%v", tc, got, tc.want, d.list)
@@ -588,7 +588,7 @@ func TestAnswerOfTheLastStepStreams(t *testing.T) {
 	t.Parallel()
 	d := fleet(t, `t: { description: d, steps: { ships: { type: call, call: registry.list-ships }, crew: { type: call, call: registry.list-crew } } }`, "")
 	up := plan.UpstreamFunc(func(ctx context.Context, r *plan.Request) (*plan.Response, error) {
-		return &plan.Response{Status: 200, Body: plan.Body{Stream: &untilDone{ctx, strings.NewReader(string(r.Target))}, Len: -1}}, nil
+		return &plan.Response{Status: 200, Body: plan.Body{Stream: &untilDone{ctx, strings.NewReader(r.Target)}, Len: -1}}, nil
 	})
 	bound, _ := plan.Bind(d.bound.Plan(), plan.BindOptions{Upstream: up})
 	op := d.unit.Exposures[0].Tools[0].Operation

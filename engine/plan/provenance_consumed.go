@@ -45,7 +45,7 @@ func (op *consumed) template() string {
 		base.WriteString(op.api.BaseURI.Value)
 	}
 	namePieces(&path, op.path)
-	out := string(joinPath(base.String(), path.String()))
+	out := string(joinedPath([]byte(base.String()+path.String()), base.Len()))
 	sep := "?"
 	for _, k := range op.constants {
 		if k.in == "query" {

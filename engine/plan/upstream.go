@@ -114,7 +114,7 @@ type Accept struct {
 type Request struct {
 	Method string
 	Base   *Base
-	Target []byte // escaped path, Base.Path included, and query: what follows the host on the wire
+	Target string // escaped path, Base.Path included, and query: what follows the host on the wire
 	Header []Field
 	Body   Body
 	Call   *Call // its compiled origin
@@ -142,7 +142,7 @@ type Request struct {
 }
 
 // URL gives the whole URL, secrets included.
-func (r *Request) URL() string { return r.Base.Scheme + "://" + r.Base.Host + string(r.Target) }
+func (r *Request) URL() string { return r.Base.Scheme + "://" + r.Base.Host + r.Target }
 
 // MaskedURL gives the URL with every secret hidden.
 func (r *Request) MaskedURL() string { return r.Mask(r.URL()) }
