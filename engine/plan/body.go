@@ -56,11 +56,7 @@ func (p *bodyPlan) render(s *scope, args *Args) (Body, string, *Error) {
 		}
 		return p.multipart(parts)
 	}
-	value := p.value(s, args)
-	if s.err != nil {
-		return Body{}, "", s.err
-	}
-	if value == nil { // the caller's own bytes
+	if p.passes() { // the caller's own bytes
 		if args.body.IsEmpty() {
 			if p.fallback != "" {
 				return BytesBody([]byte(p.fallback)), p.contentType, nil
@@ -69,15 +65,18 @@ func (p *bodyPlan) render(s *scope, args *Args) (Body, string, *Error) {
 		}
 		return args.body, args.contentType, nil
 	}
-	if isAbsent(*value) {
+	value := p.value(s, args)
+	if s.err != nil {
+		return Body{}, "", s.err
+	}
+	if isAbsent(value) {
 		return Body{}, "", nil
 	}
-	return p.encode(*value)
+	return p.encode(value)
 }
 
-// value gives the body's value, absent when there is none, or nil when the caller's body
-// goes through untouched.
-func (p *bodyPlan) value(s *scope, args *Args) *any {
+// value gives the value of a body that is made here, absent when there is none.
+func (p *bodyPlan) value(s *scope, args *Args) any {
 	var v any = absent{}
 	switch {
 	case p.template != nil:
@@ -87,8 +86,6 @@ func (p *bodyPlan) value(s *scope, args *Args) *any {
 		}
 	case p.whole != nil:
 		v = p.whole.eval(s)
-	case p.passes():
-		return nil
 	case p.inbound && !args.body.IsEmpty():
 		v = args.inbound
 	}
@@ -97,7 +94,7 @@ func (p *bodyPlan) value(s *scope, args *Args) *any {
 	if isAbsent(v) && p.fallback != "" {
 		v = rawJSON(p.fallback)
 	}
-	return &v
+	return v
 }
 
 // merge sets members over an object; they win. Nothing and members make an object; anything

@@ -108,42 +108,42 @@ type Sample struct {
 // whole body on.
 func (c *Call) Samples() []Sample { return c.samples }
 
-// render makes the upstream request of one call.
-func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
+// render makes req the upstream request of one call.
+func (c *Call) render(req *Request, s *scope, args *Args) *Error {
 	for i := range c.required {
 		if r := &c.required[i]; r.isUnmet(s) && s.err == nil {
-			return nil, r.missing()
+			return r.missing()
 		}
 	}
 	if s.err != nil {
-		return nil, s.err
+		return s.err
 	}
 	uri, err := c.chooseBase(s)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	base, err := s.vars.base(uri, s)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	req := &Request{Method: c.method, Base: base, Call: c, Grant: s.vars.grant, Transport: c.transport, Resilience: c.resilience}
+	*req = Request{Method: c.method, Base: base, Call: c, Grant: s.vars.grant, Transport: c.transport, Resilience: c.resilience}
 	req.Target, err = c.target(base, s)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var contentType string
 	req.Body, contentType, err = c.body.render(s, args)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if req.Header, err = c.header(s, contentType, !req.Body.IsEmpty()); err != nil {
-		return nil, err
+		return err
 	}
 	if c.body.passes() && args.contentEncoding != "" && !req.Body.IsEmpty() {
 		req.Header = append(req.Header, Field{Name: "Content-Encoding", Value: args.contentEncoding})
 	}
 	if s.err != nil {
-		return nil, s.err
+		return s.err
 	}
 	req.Header = append(req.Header, args.conditions...)
 	if args.forwarded != nil {
@@ -154,10 +154,10 @@ func (c *Call) render(s *scope, args *Args) (*Request, *Error) {
 		s.use(v)
 	}
 	if err := c.authenticate(req, s); err != nil {
-		return nil, err
+		return err
 	}
 	req.Secrets = s.secrets
-	return req, nil
+	return nil
 }
 
 // chooseBase gives the base URI, by the values of the inputs that choose the host (contract

@@ -311,7 +311,7 @@ func (op *Operation) hear(r *run, res *Result, s *scope) (failed *Result, err er
 	resp := last.response
 	res.Status = resp.Status
 	if resp.Status < 200 || resp.Status > 299 {
-		return op.handedOn(last)
+		return op.handedOn(r, last)
 	}
 	if !op.contents.looks() && op.output == nil {
 		return nil, resp.Body.Close()

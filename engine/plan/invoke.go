@@ -84,9 +84,12 @@ func (op *Operation) Invoke(ctx context.Context, in *Invocation) (*Result, error
 
 func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
 	defer recovered(&err)
-	r := &run{in: in, vars: in.Bound.units[op.unit], results: make([]stepResult, len(op.steps))}
+	r := &run{in: in, vars: in.Bound.units[op.unit]}
 	if r.vars == nil {
 		return nil, Errorf(CodeInternal, "internal error")
+	}
+	if r.results = r.only[:]; len(op.steps) != 1 {
+		r.results = make([]stepResult, len(op.steps))
 	}
 	r.held.quota, r.held.op = r.vars.quota, op
 	if op.asking != nil {
@@ -135,7 +138,7 @@ func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, e
 	}
 	ended, res.held = true, &r.held
 	if streams = res.Body.Stream != nil; streams {
-		res.Body.Stream = r.vars.quota.hold(res.Body.Stream, cancel)
+		res.Body.Stream = r.vars.quota.hold(&r.stream, res.Body.Stream, cancel)
 	}
 	return res, nil
 }
@@ -187,7 +190,7 @@ func (op *Operation) made(r *run) (*Result, error) {
 	if last.response == nil || last.read {
 		return op.stepValue(r, last)
 	}
-	res, err := op.handedOn(last)
+	res, err := op.handedOn(r, last)
 	if err != nil || op.output == nil || res.Status < 200 || res.Status > 299 {
 		return res, err
 	}
@@ -195,10 +198,11 @@ func (op *Operation) made(r *run) (*Result, error) {
 }
 
 // handedOn gives an upstream's answer as it comes.
-func (op *Operation) handedOn(last *stepResult) (*Result, error) {
+func (op *Operation) handedOn(r *run, last *stepResult) (*Result, error) {
 	req, resp := last.request, last.response
-	mask := newMasker(slices.Concat(req.Secrets, resp.Secrets))
-	res := &Result{
+	mask := newMasker(req.Secrets, resp.Secrets)
+	res := &r.given
+	*res = Result{
 		Kind: Passthrough, Status: resp.Status, Header: mask.header(resp.Header), Body: resp.Body,
 		MediaType: resp.Get("Content-Type"), FromUpstream: true, Method: req.Method,
 	}

@@ -20,22 +20,24 @@ type masker struct {
 // tear the text apart and hide nothing.
 const leastSecret = 4
 
-func newMasker(secrets []Secret) *masker {
-	m := &masker{}
-	for _, v := range secrets {
-		if len(v.value) >= leastSecret {
-			m.values = append(m.values, v.value)
-			m.longest = max(m.longest, len(v.value)*longestSpelling)
+func newMasker(secrets ...[]Secret) masker {
+	var m masker
+	for _, some := range secrets {
+		for _, v := range some {
+			if len(v.value) >= leastSecret {
+				m.values = append(m.values, v.value)
+				m.longest = max(m.longest, len(v.value)*longestSpelling)
+			}
 		}
 	}
 	slices.SortFunc(m.values, func(a, b string) int { return len(b) - len(a) })
 	return m
 }
 
-func (m *masker) text(s string) string { return m.replace(s, Masked) }
+func (m masker) text(s string) string { return m.replace(s, Masked) }
 
 // replace puts another text in the place of every secret.
-func (m *masker) replace(s, by string) string {
+func (m masker) replace(s, by string) string {
 	if !m.finds(s) {
 		return s
 	}
@@ -50,7 +52,7 @@ func (m *masker) replace(s, by string) string {
 	}
 }
 
-func (m *masker) finds(s string) bool {
+func (m masker) finds(s string) bool {
 	if !strings.ContainsAny(s, escapes) {
 		return slices.ContainsFunc(m.values, func(v string) bool { return strings.Contains(s, v) })
 	}
@@ -60,7 +62,7 @@ func (m *masker) finds(s string) bool {
 
 // header gives the fields with every secret in a value hidden. The slice it was given stays
 // as it is.
-func (m *masker) header(fields []Field) []Field {
+func (m masker) header(fields []Field) []Field {
 	for i, f := range fields {
 		if !m.finds(f.Value) {
 			continue
@@ -76,7 +78,7 @@ func (m *masker) header(fields []Field) []Field {
 
 // maskReader hides secrets in a stream, also where they cross the pieces it comes in.
 type maskReader struct {
-	masker *masker
+	masker masker
 	from   io.Reader
 	raw    []byte // read, not yet searched to the end
 	ready  []byte // searched, not yet handed on
@@ -84,7 +86,7 @@ type maskReader struct {
 	err    error
 }
 
-func (m *masker) reader(from io.Reader) io.Reader {
+func (m masker) reader(from io.Reader) io.Reader {
 	return &maskReader{masker: m, from: from, piece: make([]byte, 16<<10)}
 }
 
@@ -128,7 +130,7 @@ func (r *maskReader) search(last bool) {
 }
 
 // next gives the first secret in b: the longest of those that begin first.
-func (m *masker) next(b []byte) (start, length int) {
+func (m masker) next(b []byte) (start, length int) {
 	for i, c := range b {
 		escape := strings.IndexByte(escapes, c) >= 0
 		for _, v := range m.values {
@@ -149,7 +151,7 @@ const errorScan = 64 << 10
 // maskBody hides this call's own secrets in an answer that is no success: upstreams like to
 // repeat the credential they did not accept, or the URL they redirect from. A gzip body is
 // unpacked for it; what is packed otherwise cannot be searched, so it is not shown.
-func maskBody(res *Result, resp *Response, m *masker) error {
+func maskBody(res *Result, resp *Response, m masker) error {
 	if len(m.values) == 0 || res.Body.IsEmpty() {
 		return nil
 	}

@@ -247,9 +247,9 @@ func (q *Quota) judgeRate(ctx context.Context, l Limit, bucket string, r Rate) e
 
 // hold gives the stream of an answer, which keeps a place until it is closed: one among the
 // streams, so that slow readers do not keep new calls out, or that of its call when there is
-// none. Nothing is refused here, since the upstream was called already.
-func (q *Quota) hold(stream io.ReadCloser, cancel func()) io.ReadCloser {
-	out := &heldStream{ReadCloser: stream, cancel: cancel, quota: q}
+// none. out is what holds it. Nothing is refused here, since the upstream was called already.
+func (q *Quota) hold(out *heldStream, stream io.ReadCloser, cancel func()) io.ReadCloser {
+	*out = heldStream{ReadCloser: stream, cancel: cancel, quota: q}
 	if q != nil && take(&q.used.streams, int64(q.caps.Streams)) {
 		out.moved = true
 		q.leave()

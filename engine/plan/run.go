@@ -26,9 +26,12 @@ type step interface {
 type run struct {
 	in      *Invocation
 	vars    *boundUnit
-	results []stepResult // by the index of the step
-	replies [][]byte     // by the index of the question
-	held    holding      // memory
+	results []stepResult  // by the index of the step
+	only    [1]stepResult // results of an operation that is one step
+	given   Result        // of an answer that is handed on
+	stream  heldStream    // of given
+	replies [][]byte      // by the index of the question
+	held    holding       // memory
 	// stop ends what steps still do. Without a failure it is not called before the answer is
 	// read: that may be the stream of a step.
 	stop context.CancelCauseFunc
@@ -36,14 +39,21 @@ type run struct {
 
 // scope gives what the expressions of one step are evaluated in.
 func (r *run) scope() *scope {
-	return &scope{args: r.in.Args.values, vars: r.vars, results: r.results, caller: r.in.Caller, held: &r.held, replies: r.replies, placeholders: r.in.Bound.opts.Placeholders}
+	s := r.newScope()
+	return &s
+}
+
+func (r *run) newScope() scope {
+	return scope{args: r.in.Args.values, vars: r.vars, results: r.results, caller: r.in.Caller, held: &r.held, replies: r.replies, placeholders: r.in.Bound.opts.Placeholders}
 }
 
 // stepResult is what came of one step: a JSON value, or an answer that nobody has read.
 type stepResult struct {
+	scope    scope    // of the step
+	rendered Request  // of a step that calls
 	value    []byte   // nil: nothing
 	secrets  []Secret // of what it was made of in this process, which it may hold
-	request  *Request
+	request  *Request // rendered, once it was sent
 	response *Response
 	read     bool // the answer was read into value
 }
@@ -126,7 +136,9 @@ func (op *Operation) runStep(ctx context.Context, r *run, i int) error {
 		ctx, done = r.in.Observe.Step(ctx, Step{Index: i, Name: s.name()})
 		op.say(ctx, r, i)
 	}
-	err := s.run(ctx, r, r.scope())
+	at := &r.results[i]
+	at.scope = r.newScope()
+	err := s.run(ctx, r, &at.scope)
 	done(err)
 	return err
 }
@@ -168,9 +180,10 @@ func (c *callStep) hasEffects() bool {
 func (c *callStep) expressions(visit func(*expression)) { c.call.expressions(visit) }
 
 func (c *callStep) run(ctx context.Context, r *run, s *scope) error {
-	req, rerr := c.call.render(s, &r.in.Args)
-	if rerr != nil {
-		return c.located(rerr)
+	at := &r.results[c.index]
+	req := &at.rendered
+	if err := c.call.render(req, s, &r.in.Args); err != nil {
+		return c.located(err)
 	}
 	if r.in.Observe != nil {
 		r.in.Observe.Sent(ctx, req)
@@ -183,11 +196,11 @@ func (c *callStep) run(ctx context.Context, r *run, s *scope) error {
 	if err != nil {
 		return c.located(AsError(err))
 	}
-	r.results[c.index] = stepResult{request: req, response: resp}
+	at.request, at.response = req, resp
 	if c.step == "" {
 		return nil
 	}
-	return c.settle(&r.results[c.index], r)
+	return c.settle(at, r)
 }
 
 // located names the step in an error.
@@ -244,7 +257,7 @@ func (c *callStep) failed(res *stepResult) *Error {
 	e := Errorf(CodeStepFailed, "step %s failed: %s answered %d", c.step, c.call.name, resp.Status)
 	e.Step, e.UpstreamStatus = c.step, resp.Status
 	answer := &Result{Body: resp.Body}
-	if err := maskBody(answer, resp, newMasker(slices.Concat(res.request.Secrets, resp.Secrets))); err != nil {
+	if err := maskBody(answer, resp, newMasker(res.request.Secrets, resp.Secrets)); err != nil {
 		return e
 	}
 	if raw, err := (*holding)(nil).readAll(answer.Body, maxReason); err == nil && isProse(resp.Get("Content-Type"), raw) {

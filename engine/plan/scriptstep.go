@@ -87,13 +87,13 @@ func (s *scriptStep) run(ctx context.Context, r *run, scope *scope) error {
 	}
 	r.held.add(len(result))
 	if set {
-		r.results[s.index] = stepResult{value: result, secrets: scope.secrets}
+		r.results[s.index].value, r.results[s.index].secrets = result, scope.secrets
 	}
 	return nil
 }
 
 // withoutSecrets hides what a script was given in what it says of its failure, also to the log.
-func withoutSecrets(err *Error, m *masker) *Error {
+func withoutSecrets(err *Error, m masker) *Error {
 	out := *err
 	out.Message = m.text(err.Message)
 	if failed, ok := errors.AsType[*script.Error](err.Cause); ok {

@@ -35,7 +35,7 @@ func (r *Request) Shown(s string) string {
 	}
 	s = masked.Mask(s)
 	for _, name := range names {
-		s = (&masker{values: []string{name}}).replace(s, name)
+		s = masker{values: []string{name}}.replace(s, name)
 	}
 	return s
 }
