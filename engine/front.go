@@ -38,28 +38,39 @@ type prefixed struct {
 	stream  bool // its answers may be streams
 }
 
+// visit is one request and its answer: everything that each request has, in one piece of memory.
+type visit struct {
+	answer
+	arrival plan.Arrival
+	request http.Request // as its handler gets it
+	id      [1]string
+}
+
 // ServeHTTP serves one request. The header of the answer has its identifier.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{answer: answer{ResponseWriter: w, body: newInbound(w, r, f.waits), places: f.places}}
 	id := plan.NewRequestID()
-	w.Header().Set(requestIDHeader, id)
-	out := &answer{ResponseWriter: w, body: newInbound(w, r, f.waits), places: f.places}
+	v.id[0] = id
+	w.Header()[requestIDHeader] = v.id[:]
 	handler, stream := f.handler(r.URL)
 	f.waits.limitAnswer(w, stream)
 	if f.log.Enabled(r.Context(), slog.LevelDebug) {
-		defer f.record(out, r, id, time.Now())
+		defer f.record(&v.answer, r, id, time.Now())
 	}
-	defer f.recovered(out, id)
-	if out.body != nil && !stream { // a stream has no other bound than its caller
-		ctx, cancel := out.body.context(r.Context())
+	defer f.recovered(&v.answer, id)
+	ctx := r.Context()
+	if v.body != nil && !stream { // a stream has no other bound than its caller
+		var cancel context.CancelFunc
+		ctx, cancel = v.body.context(ctx)
 		defer cancel()
-		r = r.WithContext(ctx)
 	}
-	f.serve(out, r, handler, id)
-	out.begin(http.StatusOK) // an answer without a word is a 200
+	f.serve(ctx, v, r, handler)
+	v.begin(http.StatusOK) // an answer without a word is a 200
 }
 
 // serve gives a request to its handler, nil for none, if it may come in.
-func (f *front) serve(out *answer, r *http.Request, handler http.Handler, id string) {
+func (f *front) serve(ctx context.Context, v *visit, r *http.Request, handler http.Handler) {
+	out, id := &v.answer, v.id[0]
 	if reason := f.door.refuse(r); reason != "" {
 		writeProblem(out, http.StatusForbidden, plan.Errorf(plan.CodeForbidden, "%s", reason), id)
 		return
@@ -71,20 +82,22 @@ func (f *front) serve(out *answer, r *http.Request, handler http.Handler, id str
 	case handler == nil:
 		writeProblem(out, http.StatusNotFound, plan.Errorf(plan.CodeNotFound, "nothing is served under this address"), id)
 	default:
-		ctx := plan.WithArrival(r.Context(), id, f.proxies.caller(r))
+		who := plan.Caller{RequestID: id, Address: f.proxies.caller(r)}
 		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-			ctx = plan.WithCallerCertificate(ctx, plan.NewCallerCertificate(r.TLS.VerifiedChains[0][0]))
+			who.Certificate = plan.NewCallerCertificate(r.TLS.VerifiedChains[0][0])
 		}
+		v.arrival = plan.NewArrival(ctx, who)
+		ctx = &v.arrival
 		if f.watch != nil {
 			var ended func(int)
 			ctx, ended = f.watch.Receive(traced(ctx, r.Header), f.kind(r.URL), r.Method)
 			defer func() { ended(out.status) }()
 		}
-		in := r.WithContext(ctx)
+		v.request = *r.WithContext(ctx)
 		if out.body != nil {
-			in.Body = out.body
+			v.request.Body = out.body
 		}
-		handler.ServeHTTP(out, in)
+		handler.ServeHTTP(out, &v.request)
 	}
 }
 

@@ -21,7 +21,9 @@ type Options struct {
 // Adapter serves REST exposures, one plan after the other. One lives as long as the
 // process.
 type Adapter struct {
-	opts Options
+	opts    Options
+	calls   *calls
+	buffers *buffers
 
 	mu   sync.Mutex
 	live *snapshot // the last one that was swapped in
@@ -32,7 +34,7 @@ func New(o Options) *Adapter {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Adapter{opts: o}
+	return &Adapter{opts: o, calls: newCalls(), buffers: newBuffers()}
 }
 
 // Prepare builds the routing of next beside what is being served. It touches nothing
@@ -56,7 +58,7 @@ func (a *Adapter) Prepare(ctx context.Context, prev, next *plan.Bound) (swap fun
 	if err != nil {
 		return nil, err
 	}
-	srv := &server{opts: a.opts, bound: next, buffers: newBuffers()}
+	srv := &server{opts: a.opts, bound: next, calls: a.calls, buffers: a.buffers}
 	handlers := make(map[string]http.Handler, len(s.sites))
 	for addr, site := range s.sites {
 		handlers[addr] = srv.handler(site)

@@ -19,11 +19,14 @@ type inbound struct {
 	failed atomic.Pointer[plan.Error]
 }
 
-// newInbound gives a request's body, or a *plan.Error when its declared length is over the
-// limit (0: no limit).
+// newInbound gives a request's body, nil for none, or a *plan.Error when its declared length is
+// over the limit (0: no limit).
 func newInbound(r *http.Request, limit int64) (*inbound, error) {
-	if limit > 0 && r.ContentLength > limit {
+	switch {
+	case limit > 0 && r.ContentLength > limit:
 		return nil, bodyTooLarge(limit)
+	case r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody:
+		return nil, nil
 	}
 	return &inbound{body: r.Body, limit: limit, left: limit}, nil
 }
@@ -34,7 +37,7 @@ func bodyTooLarge(limit int64) *plan.Error {
 
 // content gives the body as the plan takes it. length is the declared one, -1 if unknown.
 func (b *inbound) content(length int64) plan.Body {
-	if length == 0 || b.body == nil || b.body == http.NoBody {
+	if b == nil {
 		return plan.Body{}
 	}
 	return plan.Body{Stream: b, Len: length}
@@ -70,6 +73,9 @@ func (b *inbound) Close() error { return b.body.Close() }
 
 // cause gives the real reason of a failed call.
 func (b *inbound) cause(err error) error {
+	if b == nil {
+		return err
+	}
 	if e := b.failed.Load(); e != nil {
 		return e
 	}

@@ -9,29 +9,22 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/labstack/echo/v4"
-
 	"capd/engine/plan"
 )
 
-// operationKey is where a request's echo context holds its *plan.Operation, for the log.
-const operationKey = "operation"
-
-// recoverPanics turns a panic into a failed call, so that it ends this call only.
-func (s *server) recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		defer func() {
-			v := recover()
-			if v == nil {
-				return
-			}
-			if v == http.ErrAbortHandler {
-				cutConnection()
-			}
-			err = &plan.Error{Code: plan.CodeInternal, Message: "internal error", Cause: &panicError{text: panicText(v), stack: debug.Stack()}}
-		}()
-		return next(c)
-	}
+// recoverPanics serves a call, and turns a panic into a failed one, so that it ends this call only.
+func recoverPanics(c *call, serve func(*call) error) (err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v == http.ErrAbortHandler {
+			cutConnection()
+		}
+		err = &plan.Error{Code: plan.CodeInternal, Message: "internal error", Cause: &panicError{text: panicText(v), stack: debug.Stack()}}
+	}()
+	return serve(c)
 }
 
 // panicError is a recovered panic.
@@ -53,11 +46,11 @@ func panicText(v any) string {
 
 // fail is where every error of a request ends: it is logged, and answered with a problem
 // document if there is still somebody to answer and nothing was sent yet.
-func (s *server) fail(err error, c echo.Context) {
+func (s *server) fail(err error, c *call) {
 	if errors.Is(err, errAbort) {
 		cutConnection()
 	}
-	e := asError(err)
+	e := plan.AsError(err)
 	if canceled(c.Request().Context()) {
 		e = &plan.Error{Code: plan.CodeCanceled, Message: "the client went away", Cause: e}
 	}
@@ -77,24 +70,14 @@ func cutConnection() {
 	panic(http.ErrAbortHandler) //nolint:forbidigo // the one way that net/http has for it
 }
 
-// asError gives any error as a failed call. Echo has errors of its own for requests that
-// reach no handler.
-func asError(err error) *plan.Error {
-	var he *echo.HTTPError
-	if errors.As(err, &he) && he.Code == http.StatusNotFound {
-		return errNotFound()
-	}
-	return plan.AsError(err)
-}
-
 // logFailed records a call that failed before anything of an answer was sent.
-func (s *server) logFailed(c echo.Context, e *plan.Error) {
+func (s *server) logFailed(c *call, e *plan.Error) {
 	s.log(c, "call failed", e, slog.Int("status", answerOf(e.Code).status))
 }
 
 // cutOff sends and records as much of an answer as there is, when it cannot be sent to its
 // end. The status is the one that was sent: the failure came too late to have its own.
-func (s *server) cutOff(c echo.Context, e *plan.Error) {
+func (s *server) cutOff(c *call, e *plan.Error) {
 	// What was written may still be in a buffer. Sent, it shows the client an answer that
 	// was cut; dropped, it would look as if nobody had answered.
 	flush(c)
@@ -106,7 +89,7 @@ func (s *server) cutOff(c echo.Context, e *plan.Error) {
 }
 
 // log records a failure: who failed and why, never what was sent.
-func (s *server) log(c echo.Context, what string, e *plan.Error, outcome ...slog.Attr) {
+func (s *server) log(c *call, what string, e *plan.Error, outcome ...slog.Attr) {
 	ctx := c.Request().Context()
 	level := levelOf(e.Code)
 	if !s.opts.Logger.Enabled(ctx, level) {
@@ -118,7 +101,7 @@ func (s *server) log(c echo.Context, what string, e *plan.Error, outcome ...slog
 		slog.String("message", e.Message),
 	}
 	attrs = append(attrs, outcome...)
-	if op, ok := c.Get(operationKey).(*plan.Operation); ok && op != nil {
+	if op := c.op; op != nil {
 		attrs = append(attrs, slog.String("operation", op.Name()))
 		if u := op.Unit(); u != nil {
 			attrs = append(attrs, slog.String("document", u.ID))

@@ -10,19 +10,25 @@ import (
 )
 
 // setHeader sets the headers of a result: those of the upstream that are on the list, the
-// content type, and who failed.
-func setHeader(h http.Header, result *plan.Result) {
+// content type, the length unless it is negative, and who failed.
+func setHeader(h http.Header, result *plan.Result, length int64) {
+	var values values
 	for _, f := range result.Header {
-		if passes(f, result.Kind) {
-			h.Add(f.Name, f.Value)
+		switch name, ok := passes(f, result.Kind); {
+		case !ok:
+		case h[name] == nil:
+			h[name] = values.one(f.Value)
+		default:
+			h[name] = append(h[name], f.Value)
 		}
 	}
-	switch {
-	case result.MediaType != "":
-		h.Set("Content-Type", result.MediaType)
-	default:
-		// Nobody knows the type. A nil value keeps net/http from guessing one.
-		h["Content-Type"] = nil
+	// Where nobody knows the type, a nil value keeps net/http from guessing one.
+	h["Content-Type"] = nil
+	if result.MediaType != "" {
+		h["Content-Type"] = values.one(result.MediaType)
+	}
+	if length >= 0 {
+		h["Content-Length"] = values.one(strconv.FormatInt(length, 10))
 	}
 	if isPage(result.MediaType) {
 		h.Set("Content-Security-Policy", pagePolicy)
@@ -37,6 +43,18 @@ func setHeader(h http.Header, result *plan.Result) {
 	}
 }
 
+// values makes the lists that a header has for one value each, several in one piece of memory.
+type values []string
+
+func (v *values) one(value string) []string {
+	if len(*v) == cap(*v) {
+		*v = make([]string, 0, 4)
+	}
+	*v = append(*v, value)
+	n := len(*v)
+	return (*v)[n-1 : n : n]
+}
+
 // pagePolicy takes the origin of capd from pages that it hands on: their scripts run, and their
 // requests say that they come from nowhere, which the door refuses. Else a page that an upstream
 // makes, once somebody opens it, could call whatever capd serves to this person's machine.
@@ -46,32 +64,38 @@ const pagePolicy = "sandbox allow-scripts allow-forms allow-popups allow-downloa
 // the same.
 func isPage(mediaType string) bool {
 	base, _, _ := strings.Cut(mediaType, ";")
-	base = strings.ToLower(strings.TrimSpace(base))
-	return strings.HasSuffix(base, "html") || strings.HasSuffix(base, "xml")
+	base = strings.TrimSpace(base)
+	return endsIn(base, "html") || endsIn(base, "xml")
 }
 
-// passes reports whether an upstream's header reaches the client. The list is fixed: what
-// is not on it (cookies, challenges, hop-by-hop fields, the upstream's server) stays here.
-// Content-Type is not among them because [plan.Result.MediaType] says it.
-func passes(f plan.Field, kind plan.ResultKind) bool {
+// endsIn reports whether s ends in end, in upper or lower case.
+func endsIn(s, end string) bool {
+	return len(s) >= len(end) && strings.EqualFold(s[len(s)-len(end):], end)
+}
+
+// passes reports whether an upstream's header reaches the client, and its name as net/http
+// writes it. The list is fixed: what is not on it (cookies, challenges, hop-by-hop fields, the
+// upstream's server) stays here. Content-Type is not among them because [plan.Result.MediaType]
+// says it.
+func passes(f plan.Field, kind plan.ResultKind) (name string, ok bool) {
 	if f.Secret {
-		return false
+		return "", false
 	}
-	name := strings.ToLower(f.Name)
+	name = http.CanonicalHeaderKey(f.Name)
 	switch name {
-	case "content-encoding", "content-language", "content-disposition", "content-range",
-		"accept-ranges", "etag", "last-modified":
+	case "Content-Encoding", "Content-Language", "Content-Disposition", "Content-Range",
+		"Accept-Ranges", "Etag", "Last-Modified":
 		// These describe the upstream's bytes, which a mapped value no longer has.
-		return kind == plan.Passthrough
-	case "cache-control", "age", "vary", "link", "retry-after", "ratelimit":
-		return true
-	case "cache-status":
+		return name, kind == plan.Passthrough
+	case "Cache-Control", "Age", "Vary", "Link", "Retry-After", "Ratelimit":
+		return name, true
+	case "Cache-Status":
 		// What capd did is no secret; the names of caches behind it are not for its callers.
-		return strings.HasPrefix(f.Value, "capd;")
-	case "location":
-		return isRelative(f.Value)
+		return name, strings.HasPrefix(f.Value, "capd;")
+	case "Location":
+		return name, isRelative(f.Value)
 	}
-	return strings.HasPrefix(name, "ratelimit-") || strings.HasPrefix(name, "x-ratelimit-")
+	return name, strings.HasPrefix(name, "Ratelimit-") || strings.HasPrefix(name, "X-Ratelimit-")
 }
 
 // isRelative reports whether a reference stays on the origin of whoever follows it. An

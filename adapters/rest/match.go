@@ -119,7 +119,8 @@ type match struct {
 func (m match) isNone() bool { return m.entry == nil && len(m.allow) == 0 && m.err == nil }
 
 // search is one lookup. It walks the tree from the most specific to the least specific
-// reading of the path and stops at the first route that answers.
+// reading of the path and stops at the first route that answers. The match that it gives uses
+// its memory.
 type search struct {
 	method   string
 	rawQuery string
@@ -130,20 +131,30 @@ type search struct {
 	from, to int      // segments that many took
 	rest     int      // place of their value in values, -1 while many took none
 	match    match
+
+	segments, few, params [8]string // room for path, values and the path of match, if it is enough
 }
 
-// find looks for the route of a request. Segments are decoded. Where the path does not
-// answer as it is, it is tried with, or without, a slash at its end.
+// find looks for the route of a request.
 func (t *table) find(method string, segments []string, rawQuery string) match {
-	var buffer [8]string
-	s := search{method: method, rawQuery: rawQuery, values: buffer[:0], rest: -1}
-	for _, path := range [][]string{segments, toggleSlash(segments)} {
-		if s.path = path; s.walk(&t.root, path) {
-			return s.match
-		}
+	return new(search).find(t, method, segments, rawQuery)
+}
+
+// find looks in a table for the route of a request. Segments are decoded. Where the path does
+// not answer as it is, it is tried with, or without, a slash at its end. It is called once.
+func (s *search) find(t *table, method string, segments []string, rawQuery string) match {
+	s.method, s.rawQuery, s.values, s.rest = method, rawQuery, s.few[:0], -1
+	if s.walkAll(t, segments) || s.walkAll(t, toggleSlash(segments)) {
+		return s.match
 	}
 	s.match.allow = allowed(s.match.allow)
 	return s.match
+}
+
+// walkAll tries a whole path.
+func (s *search) walkAll(t *table, path []string) (done bool) {
+	s.path = path
+	return s.walk(&t.root, path)
 }
 
 // toggleSlash takes the slash at the end of a path away, or adds one.
@@ -224,11 +235,9 @@ func (s *search) end(n *node) (done bool) {
 	}
 	// A query with a broken escape is refused even where no route has a condition: the
 	// answer must not depend on which parameters an operation happens to read.
-	if strings.Contains(s.rawQuery, "%") {
-		if err := s.parse(); err != nil {
-			s.match = match{err: err, near: n.routes}
-			return true
-		}
+	if err := plan.CheckQuery(s.rawQuery); err != nil {
+		s.match = match{err: err, near: n.routes}
+		return true
 	}
 	if s.pick(n, s.method) {
 		return true
@@ -260,8 +269,10 @@ func (s *search) pick(n *node, method string) bool {
 		if s.rest >= 0 {
 			s.values[s.rest] = strings.Join(s.path[s.from:s.to], "/")
 		}
-		if len(e.route.Params) > 0 {
-			s.match.path = make([]string, len(e.route.Params))
+		if n := len(e.route.Params); n <= len(s.params) {
+			s.match.path = s.params[:n]
+		} else {
+			s.match.path = make([]string, n)
 		}
 		for i, param := range e.params {
 			s.match.path[param] = s.values[i]

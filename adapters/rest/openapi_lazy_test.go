@@ -15,7 +15,7 @@ func TestDescriptionsAreMadeWhenAsked(t *testing.T) {
 	u := &plan.Unit{ID: "rooms"}
 	x := exposure(t, u, "first", "GET /a/{id}")
 	s := newSite(&plan.Listener{Addr: addr, Mounts: []*plan.Mount{mount(x, true, "rooms")}}, &table{}, newTable)
-	srv := &server{opts: New(Options{}).opts, bound: bound(t, &plan.Plan{}), buffers: newBuffers()}
+	srv := &server{opts: New(Options{}).opts, bound: bound(t, &plan.Plan{}), calls: newCalls(), buffers: newBuffers()}
 	h := srv.handler(s)
 	m, _ := s.mounts.longest([]string{"rooms"})
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/apis/rooms", nil))

@@ -4,13 +4,11 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/labstack/echo/v4"
-
 	"capd/engine/plan"
 )
 
 // write answers with a call's result.
-func (s *server) write(c echo.Context, result *plan.Result) error {
+func (s *server) write(c *call, result *plan.Result) error {
 	if result.Status < 200 || result.Status > 999 {
 		// net/http cannot send such a status as a final one.
 		return plan.Errorf(plan.CodeUpstreamFailed, "the upstream answered with the status %d, which is no final one", result.Status)
@@ -18,14 +16,13 @@ func (s *server) write(c echo.Context, result *plan.Result) error {
 	r, w := c.Request(), c.Response()
 	h := w.Header()
 	if !hasContent(r.Method, result) {
-		setHeader(h, result)
+		setHeader(h, result, -1)
 		setLength(h, r.Method, result)
 		w.WriteHeader(result.Status)
 		return nil
 	}
 	if result.Body.Stream == nil {
-		setHeader(h, result)
-		h.Set("Content-Length", strconv.Itoa(len(result.Body.Bytes)))
+		setHeader(h, result, int64(len(result.Body.Bytes)))
 		w.WriteHeader(result.Status)
 		if _, err := w.Write(result.Body.Bytes); err != nil {
 			s.cutOff(c, clientGone(err))

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/labstack/echo/v4"
-
 	"capd/engine/plan"
 )
 
@@ -40,8 +38,8 @@ func (l *records) logger() *slog.Logger {
 // resultServer answers every request with a result, or a failure, as a call would.
 func resultServer(t testing.TB, log *records, answer func(r *http.Request) (*plan.Result, error)) *httptest.Server {
 	t.Helper()
-	s := &server{opts: New(Options{Logger: log.logger()}).opts, buffers: newBuffers()}
-	ts := httptest.NewServer(s.catchAll(func(c echo.Context) error {
+	s := &server{opts: New(Options{Logger: log.logger()}).opts, calls: newCalls(), buffers: newBuffers()}
+	ts := httptest.NewServer(s.catchAll(func(c *call) error {
 		result, err := answer(c.Request())
 		if err != nil {
 			return err

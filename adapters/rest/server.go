@@ -3,7 +3,6 @@ package rest
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 
@@ -16,6 +15,7 @@ import (
 type server struct {
 	opts    Options
 	bound   *plan.Bound
+	calls   *calls
 	buffers *buffers
 }
 
@@ -25,44 +25,41 @@ var errAbort = errors.New("abort the connection")
 
 // handler serves a site.
 func (s *server) handler(at *site) http.Handler {
-	return s.catchAll(func(c echo.Context) error { return s.serve(c, at) })
+	return s.catchAll(func(c *call) error { return s.serve(c, at) })
 }
 
 // catchAll gives every request to one function, whatever its path and method: echo holds
-// the context and what happens to errors and panics, it routes nothing.
-func (s *server) catchAll(serve echo.HandlerFunc) http.Handler {
-	e := echo.New()
-	e.Logger.SetOutput(io.Discard) // echo's own logger has nothing to say that is not logged here
-	e.HTTPErrorHandler = s.fail
-	e.Use(begin, s.recoverPanics)
-	e.RouteNotFound("/*", serve)
-	return e
-}
-
-// begin gives a request an ID, unless whoever took it in did, and an answer what every
-// answer has.
-func begin(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if ctx := c.Request().Context(); plan.RequestID(ctx) == "" {
-			c.SetRequest(c.Request().WithContext(plan.WithRequestID(ctx, plan.NewRequestID())))
+// the context, it routes nothing. A request has an ID then, of whoever took it in or a new one,
+// and its answer has what every answer has.
+func (s *server) catchAll(serve func(*call) error) http.Handler {
+	nosniff := []string{"nosniff"} // of all answers; a header is replaced, never written into
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ctx := r.Context(); plan.RequestID(ctx) == "" {
+			r = r.WithContext(plan.WithRequestID(ctx, plan.NewRequestID()))
 		}
-		c.Response().Header().Set("X-Content-Type-Options", "nosniff")
-		return next(c)
-	}
+		w.Header()["X-Content-Type-Options"] = nosniff
+		c := s.calls.begin(w, r)
+		if err := recoverPanics(c, serve); err != nil {
+			s.fail(err, c)
+		}
+		s.calls.end(c)
+	})
 }
 
 // serve answers one request.
-func (s *server) serve(c echo.Context, at *site) error {
+func (s *server) serve(c *call, at *site) error {
 	r := c.Request()
-	var buffer [16]string
-	segments, ok := pathSegments(r.URL, buffer[:0])
+	if !strings.HasPrefix(r.URL.Path, "/") { // of CONNECT, or an asterisk
+		return errNotFound()
+	}
+	segments, ok := pathSegments(r.URL, c.search.segments[:0])
 	if !ok {
 		return plan.Errorf(plan.CodeInvalidInput, "the path is not valid: a %% must be followed by two hexadecimal digits")
 	}
 	if segments[0] == plan.REST.Prefix() {
 		return s.serveMounts(c, at, segments[1:])
 	}
-	found, ok := s.reveal(c, at.bare.find(r.Method, segments, r.URL.RawQuery))
+	found, ok := s.reveal(c, c.search.find(at.bare, r.Method, segments, r.URL.RawQuery))
 	if !ok {
 		return nil
 	}
@@ -70,7 +67,7 @@ func (s *server) serve(c echo.Context, at *site) error {
 }
 
 // serveMounts answers what is under /apis.
-func (s *server) serveMounts(c echo.Context, at *site, segments []string) error {
+func (s *server) serveMounts(c *call, at *site, segments []string) error {
 	if isRoot(segments) {
 		return s.serveIndex(c, at.listed())
 	}
@@ -79,7 +76,7 @@ func (s *server) serveMounts(c echo.Context, at *site, segments []string) error 
 		return errNotFound()
 	}
 	r := c.Request()
-	found := m.table.find(r.Method, rest, r.URL.RawQuery)
+	found := c.search.find(m.table, r.Method, rest, r.URL.RawQuery)
 	if found.isNone() && isRoot(rest) {
 		return s.serveIndex(c, at.listedBy(m.mount))
 	}
@@ -95,7 +92,7 @@ func (s *server) serveMounts(c echo.Context, at *site, segments []string) error 
 }
 
 // dispatch answers with what the table found.
-func (s *server) dispatch(c echo.Context, m match) error {
+func (s *server) dispatch(c *call, m match) error {
 	switch {
 	case m.err != nil:
 		return m.err
@@ -129,7 +126,7 @@ func methodNotServed(c echo.Context, allow []string) error {
 }
 
 // call runs an operation.
-func (s *server) call(c echo.Context, m match) error {
+func (s *server) call(c *call, m match) error {
 	r := c.Request()
 	op := m.entry.route.Operation
 	body, err := newInbound(r, s.opts.MaxBody)
@@ -137,7 +134,7 @@ func (s *server) call(c echo.Context, m match) error {
 		s.bound.Refused(r.Context(), op, err)
 		return err
 	}
-	c.Set(operationKey, op)
+	c.op = op
 	args, err := op.Bind(&plan.Source{
 		Bound:          s.bound,
 		Method:         r.Method,

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/labstack/echo/v4"
 
 	"capd/engine/plan"
 )
@@ -27,7 +24,7 @@ func newBuffers() *buffers {
 //
 // net/http's own copy (ReadFrom) would gain nothing: a body from the network is copied
 // through a buffer there too, and which side broke would be lost.
-func (s *server) stream(c echo.Context, result *plan.Result) error {
+func (s *server) stream(c *call, result *plan.Result) error {
 	buffer := s.buffers.pool.Get().(*[32 << 10]byte)
 	defer s.buffers.pool.Put(buffer)
 
@@ -61,7 +58,7 @@ func (s *server) stream(c echo.Context, result *plan.Result) error {
 // outbound is an answer while it is streamed.
 type outbound struct {
 	server  *server
-	c       echo.Context
+	c       *call
 	result  *plan.Result
 	flush   bool
 	started bool
@@ -104,10 +101,7 @@ func fill(r io.Reader, p []byte) (n int, err error) {
 // start sends the head.
 func (o *outbound) start() {
 	w := o.c.Response()
-	setHeader(w.Header(), o.result)
-	if o.result.Body.Len >= 0 {
-		w.Header().Set("Content-Length", strconv.FormatInt(o.result.Body.Len, 10))
-	}
+	setHeader(w.Header(), o.result, o.result.Body.Len)
 	w.WriteHeader(o.result.Status)
 	o.started = true
 	o.flushNow()
@@ -136,7 +130,7 @@ func (o *outbound) flushNow() {
 
 // flush sends what was written so far. A writer that cannot flush delivers later; one that
 // failed says so at the next write.
-func flush(c echo.Context) {
+func flush(c *call) {
 	_ = http.NewResponseController(c.Response().Writer).Flush()
 }
 

@@ -11,12 +11,37 @@ import (
 	"strconv"
 )
 
+// Arrival is the context of a request with what is known of it before any adapter looks at it:
+// who calls, nobody in particular, from where, and the identifier of the request. [CallerOf],
+// [CallerAddress] and [RequestID] find it in every context that is made from it.
+type Arrival struct {
+	context.Context
+	caller Caller
+}
+
+// NewArrival makes it of the context that the request came with.
+func NewArrival(ctx context.Context, c Caller) Arrival {
+	c.Address = c.Address.Unmap().WithZone("")
+	return Arrival{ctx, c}
+}
+
 type arrivalKey struct{}
 
-// arrival is what is known of a request before any adapter looks at it.
-type arrival struct {
-	id   string
-	from netip.Addr
+// Value gives what is known under a key.
+func (a *Arrival) Value(key any) any {
+	switch key.(type) {
+	case arrivalKey:
+		return a
+	case callerKey:
+		return &a.caller
+	}
+	return a.Context.Value(key)
+}
+
+// arrivalOf gives the arrival of the request that ctx belongs to, or nil.
+func arrivalOf(ctx context.Context) *Arrival {
+	a, _ := ctx.Value(arrivalKey{}).(*Arrival)
+	return a
 }
 
 // NewRequestID gives a new random identifier of a request: 26 letters and digits.
@@ -31,15 +56,22 @@ func WithRequestID(ctx context.Context, id string) context.Context {
 // WithArrival is [WithRequestID] for a request that came from an address, which is the zero
 // Addr when that is not known.
 func WithArrival(ctx context.Context, id string, from netip.Addr) context.Context {
-	return context.WithValue(ctx, arrivalKey{}, arrival{id, from.Unmap().WithZone("")})
+	c := Caller{}
+	if known, _ := ctx.Value(callerKey{}).(*Caller); known != nil {
+		c = *known
+	}
+	a := NewArrival(ctx, c.arriving(Caller{RequestID: id, Address: from}))
+	return &a
 }
 
 // CallerAddress gives the address from which the request came that the context belongs to: that
 // of the client also when proxies that are trusted stand between. It is the zero Addr when nobody
 // knows.
 func CallerAddress(ctx context.Context) netip.Addr {
-	a, _ := ctx.Value(arrivalKey{}).(arrival)
-	return a.from
+	if a := arrivalOf(ctx); a != nil {
+		return a.caller.Address
+	}
+	return netip.Addr{}
 }
 
 // Neighbourhood gives what is counted as one caller where callers are told apart by address: an
@@ -59,8 +91,10 @@ func Neighbourhood(a netip.Addr) netip.Addr {
 // RequestID gives the identifier of the request the context belongs to, or "" when nobody
 // set one.
 func RequestID(ctx context.Context) string {
-	a, _ := ctx.Value(arrivalKey{}).(arrival)
-	return a.id
+	if a := arrivalOf(ctx); a != nil {
+		return a.caller.RequestID
+	}
+	return ""
 }
 
 type callerKey struct{}
@@ -142,29 +176,41 @@ func (c *Caller) ID() CallerID {
 // AppendTo appends what is equal for the same caller: for keys that are hashed again.
 func (id CallerID) AppendTo(b []byte) []byte { return append(b, id.sum[:]...) }
 
+// arriving gives the caller of a request with what else its arrival says. Where a caller came
+// from stays, and the certificate that was shown counts whoever else lets it in.
+func (c Caller) arriving(with Caller) Caller {
+	if with.RequestID != "" {
+		c.RequestID = with.RequestID
+	}
+	if with.Certificate != nil {
+		c.Certificate = with.Certificate
+	}
+	if !c.Address.IsValid() && !c.Local {
+		c.Address = with.Address
+	}
+	return c
+}
+
 // WithCaller gives a context that carries who makes the request it belongs to.
 func WithCaller(ctx context.Context, c *Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+	out := Caller{}
+	if c != nil {
+		out = *c
+	}
+	if a := arrivalOf(ctx); a != nil {
+		out = out.arriving(a.caller)
+	}
+	return context.WithValue(ctx, callerKey{}, &out)
 }
 
 // CallerOf gives who makes the request that the context belongs to, with the identifier of
-// the request. Of nobody in particular only that is known; it is never nil.
+// the request. Of nobody in particular only that is known; it is never nil. It belongs to the
+// context and is not changed.
 func CallerOf(ctx context.Context) *Caller {
-	out := Caller{}
-	if c, ok := ctx.Value(callerKey{}).(*Caller); ok && c != nil {
-		out = *c
+	if c, _ := ctx.Value(callerKey{}).(*Caller); c != nil {
+		return c
 	}
-	if c, ok := ctx.Value(callerCertificateKey{}).(*CallerCertificate); ok {
-		out.Certificate = c
-	}
-	a, _ := ctx.Value(arrivalKey{}).(arrival)
-	if a.id != "" {
-		out.RequestID = a.id
-	}
-	if !out.Address.IsValid() && !out.Local {
-		out.Address = a.from
-	}
-	return &out
+	return &Caller{}
 }
 
 // CallerCertificate is what a verified certificate says of the caller. Printing it shows the
@@ -190,11 +236,3 @@ func (c *CallerCertificate) String() string { return c.Subject }
 
 // MarshalText gives the subject.
 func (c *CallerCertificate) MarshalText() ([]byte, error) { return []byte(c.Subject), nil }
-
-type callerCertificateKey struct{}
-
-// WithCallerCertificate gives a context that carries what the caller of its request showed.
-// [CallerOf] has it then, whoever else lets the caller in.
-func WithCallerCertificate(ctx context.Context, c *CallerCertificate) context.Context {
-	return context.WithValue(ctx, callerCertificateKey{}, c)
-}

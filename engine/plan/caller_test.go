@@ -28,8 +28,8 @@ func TestRequestID(t *testing.T) {
 func TestCallerCertificate(t *testing.T) {
 	t.Parallel()
 	caller := func(subject string) *Caller {
-		ctx := WithCallerCertificate(context.Background(), &CallerCertificate{Subject: subject, Issuer: "CN=root", Emails: []string{"a@example.org"}})
-		return CallerOf(WithCaller(ctx, &Caller{Scheme: SchemeBearer}))
+		arrival := NewArrival(context.Background(), Caller{Certificate: &CallerCertificate{Subject: subject, Issuer: "CN=root", Emails: []string{"a@example.org"}}})
+		return CallerOf(WithCaller(&arrival, &Caller{Scheme: SchemeBearer}))
 	}
 	a, b, none := caller("CN=a"), caller("CN=b"), &Caller{Scheme: SchemeBearer}
 	if a.Scheme != SchemeBearer || a.Certificate == nil || a.Certificate.Subject != "CN=a" {

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -52,7 +53,7 @@ func (op *Operation) Bind(src *Source) (args Args, err error) {
 	if err := op.judgeArguments(src); err != nil {
 		return Args{}, err
 	}
-	b := binder{src: src, op: op}
+	b := binder{src: *src, op: op}
 	if err := b.holdArguments(); err != nil {
 		return Args{}, err
 	}
@@ -91,29 +92,43 @@ func (op *Operation) Bind(src *Source) (args Args, err error) {
 
 // gzipOnly keeps what capd itself can decode of an Accept-Encoding header, so that an
 // error body can still be searched for secrets before a caller sees it.
-func gzipOnly(header string) string {
-	var keep []string
-	for _, part := range strings.Split(header, ",") {
+func gzipOnly(header string) (kept string) {
+	for part := range strings.SplitSeq(header, ",") {
+		part = strings.TrimSpace(part)
 		name, _, _ := strings.Cut(part, ";")
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "gzip", "x-gzip", "identity":
-			keep = append(keep, strings.TrimSpace(part))
+		name = strings.TrimSpace(name)
+		switch {
+		case !strings.EqualFold(name, "gzip") && !strings.EqualFold(name, "x-gzip") && !strings.EqualFold(name, "identity"):
+		case kept == "":
+			kept = part
+		default:
+			kept += ", " + part
 		}
 	}
-	return strings.Join(keep, ", ")
+	return kept
 }
 
 const formType = "application/x-www-form-urlencoded"
 
+// isForm reports whether a media type is that of a form.
+func isForm(mediaType string) bool {
+	base, _, _ := strings.Cut(mediaType, ";")
+	if !strings.EqualFold(strings.TrimSpace(base), formType) {
+		return false
+	}
+	kind, _, _ := mime.ParseMediaType(mediaType) // of one that is wrong behind its name too
+	return kind == formType
+}
+
 // binder reads the parts of one request, each at most once.
 type binder struct {
-	src   *Source
-	op    *Operation
-	query url.Values
-	body  *inboundBody
-	args  []byte
-	read  bool     // args were checked
-	held  *holding // what is kept of the request; nil: nothing
+	src     Source
+	op      *Operation
+	checked bool // the query can be read
+	body    *inboundBody
+	args    []byte
+	read    bool     // args were checked
+	held    *holding // what is kept of the request; nil: nothing
 }
 
 func (b *binder) find(in *input) (any, *Error) {
@@ -167,27 +182,20 @@ func (b *binder) look(l *lookup) (any, *Error) {
 }
 
 func (b *binder) queryValue(name string) (any, *Error) {
-	if b.query == nil {
-		query, err := ParseQuery(b.src.Query)
-		if err != nil {
+	if !b.checked {
+		if err := CheckQuery(b.src.Query); err != nil {
 			return nil, AsError(err)
 		}
-		b.query = query
-		for _, c := range b.src.Conditions {
-			removePair(b.query, c)
+		b.checked = true
+	}
+	var few [4]string
+	values := appendQueryValues(few[:0], b.src.Query, name)
+	for _, c := range b.src.Conditions { // a pair that belongs to the route is no input (contract X3)
+		if i := slices.Index(values, c.Value); c.Name == name && i >= 0 {
+			values = slices.Delete(values, i, i+1)
 		}
 	}
-	return listValue(b.query[name]), nil
-}
-
-// removePair takes one pair that belongs to the route out of the query (contract X3).
-func removePair(q url.Values, c Pair) {
-	for i, v := range q[c.Name] {
-		if v == c.Value {
-			q[c.Name] = append(q[c.Name][:i:i], q[c.Name][i+1:]...)
-			return
-		}
-	}
+	return listValue(values), nil
 }
 
 func headerValue(h http.Header, name string) any {
@@ -282,10 +290,9 @@ func (b *binder) parsedBody() (*inboundBody, *Error) {
 		return nil, err
 	}
 	b.body = &inboundBody{raw: raw}
-	kind, _, _ := mime.ParseMediaType(b.src.ContentType)
 	first := expr.Kind(raw)
 	switch {
-	case kind == formType && !((first == '{' || first == '[') && json.Valid(raw)): // some clients call everything a form
+	case isForm(b.src.ContentType) && !((first == '{' || first == '[') && json.Valid(raw)): // some clients call everything a form
 		form, ferr := ParseQuery(string(raw))
 		if ferr != nil {
 			return nil, Errorf(CodeInvalidInput, "the request body is not a form")
@@ -418,7 +425,7 @@ func (b *binder) inbound(args *Args) *Error {
 		}
 	}
 	args.body, args.contentType, args.contentEncoding = b.src.Body, b.src.ContentType, b.contentEncoding()
-	if kind, _, _ := mime.ParseMediaType(args.contentType); b.op.formAsJSON && kind == formType {
+	if b.op.formAsJSON && isForm(args.contentType) {
 		return b.sendFormAsJSON(args)
 	}
 	return nil

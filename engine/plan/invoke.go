@@ -84,7 +84,7 @@ func (op *Operation) Invoke(ctx context.Context, in *Invocation) (*Result, error
 
 func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
 	defer recovered(&err)
-	r := &run{in: in, vars: in.Bound.units[op.unit]}
+	r := &run{in: *in, vars: in.Bound.units[op.unit]}
 	if r.vars == nil {
 		return nil, Errorf(CodeInternal, "internal error")
 	}

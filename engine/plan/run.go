@@ -24,7 +24,7 @@ type step interface {
 
 // run is the state of one invocation.
 type run struct {
-	in      *Invocation
+	in      Invocation
 	vars    *boundUnit
 	results []stepResult  // by the index of the step
 	only    [1]stepResult // results of an operation that is one step

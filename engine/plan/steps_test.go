@@ -37,7 +37,7 @@ func TestStepsOfAWaveRunTogether(t *testing.T) {
 		steps: []step{&recordingStep{index: 0, begun: &begun}, &recordingStep{index: 1, begun: &begun}},
 		waves: [][]int{{0, 1}},
 	}
-	r := &run{in: &Invocation{Bound: &Bound{}}, results: make([]stepResult, 2)}
+	r := &run{in: Invocation{Bound: &Bound{}}, results: make([]stepResult, 2)}
 	if err := op.runSteps(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestFailedStepEndsTheOperation(t *testing.T) {
 		steps: []step{&recordingStep{index: 0, fail: boom}, &recordingStep{index: 1}},
 		waves: [][]int{{0}, {1}},
 	}
-	r := &run{in: &Invocation{Bound: &Bound{}}, results: make([]stepResult, 2)}
+	r := &run{in: Invocation{Bound: &Bound{}}, results: make([]stepResult, 2)}
 	if err := op.runSteps(t.Context(), r); !errors.Is(err, boom) {
 		t.Errorf("got %v", err)
 	}
