@@ -109,6 +109,9 @@ func plainSteps(s string) ([]step, bool) {
 // IsWhole reports whether the path stands for the whole value.
 func (p *JSONPath) IsWhole() bool { return len(p.steps) == 0 && p.full == nil && !p.length }
 
+// IsPlain reports whether the path is a chain of members, indices and wildcards.
+func (p *JSONPath) IsPlain() bool { return p.full == nil }
+
 // Names gives the members the path goes through, "" for any list element, as far as they
 // are known beforehand.
 func (p *JSONPath) Names() []string {

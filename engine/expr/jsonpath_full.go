@@ -87,6 +87,9 @@ func (n *node) at(path jp.Expr) *node {
 
 // findFull evaluates a path that is more than a chain of steps.
 func findFull(x jp.Expr, raw []byte) ([]byte, bool, error) {
+	if k := Kind(raw); k != '{' && k != '[' { // nothing is inside, which the library need not be asked
+		return list(nil), !isDefinite(x), nil
+	}
 	order := 0
 	root := decode(raw, &order)
 	if readsRoot(x) {

@@ -39,6 +39,8 @@ type Bound struct {
 	opts  BindOptions
 	units map[*Unit]*boundUnit
 	gates map[*Exposure]Gate
+
+	benches workbenches
 }
 
 // boundUnit holds the values of one document, by the indices of its Variables and Bases.

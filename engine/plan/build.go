@@ -132,6 +132,9 @@ func (d *draft) finish() {
 	d.out.inputs = d.inputs
 	d.out.schema = d.outputSchema()
 	d.out.structured = d.x.kind == MCP && d.out.schema != nil
+	if d.out.output != nil {
+		d.out.shape = newShape(d.out.output)
+	}
 	d.finishSchemas()
 	if d.x.kind == REST {
 		d.out.intake = d.takeDown()

@@ -76,12 +76,21 @@ func (c *compiler) schemaFile(f format.Format, schema spec.Text, op *consumed) (
 // json gives the JSON of an answer, which held counts when it is a text of its own. The error is
 // an *[Error].
 func (r *reading) json(raw []byte, mediaType string, held *holding) ([]byte, error) {
+	text, err := r.text(raw, mediaType, held)
+	if err == nil && r.decoder == nil && !expr.Valid(text) {
+		return nil, notJSON()
+	}
+	return text, err
+}
+
+func notJSON() *Error {
+	return Errorf(CodeBadOutput, "the upstream's answer is not valid JSON, so it cannot be mapped")
+}
+
+// text is json for who looks himself whether an answer in JSON is valid.
+func (r *reading) text(raw []byte, mediaType string, held *holding) ([]byte, error) {
 	if r.decoder == nil {
-		raw = bytes.TrimPrefix(raw, []byte("\ufeff"))
-		if !expr.Valid(raw) {
-			return nil, Errorf(CodeBadOutput, "the upstream's answer is not valid JSON, so it cannot be mapped")
-		}
-		return raw, nil
+		return bytes.TrimPrefix(raw, []byte("\ufeff")), nil
 	}
 	tree, err := r.decoder.Decode(raw, mediaType)
 	if err != nil {

@@ -62,6 +62,7 @@ type scope struct {
 	replies   [][]byte // of the operation's questions; nil for one that was not answered
 	caller    *Caller
 	held      *holding // memory of the call
+	benches   *workbenches
 	// placeholders: what a step did not give stands as <step.member> (BindOptions.Placeholders).
 	placeholders bool
 	strict       bool     // mapped values must have their declared types

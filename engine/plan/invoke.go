@@ -25,6 +25,7 @@ type Operation struct {
 	calls    []*Call   // of the steps that call
 	remarks  []*remark // of the steps; nil: none says anything
 	output   *output   // nil: the last step's whole body is handed on
+	shape    *shape    // of output
 
 	reading reading // of the answer that output maps, when it is a single call's
 
@@ -194,7 +195,7 @@ func (op *Operation) made(r *run) (*Result, error) {
 	if err != nil || op.output == nil || res.Status < 200 || res.Status > 299 {
 		return res, err
 	}
-	return op.shape(res, r.scope(), r.maxHeld(last))
+	return op.shaped(res, r.scope(), r.maxHeld(last))
 }
 
 // handedOn gives an upstream's answer as it comes.
@@ -240,7 +241,8 @@ func (op *Operation) stepValue(r *run, last *stepResult) (*Result, error) {
 // fill sets the mapped value of an answer, and its form that fits the schema if the value
 // itself does not.
 func (op *Operation) fill(res *Result, raw []byte, s *scope) error {
-	value, err := op.output.render(raw, s)
+	r := s.benches.rendering()
+	value, err := op.shape.render(raw, s, r)
 	if err == nil && s.err != nil {
 		err = s.err
 	}
@@ -251,22 +253,28 @@ func (op *Operation) fill(res *Result, raw []byte, s *scope) error {
 	res.Kind, res.Body, res.MediaType = Value, BytesBody(value), "application/json"
 	if op.structured && s.misfits {
 		s.strict = true
-		res.Structured, err = op.output.render(raw, s)
+		res.Structured, err = op.shape.render(raw, s, r)
 	}
+	s.benches.takeRendering(r)
 	return err
 }
 
-// shape applies the output mappings to a body that is there.
-func (op *Operation) shape(res *Result, s *scope, limit int64) (*Result, error) {
-	raw, err := s.held.readAll(res.Body, limit)
+// shaped applies the output mappings to a body that is there.
+func (op *Operation) shaped(res *Result, s *scope, limit int64) (*Result, error) {
+	lent := s.benches.body()
+	raw, err := s.held.readInto(*lent, res.Body, limit)
 	if err != nil {
 		return nil, err
+	}
+	if res.Body.Stream != nil && op.reading.decoder == nil {
+		*lent = raw
+		defer s.benches.takeBody(lent)
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		res.Body = Body{}
 		return res, nil
 	}
-	value, err := op.reading.json(raw, res.MediaType, s.held)
+	value, err := op.reading.text(raw, res.MediaType, s.held)
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +301,10 @@ func dropEntityHeaders(header []Field) []Field {
 
 // readAll reads a body of at most limit bytes, counts them, and closes it. A length that is
 // known to be over the limit, or more than there is room for, is refused unread.
-func (h *holding) readAll(b Body, limit int64) ([]byte, error) {
+func (h *holding) readAll(b Body, limit int64) ([]byte, error) { return h.readInto(nil, b, limit) }
+
+// readInto is readAll into the memory of buf, as far as that goes.
+func (h *holding) readInto(buf []byte, b Body, limit int64) ([]byte, error) {
 	if b.Stream == nil {
 		if limit > 0 && int64(len(b.Bytes)) > limit {
 			return nil, tooLarge(limit)
@@ -313,7 +324,7 @@ func (h *holding) readAll(b Body, limit int64) ([]byte, error) {
 	if limit > 0 {
 		r = io.LimitReader(r, limit+1)
 	}
-	raw, err := readAll(r, b.Len)
+	raw, err := readToEnd(r, buf, b.Len)
 	if err != nil {
 		return nil, asUpstreamError(err)
 	}
@@ -323,26 +334,29 @@ func (h *holding) readAll(b Body, limit int64) ([]byte, error) {
 	return raw, nil
 }
 
-// maxExpected bounds what is believed of a length that the upstream says: more is made room for
-// as it comes.
-const maxExpected = 4 << 20
+// What is made room for at once: of a length that is not known, and at most of one that the
+// upstream says, which need not be true.
+const (
+	leastRead = 512
+	mostRead  = 4 << 20
+)
 
-// readAll reads to the end. What is as long as it says is read into one piece; length is
-// negative when it says nothing.
-func readAll(r io.Reader, length int64) ([]byte, error) {
+// readToEnd reads a body of the length that is said of it; less than 0: of any.
+func readToEnd(r io.Reader, buf []byte, length int64) ([]byte, error) {
+	room := int(min(length, mostRead)) + 1 // the byte more tells the end
 	if length < 0 {
-		return io.ReadAll(r)
+		room = leastRead
 	}
-	raw := make([]byte, 0, min(length, maxExpected)+1) // the byte more tells the end
+	raw := slices.Grow(buf[:0], room)
 	for {
 		n, err := r.Read(raw[len(raw):cap(raw)])
-		if raw = raw[:len(raw)+n]; err != nil {
-			if err == io.EOF {
-				err = nil
-			}
-			return raw, err
-		}
-		if len(raw) == cap(raw) {
+		raw = raw[:len(raw)+n]
+		switch {
+		case err == io.EOF:
+			return raw, nil
+		case err != nil:
+			return nil, err
+		case len(raw) == cap(raw):
 			raw = slices.Grow(raw, len(raw))
 		}
 	}

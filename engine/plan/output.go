@@ -6,7 +6,7 @@ import (
 	"capd/engine/expr"
 )
 
-// output is the compiled shape of an answer (contract R). It appends the JSON of its value.
+// output is the compiled shape of an answer (contract R).
 type output struct {
 	kind    outputKind
 	path    *expr.JSONPath // of kinds that read; nil: the value they are given
@@ -14,10 +14,12 @@ type output struct {
 	typ     string         // declared type of a scalar or a constant
 	names   []string       // outputObject
 	parts   []*output      // outputObject: members; outputFirst: candidates
-	items   *output        // outputList
+	items   *output        // outputList, outputOne, outputMembers
 	max     int            // maxLength of a string, in code points; 0: none
 	xml     bool           // outputList: the answer was XML, which has no lists
 	omit    bool           // nothing is written where there is no value, instead of null
+
+	whereabouts
 }
 
 type outputKind uint8
@@ -32,146 +34,165 @@ const (
 	outputMembers                       // each member of an object through items
 )
 
-// render gives the JSON of the mapped value. raw is the JSON of the upstream's answer; nil
-// when there is no upstream.
-func (o *output) render(raw []byte, s *scope) ([]byte, error) {
-	out, err := o.append(nil, raw, s)
-	if err != nil {
-		return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err}
-	}
-	return out, nil
-}
-
-func (o *output) append(dst, raw []byte, s *scope) ([]byte, error) {
+// append writes the value; around is what was found in the text that the output's path begins
+// in.
+func (o *output) append(r *rendering, around expr.Found) error {
 	if o.kind == outputConst {
-		v := convertText(o.literal.eval(s), o.typ)
-		if o.omit && isAbsent(v) {
-			return dst, nil
+		v := convertText(o.literal.eval(r.scope), o.typ)
+		if !o.omit || !isAbsent(v) {
+			o.appendValue(r, appendJSON(nil, v))
 		}
-		return o.cut(dst, o.typed(appendJSON(nil, v), s)), nil
+		return nil
 	}
-	value := raw
-	if o.path != nil {
-		var ok bool
-		var err error
-		if value, ok, err = o.path.Find(raw); err != nil {
-			return nil, fmt.Errorf("evaluating a mapping: %w", err)
-		} else if !ok && o.xml {
-			return o.appendElements(dst, o.listOfXML(nil, false), s)
-		} else if !ok {
-			return append(dst, "null"...), nil
-		}
+	if o.list != nil {
+		r.appendMade(around, o.list)
+		return nil
+	}
+	value, ok, err := around.Value(o.place)
+	switch {
+	case err != nil:
+		return fmt.Errorf("evaluating a mapping: %w", err)
+	case !ok && o.xml:
+		return o.appendElements(r, o.listOfXML(nil, false))
+	case !ok:
+		r.add("null")
+		return nil
 	}
 	switch o.kind {
-	case outputObject:
-		return o.appendObject(dst, value, s)
+	case outputObject, outputFirst, outputOne:
+		return o.appendParts(r, value, around)
 	case outputList:
-		return o.appendList(dst, value, s)
+		return o.appendList(r, value)
 	case outputMembers:
-		return o.appendMembers(dst, value, s)
-	case outputOne:
-		var err error
-		if dst, err = o.items.append(append(dst, '['), value, s); err != nil {
-			return nil, err
-		}
-		return append(dst, ']'), nil
+		return o.appendMembers(r, value)
+	}
+	o.appendValue(r, value)
+	return nil
+}
+
+// appendParts writes what is made of several parts of a value.
+func (o *output) appendParts(r *rendering, value []byte, around expr.Found) error {
+	if o.kind == outputObject && o.path != nil && !o.path.IsWhole() && expr.Kind(value) == 'n' {
+		r.add("null")
+		return nil
+	}
+	if o.inner != nil {
+		return r.inside(new(expr.Pass), o.inner, value, o.appendAround)
+	}
+	return o.appendAround(r, around)
+}
+
+// appendAround writes the parts by what was found around them.
+func (o *output) appendAround(r *rendering, around expr.Found) error {
+	switch o.kind {
 	case outputFirst:
-		return o.appendFirst(dst, value, s)
+		return o.appendFirst(r, around)
+	case outputOne:
+		r.add("[")
+		err := o.items.append(r, around)
+		r.add("]")
+		return err
 	}
-	return o.cut(dst, o.typed(value, s)), nil
+	return o.appendObject(r, around)
 }
 
-func (o *output) appendObject(dst, value []byte, s *scope) ([]byte, error) {
-	if o.path != nil && !o.path.IsWhole() && expr.Kind(value) == 'n' {
-		return append(dst, "null"...), nil
-	}
-	begin := len(dst)
-	dst = append(dst, '{')
+func (o *output) appendObject(r *rendering, around expr.Found) error {
+	begin := len(r.text)
+	r.add("{")
 	for i, p := range o.parts {
-		before := len(dst)
+		before := len(r.text)
 		if before > begin+1 {
-			dst = append(dst, ',')
+			r.add(",")
 		}
-		dst = append(appendString(dst, o.names[i]), ':')
-		named := len(dst)
-		var err error
-		if dst, err = p.append(dst, value, s); err != nil {
-			return nil, err
+		r.add(o.quoted[i])
+		named := len(r.text)
+		if err := p.append(r, around); err != nil {
+			return err
 		}
-		if len(dst) == named {
-			dst = dst[:before] // the part has no value and says nothing of it
+		if len(r.text) == named {
+			r.text = r.text[:before] // the part has no value and says nothing of it
 		}
 	}
-	if o.omit && len(dst) == begin+1 {
-		return dst[:begin], nil
+	if o.omit && len(r.text) == begin+1 {
+		r.text = r.text[:begin]
+		return nil
 	}
-	return append(dst, '}'), nil
+	r.add("}")
+	return nil
 }
 
-func (o *output) appendList(dst, value []byte, s *scope) ([]byte, error) {
+func (o *output) appendFirst(r *rendering, around expr.Found) error {
+	begin := len(r.text)
+	for _, p := range o.parts {
+		r.text = r.text[:begin]
+		if err := p.append(r, around); err != nil {
+			return err
+		}
+		if string(r.text[begin:]) != "null" {
+			return nil
+		}
+	}
+	r.text = append(r.text[:begin], "null"...)
+	return nil
+}
+
+func (o *output) appendList(r *rendering, value []byte) error {
 	elements, ok := expr.Elements(value)
 	switch {
 	case o.xml:
 		elements = o.listOfXML(value, true)
 	case !ok:
-		return append(dst, "null"...), nil
+		r.add("null")
+		return nil
 	}
-	return o.appendElements(dst, elements, s)
+	return o.appendElements(r, elements)
 }
 
-func (o *output) appendElements(dst []byte, elements [][]byte, s *scope) ([]byte, error) {
-	dst = append(dst, '[')
+func (o *output) appendElements(r *rendering, elements [][]byte) error {
+	var pass expr.Pass
+	r.add("[")
 	for i, e := range elements {
 		if i > 0 {
-			dst = append(dst, ',')
+			r.add(",")
 		}
-		var err error
-		if dst, err = o.items.append(dst, e, s); err != nil {
-			return nil, err
+		if err := r.inside(&pass, o.inner, e, o.items.append); err != nil {
+			return err
 		}
 	}
-	return append(dst, ']'), nil
+	r.add("]")
+	return nil
 }
 
-func (o *output) appendMembers(dst, value []byte, s *scope) ([]byte, error) {
+func (o *output) appendMembers(r *rendering, value []byte) error {
 	if expr.Kind(value) != '{' {
-		return append(dst, "null"...), nil
+		r.add("null")
+		return nil
 	}
-	dst = append(dst, '{')
+	var pass expr.Pass
+	r.add("{")
 	for i, f := range objectFields(value) {
 		if i > 0 {
-			dst = append(dst, ',')
+			r.add(",")
 		}
-		dst = append(appendString(dst, f.name), ':')
-		var err error
-		if dst, err = o.items.append(dst, appendJSON(nil, f.value.literal), s); err != nil {
-			return nil, err
-		}
-	}
-	return append(dst, '}'), nil
-}
-
-func (o *output) appendFirst(dst, value []byte, s *scope) ([]byte, error) {
-	for _, p := range o.parts {
-		got, err := p.append(nil, value, s)
-		if err != nil {
-			return nil, err
-		}
-		if string(got) != "null" {
-			return append(dst, got...), nil
+		r.text = append(appendString(r.text, f.name), ':')
+		if err := r.inside(&pass, o.inner, appendJSON(nil, f.value.literal), o.items.append); err != nil {
+			return err
 		}
 	}
-	return append(dst, "null"...), nil
+	r.add("}")
+	return nil
 }
 
-// cut applies maxLength to a string and leaves everything else as it came.
-func (o *output) cut(dst, value []byte) []byte {
-	if o.max > 0 && expr.Kind(value) == '"' {
+// appendValue writes a value as it came, a string no longer than maxLength.
+func (o *output) appendValue(r *rendering, value []byte) {
+	value = o.typed(value, r.scope)
+	if o.max > 0 && len(value) > o.max && expr.Kind(value) == '"' {
 		if text, ok := parseValue(value).(string); ok {
-			if r := []rune(text); len(r) > o.max {
-				return appendString(dst, string(r[:o.max]))
+			if runes := []rune(text); len(runes) > o.max {
+				r.text = appendString(r.text, string(runes[:o.max]))
+				return
 			}
 		}
 	}
-	return append(dst, value...)
+	r.text = append(r.text, value...)
 }

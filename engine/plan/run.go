@@ -44,7 +44,7 @@ func (r *run) scope() *scope {
 }
 
 func (r *run) newScope() scope {
-	return scope{args: r.in.Args.values, vars: r.vars, results: r.results, caller: r.in.Caller, held: &r.held, replies: r.replies, placeholders: r.in.Bound.opts.Placeholders}
+	return scope{args: r.in.Args.values, vars: r.vars, results: r.results, caller: r.in.Caller, held: &r.held, benches: &r.in.Bound.benches, replies: r.replies, placeholders: r.in.Bound.opts.Placeholders}
 }
 
 // stepResult is what came of one step: a JSON value, or an answer that nobody has read.

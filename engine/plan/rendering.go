@@ -1,0 +1,212 @@
+package plan
+
+import (
+	"slices"
+	"sync"
+
+	"capd/engine/expr"
+)
+
+// shape is an output that knows where it finds its values: the paths of all its parts are
+// found in one pass over the answer. It is immutable.
+type shape struct {
+	root   *output
+	finder *expr.Finder
+	items  []*output // of the lists that are written while they are read, by their tag
+}
+
+// whereabouts is where an output finds its value.
+type whereabouts struct {
+	quoted []string     // outputObject: its names as they are written, with the colon
+	place  expr.Place   // of the value
+	list   *expr.List   // outputList: it is written while it is read; nil: afterwards
+	inner  *expr.Finder // of the parts, or of the items, where they are looked for afterwards
+}
+
+func newShape(root *output) *shape {
+	s := &shape{root: root, finder: expr.NewFinder()}
+	s.locate(root, s.finder.Root(), true)
+	return s
+}
+
+// locate adds the paths of an output to those that begin at a spot. now says that a list may be
+// written as soon as it is read: it is certain that it belongs to the answer if it is there.
+func (s *shape) locate(o *output, from *expr.Spot, now bool) {
+	if o.kind == outputConst {
+		return
+	}
+	o.place = from.Add(o.path)
+	below := from.Below(o.path)
+	for _, name := range o.names {
+		o.quoted = append(o.quoted, string(append(appendString(nil, name), ':')))
+	}
+	switch o.kind {
+	case outputPath:
+		return
+	case outputList:
+		if now && below != nil && !o.xml && o.items.isPlain() {
+			o.list = below.List()
+		}
+		if o.list != nil {
+			o.list.Tag = len(s.items)
+			s.items = append(s.items, o.items)
+			s.locate(o.items, o.list.Each.Root(), true)
+			return
+		}
+		below = nil
+	case outputMembers:
+		below = nil
+	case outputFirst:
+		now = false
+	}
+	if below == nil {
+		o.inner, now = expr.NewFinder(), true
+		below = o.inner.Root()
+	}
+	for _, p := range o.parts {
+		s.locate(p, below, now)
+	}
+	if o.items != nil {
+		s.locate(o.items, below, now)
+	}
+}
+
+// isPlain reports whether nothing but the text decides what is written, and nothing can go
+// wrong.
+func (o *output) isPlain() bool {
+	if o.literal != nil && o.literal.kind != exprLiteral || o.path != nil && !o.path.IsPlain() {
+		return false
+	}
+	return !slices.ContainsFunc(o.parts, func(p *output) bool { return !p.isPlain() }) && (o.items == nil || o.items.isPlain())
+}
+
+// rendering is the text of an answer while it is made.
+type rendering struct {
+	*scope
+	shape *shape
+	text  []byte
+	lists []listMade // by their tag
+	err   error      // of a list
+	pass  expr.Pass
+}
+
+// listMade is a list that is written while it is read. Lists inside its elements are written
+// before the element that holds them, which then takes their place.
+type listMade struct {
+	from, next    int  // where it begins in the text, and where its next element does
+	before, after bool // the scope's misfits without it, and its own
+}
+
+// render gives the JSON of the mapped value. raw is the JSON of the upstream's answer; nil
+// when there is no upstream.
+func (s *shape) render(raw []byte, in *scope, r *rendering) ([]byte, error) {
+	r.scope, r.shape, r.text, r.err = in, s, r.text[:0], nil
+	r.lists = slices.Grow(r.lists[:0], len(s.items))[:len(s.items)]
+	found, ok := r.pass.Run(s.finder, raw, r)
+	if !ok {
+		return nil, notJSON()
+	}
+	begin := len(r.text)
+	err := s.root.append(r, found)
+	if r.err != nil {
+		err = r.err
+	}
+	if err != nil {
+		return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err}
+	}
+	return slices.Clone(r.text[begin:]), nil
+}
+
+func (r *rendering) add(text string) { r.text = append(r.text, text...) }
+
+// inside writes what is made of a value by another pass over it.
+func (r *rendering) inside(pass *expr.Pass, f *expr.Finder, value []byte, write func(*rendering, expr.Found) error) error {
+	begin := len(r.text)
+	found, _ := pass.Run(f, value, r)
+	from := len(r.text)
+	err := write(r, found)
+	r.lift(begin, from)
+	return err
+}
+
+// lift moves what was written last to where the lists begin that it has taken up.
+func (r *rendering) lift(begin, from int) {
+	if from > begin {
+		r.text = r.text[:begin+copy(r.text[begin:], r.text[from:])]
+	}
+}
+
+// BeginList is called by the pass, as are Element and EndList.
+func (r *rendering) BeginList(l *expr.List) {
+	r.lists[l.Tag] = listMade{from: len(r.text), next: len(r.text) + 1, before: r.misfits}
+	r.add("[")
+	r.misfits = false
+}
+
+// Element writes an element.
+func (r *rendering) Element(l *expr.List, e expr.Found) {
+	m := &r.lists[l.Tag]
+	begin := len(r.text)
+	if m.next > m.from+1 {
+		r.add(",")
+	}
+	if err := r.shape.items[l.Tag].append(r, e); err != nil && r.err == nil {
+		r.err = err
+	}
+	r.lift(m.next, begin)
+	m.next = len(r.text)
+}
+
+// EndList says where the list is.
+func (r *rendering) EndList(l *expr.List) (from, to int) {
+	m := &r.lists[l.Tag]
+	r.add("]")
+	m.after, r.misfits = r.misfits, m.before
+	return m.from, len(r.text)
+}
+
+// appendMade writes a list that was made before.
+func (r *rendering) appendMade(around expr.Found, l *expr.List) {
+	from, to, ok := around.Made(l)
+	if !ok {
+		r.add("null")
+		return
+	}
+	r.text = append(r.text, r.text[from:to]...)
+	r.misfits = r.misfits || r.lists[l.Tag].after
+}
+
+// workbenches lends the memory in which answers are read and shaped. All calls share it.
+// Nothing that leaves a call may be a part of what is lent.
+type workbenches struct{ bodies, renderings sync.Pool }
+
+// maxLent bounds what is kept of a call for the next one, in bytes.
+const maxLent = 4 << 20
+
+func (w *workbenches) body() *[]byte {
+	if b, ok := w.bodies.Get().(*[]byte); ok {
+		return b
+	}
+	return new([]byte)
+}
+
+func (w *workbenches) takeBody(b *[]byte) {
+	if cap(*b) <= maxLent {
+		w.bodies.Put(b)
+	}
+}
+
+func (w *workbenches) rendering() *rendering {
+	if r, ok := w.renderings.Get().(*rendering); ok {
+		return r
+	}
+	return new(rendering)
+}
+
+func (w *workbenches) takeRendering(r *rendering) {
+	r.scope, r.shape, r.err = nil, nil, nil
+	r.pass.Forget()
+	if cap(r.text) <= maxLent {
+		w.renderings.Put(r)
+	}
+}
