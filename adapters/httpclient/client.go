@@ -39,15 +39,15 @@ type Options struct {
 	IdleTimeout   time.Duration // after which an unused connection is closed; 0 means 90 s
 
 	MaxHeaderBytes int64 // of an answer's head; 0 means 64 KiB
-	IdlePerHost    int   // unused connections kept for one host; 0 means 64
+	MaxIdle        int   // unused connections kept for all hosts, and at most half of them for one; 0 means 1024
 }
 
-// maxIdle bounds the unused connections that are kept for all hosts together, so that
-// thousands of upstreams do not use up the process's file descriptors. Those that documents
-// want made in a way of their own are bounded for each way.
+// DefaultMaxIdle bounds the unused connections that are kept for all hosts together, so that
+// thousands of upstreams do not use up the process's file descriptors (docs/decisions/0044). Those
+// that documents want made in a way of their own are bounded by maxOwnIdle for each way.
 const (
-	maxIdle    = 1024
-	maxOwnIdle = 32
+	DefaultMaxIdle = 1024
+	maxOwnIdle     = 32
 )
 
 // Client is the [plan.Upstream] for the whole process. It is safe for concurrent use.
@@ -88,8 +88,8 @@ func (o *Options) complete() error {
 			*d.value = d.usual
 		}
 	}
-	if o.MaxHeaderBytes < 0 || o.IdlePerHost < 0 {
-		return fmt.Errorf("httpclient: MaxHeaderBytes and IdlePerHost must not be negative")
+	if o.MaxHeaderBytes < 0 || o.MaxIdle < 0 {
+		return fmt.Errorf("httpclient: MaxHeaderBytes and MaxIdle must not be negative")
 	}
 	if o.OpenKey == nil {
 		o.OpenKey = func(plan.KeyFile) (fs.File, error) { return nil, fs.ErrPermission }
@@ -97,8 +97,8 @@ func (o *Options) complete() error {
 	if o.MaxHeaderBytes == 0 {
 		o.MaxHeaderBytes = 64 << 10
 	}
-	if o.IdlePerHost == 0 {
-		o.IdlePerHost = 64
+	if o.MaxIdle == 0 {
+		o.MaxIdle = DefaultMaxIdle
 	}
 	if o.Proxy == nil {
 		return o.environmentProxy()
@@ -129,8 +129,8 @@ func (o *Options) transport(dial func(context.Context, string, string) (net.Conn
 		ResponseHeaderTimeout:  o.HeaderTimeout,
 		ExpectContinueTimeout:  time.Second,
 		IdleConnTimeout:        o.IdleTimeout,
-		MaxIdleConns:           maxIdle,
-		MaxIdleConnsPerHost:    o.IdlePerHost,
+		MaxIdleConns:           o.MaxIdle,
+		MaxIdleConnsPerHost:    max(1, o.MaxIdle/2),
 		MaxResponseHeaderBytes: o.MaxHeaderBytes,
 		ForceAttemptHTTP2:      true,
 		// Many calls share one HTTP/2 connection: a dead one must be noticed without waiting

@@ -129,7 +129,7 @@ func TestEnvironmentProxy(t *testing.T) {
 
 func TestOptionsAreChecked(t *testing.T) {
 	t.Parallel()
-	for _, o := range []httpclient.Options{{DialTimeout: -1}, {TLSTimeout: -1}, {HeaderTimeout: -1}, {IdleTimeout: -1}, {MaxHeaderBytes: -1}, {IdlePerHost: -1}} {
+	for _, o := range []httpclient.Options{{DialTimeout: -1}, {TLSTimeout: -1}, {HeaderTimeout: -1}, {IdleTimeout: -1}, {MaxHeaderBytes: -1}, {MaxIdle: -1}} {
 		if _, err := httpclient.New(o); err == nil {
 			t.Errorf("%+v was accepted", o)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/pflag"
 
+	"capd/adapters/httpclient"
 	"capd/engine"
 )
 
@@ -28,6 +29,16 @@ func (c *connectionFlags) resolve() int {
 		}
 	}
 	return int(c.most)
+}
+
+// forUpstreams gives how many connections upstreams may have that nobody uses: of the files that
+// the process may have, those that neither callers nor calls can need.
+func (c *connectionFlags) forUpstreams() int {
+	n, ok := mostFiles()
+	if !ok {
+		return 0
+	}
+	return int(max(1, min(n/6, httpclient.DefaultMaxIdle)))
 }
 
 // forControl gives how many connections the control address may have beside them.

@@ -149,7 +149,7 @@ func (f *serveFlags) transport(watch *telemetry.Telemetry, isOwn func(port uint1
 		}
 		return credential.Placeholder(watch.Upstream(stub.New())), nil
 	}
-	client, err := httpclient.New(httpclient.Options{OpenKey: secrets.OpenKey, Own: isOwn, DenyPrivate: f.denyPrivate})
+	client, err := httpclient.New(httpclient.Options{MaxIdle: f.callers.forUpstreams(), OpenKey: secrets.OpenKey, Own: isOwn, DenyPrivate: f.denyPrivate})
 	if err != nil {
 		return nil, failure("%w", err)
 	}
