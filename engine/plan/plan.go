@@ -6,6 +6,8 @@
 package plan
 
 import (
+	"slices"
+	"strings"
 	"sync"
 
 	"capd/engine/diag"
@@ -230,12 +232,11 @@ func (p *Plan) Listener(addr string) *Listener {
 	if p == nil {
 		return nil
 	}
-	for _, l := range p.Listeners {
-		if l.Addr == addr {
-			return l
-		}
+	i, found := slices.BinarySearchFunc(p.Listeners, addr, func(l *Listener, addr string) int { return strings.Compare(l.Addr, addr) })
+	if !found {
+		return nil
 	}
-	return nil
+	return p.Listeners[i]
 }
 
 // Unit gives the unit of an ID, or nil.
@@ -243,10 +244,9 @@ func (p *Plan) Unit(id string) *Unit {
 	if p == nil {
 		return nil
 	}
-	for _, u := range p.Units {
-		if u.ID == id {
-			return u
-		}
+	i, found := slices.BinarySearchFunc(p.Units, id, func(u *Unit, id string) int { return strings.Compare(u.ID, id) })
+	if !found {
+		return nil
 	}
-	return nil
+	return p.Units[i]
 }
