@@ -181,9 +181,11 @@ func (c *change) revert(l *loader, live []*record) bool {
 			if last == nil || last.served.unit == nil || last.served.sameAs(r.served) || l.mayStay(r.id, last.served) != nil {
 				continue
 			}
+			r = r.clone() // it may be of the last load too
 			r.served, r.since = last.served, last.staleSince()
 			r.extra.Add(unbound(x, a))
 			r.extra.Add(stale(r.id, r.current.file))
+			c.records[i] = r
 			reverted = true
 		}
 	}

@@ -36,8 +36,8 @@ type version struct {
 	keepsake atomic.Pointer[keepsake]
 }
 
-// record is what is known of one file from one load to the next. A reload makes new records
-// and shares versions.
+// record is what is known of one file from one load to the next. A reload makes new records of
+// files that changed, or of which there is more to say, and shares the others.
 type record struct {
 	id      string
 	current *version // of the text as it stands
@@ -64,6 +64,13 @@ type record struct {
 	asked bool
 }
 
+// clone gives a record that may be changed.
+func (r *record) clone() *record {
+	c := *r
+	c.extra = slices.Clone(r.extra)
+	return &c
+}
+
 // settleTries is how often a load begins again because files changed while they were read.
 const settleTries = 3
 
@@ -71,20 +78,14 @@ const settleTries = 3
 // seen: a folder that is exchanged as a whole while it is read is read again.
 func (l *loader) settled(ctx context.Context, prev []*record, trust bool) ([]*record, error) {
 	for try := 1; ; try++ {
-		records, sources, err := l.documents(ctx, prev, trust)
+		records, found, err := l.documents(ctx, prev, trust)
 		if err != nil || try == settleTries {
 			return records, err
 		}
-		again, err := scan(l.Paths, false, "")
-		if err == nil && slices.EqualFunc(sources, again, sameSource) && !slices.ContainsFunc(records, (*record).moved) {
+		if found.isAsNow() && !slices.ContainsFunc(records, (*record).moved) {
 			return records, nil
 		}
 	}
-}
-
-// sameSource reports whether a file is as it was a moment ago.
-func sameSource(a, b source) bool {
-	return a.file == b.file && a.folder == b.folder && (a.err == nil) == (b.err == nil) && same(a.info, b.info)
 }
 
 // moved reports whether a file that the document read has changed since.
@@ -93,14 +94,15 @@ func (r *record) moved() bool { return r.current.files.moved() }
 // documents runs the phases of single documents over every file, in parallel, and gives the
 // records by ID and file. prev are the records of the last load; trust spares reading a file
 // whose stamp is that of the last load.
-func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*record, []source, error) {
+func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*record, *found, error) {
 	if err := l.policy.refresh(l.Limits); err != nil {
 		return nil, nil, err
 	}
 	l.barred.refresh()
 	l.barred.begin(prev)
 	defer l.barred.begin(nil) // holds nothing of the last load
-	records, sources, err := l.compileAll(ctx, prev, prev == nil, trust)
+	l.local.refresh()
+	records, found, err := l.compileAll(ctx, prev, prev == nil, trust)
 	// A document may read a file before another one says that it opens its adapter. So what the
 	// others read is looked at again; each round finds more such files, or is the last. Standard
 	// input can be read once, and is of one document.
@@ -108,21 +110,21 @@ func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*
 		if err != nil || !l.barred.guard(records) || l.Stdin != nil {
 			break
 		}
-		records, sources, err = l.compileAll(ctx, overlaid(records, prev), prev == nil, false)
+		records, found, err = l.compileAll(ctx, overlaid(records, prev), prev == nil, false)
 	}
-	return records, sources, err
+	return records, found, err
 }
 
 // maxRounds bounds how often all documents are looked at in one load.
 const maxRounds = 4
 
 // compileAll is one round of documents.
-func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust bool) ([]*record, []source, error) {
+func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust bool) ([]*record, *found, error) {
 	found, err := scan(l.Paths, l.Stdin != nil, l.StdinName)
 	if err != nil {
 		return nil, nil, err
 	}
-	sources := l.policy.withoutPolicy(found)
+	sources := l.policy.withoutPolicy(found.sources)
 	last := make(map[string]*record, len(prev))
 	for _, r := range prev {
 		if r.owner {
@@ -144,11 +146,16 @@ func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust b
 			records[i] = duplicate(src, f)
 			continue
 		}
+		if p := last[src.id]; l.isSettled(src, p) {
+			records[i] = p
+			continue
+		}
 		group.Go(func() error {
 			if err := running.Err(); err != nil {
 				return err
 			}
-			records[i] = l.document(src, last[src.id])
+			own := *src // a record may live long, and must not hold all the others
+			records[i] = l.document(&own, last[src.id])
 			return nil
 		})
 	}
@@ -160,6 +167,13 @@ func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust b
 		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.current.file, b.current.file))
 	})
 	return records, found, nil
+}
+
+// isSettled reports whether a file is what a record says it was, and the record all that there is to say.
+// Most documents refer to no files; of the others more must be asked.
+func (l *loader) isSettled(src *source, r *record) bool {
+	return r != nil && r.served == r.current && r.served.unit != nil && len(r.extra) == 0 && !r.unserved && r.current.files.refersToNothing() &&
+		l.untouched(src, r) == r.current && l.fits(src.id, r.current)
 }
 
 // owners gives the source that each ID belongs to: the first.
@@ -286,7 +300,7 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 		}
 	}()
 	now := time.Now()
-	if known := untouched(src, prev); known != nil && l.fits(src.id, known) {
+	if known := l.untouched(src, prev); known != nil && l.fits(src.id, known) {
 		return known
 	}
 	text, err := src.read(l.Stdin, l.Limits.Bytes)
@@ -298,7 +312,7 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 	v.hash, v.looked = hex.EncodeToString(sum[:]), looked{src.info, now}
 	if prev != nil {
 		for _, known := range []*version{prev.current, prev.served} {
-			if known.hash == v.hash && known.file == v.file && known.named == v.named && l.fits(src.id, known) && known.files.unchanged(false) {
+			if known.hash == v.hash && known.file == v.file && known.named == v.named && l.fits(src.id, known) && known.files.unchanged(src.trust, l.local) {
 				known.looked = v.looked
 				return known
 			}

@@ -583,14 +583,14 @@ func (f *files) note(u use, digest string) {
 	f.uses[u] = digest
 }
 
-// unchanged reports whether every question would have the same answer now. With trust, a file
-// whose stamp has not changed is not read for that.
-func (f *files) unchanged(trust bool) bool {
+// unchanged reports whether every question would have the same answer now. A file whose stamp
+// has not changed is not read for that when it is local, or with trust.
+func (f *files) unchanged(trust bool, local *localSystems) bool {
 	for u, was := range f.asked() {
 		var now string
 		switch u.what {
 		case useRead:
-			if trust && f.isUntouched(u) {
+			if f.isUntouched(u, trust, local) {
 				continue
 			}
 			now = digest(f.read(u.from, u.location))
@@ -608,7 +608,7 @@ func (f *files) unchanged(trust bool) bool {
 }
 
 // isUntouched reports whether a file that was read has certainly not changed since.
-func (f *files) isUntouched(u use) bool {
+func (f *files) isUntouched(u use, trust bool, local *localSystems) bool {
 	was, ok := f.lookedAt(u)
 	if !ok {
 		return false
@@ -617,7 +617,8 @@ func (f *files) isUntouched(u use) bool {
 	if err != nil || at.real == "" {
 		return false
 	}
-	return was.isCertainly(lookAt(at.real).info)
+	now := lookAt(at.real).info
+	return was.isCertainly(now) && (trust || local.holds(at.real, now))
 }
 
 // moved reports whether a file that was read is another one now, as far as its stamp says.
@@ -640,8 +641,18 @@ func (f *files) lookedAt(u use) (looked, bool) {
 	return was, ok
 }
 
-func (f *files) asked() map[use]string {
+// refersToNothing reports whether the document asked for no file.
+func (f *files) refersToNothing() bool {
 	if f == nil {
+		return true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.uses) == 0
+}
+
+func (f *files) asked() map[use]string {
+	if f.refersToNothing() {
 		return nil
 	}
 	f.mu.Lock()

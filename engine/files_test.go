@@ -42,16 +42,16 @@ func filesOf(t *testing.T, o LoadOptions, file string) *files {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sources, err := scan(o.Paths, false, "")
+	found, err := scan(o.Paths, false, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range sources {
-		if sources[i].file == file {
-			return l.newFiles(&sources[i])
+	for i := range found.sources {
+		if found.sources[i].file == file {
+			return l.newFiles(&found.sources[i])
 		}
 	}
-	t.Fatalf("%s was not found in %+v", file, sources)
+	t.Fatalf("%s was not found in %+v", file, found.sources)
 	return nil
 }
 
@@ -194,7 +194,7 @@ func TestFilesTogether(t *testing.T) {
 			t.Errorf("reading %d: %v", i, err)
 		}
 	}
-	if !f.unchanged(false) {
+	if !f.unchanged(false, nil) {
 		t.Error("what is too much counts as a change")
 	}
 }

@@ -113,6 +113,7 @@ type loader struct {
 	policy policyFile
 	phases phases
 	barred *barred
+	local  *localSystems
 	shelf  *shelf // nil: nothing is kept across restarts
 }
 
@@ -129,7 +130,7 @@ func newLoader(o LoadOptions) (*loader, error) {
 	if o.Explain {
 		core.compile = compileWith(plan.Compiler{Schemas: schema.Compile, Explain: true})
 	}
-	return &loader{LoadOptions: o, policy: policyFile{path: o.Policy}, phases: core, barred: newBarred(o.Own)}, nil
+	return &loader{LoadOptions: o, policy: policyFile{path: o.Policy}, phases: core, barred: newBarred(o.Own), local: &localSystems{isLocal: isLocal}}, nil
 }
 
 func (l *loader) load(ctx context.Context) (*Loaded, error) {

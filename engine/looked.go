@@ -2,6 +2,7 @@ package engine
 
 import (
 	"os"
+	"sync"
 	"time"
 )
 
@@ -38,15 +39,57 @@ func (l looked) isCertainly(now stamp) bool {
 }
 
 // untouched gives the version of a file that need not be read to be known; nil otherwise.
-func untouched(src *source, prev *record) *version {
-	if !src.trust || prev == nil || src.err != nil || src.stdin {
+func (l *loader) untouched(src *source, prev *record) *version {
+	if prev == nil || src.err != nil || src.stdin || !src.trust && !l.local.holds(src.file, src.info) {
 		return nil
 	}
 	for _, known := range []*version{prev.current, prev.served} {
 		if known.hash != "" && known.file == src.file && known.named == src.named &&
-			known.looked.isCertainly(src.info) && known.files.unchanged(true) {
+			known.looked.isCertainly(src.info) && known.files.unchanged(src.trust, l.local) {
 			return known
 		}
 	}
 	return nil
+}
+
+// localSystems knows which file systems are of this machine alone, so that a stamp is that of
+// the file: what others write to over a network may have been kept since a moment ago, and is
+// only asked for when a file is opened. It is safe for concurrent use.
+type localSystems struct {
+	isLocal func(path string) bool
+
+	mu       sync.RWMutex
+	byDevice map[uint64]bool
+}
+
+// refresh forgets what was known: a folder may have been mounted.
+func (s *localSystems) refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.byDevice)
+}
+
+// holds reports whether a file, which is at a path, is on such a file system.
+func (s *localSystems) holds(path string, info stamp) bool {
+	if s == nil || info == nil {
+		return false
+	}
+	device, known := deviceOf(info)
+	if !known {
+		return false
+	}
+	s.mu.RLock()
+	local, known := s.byDevice[device]
+	s.mu.RUnlock()
+	if known {
+		return local
+	}
+	local = s.isLocal(path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byDevice == nil {
+		s.byDevice = map[uint64]bool{}
+	}
+	s.byDevice[device] = local
+	return local
 }

@@ -67,12 +67,12 @@ func TestScan(t *testing.T) {
 			for i := range paths {
 				paths[i] = filepath.Join(dir, paths[i])
 			}
-			sources, err := scan(paths, false, "")
+			found, err := scan(paths, false, "")
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, s := range sources {
+			for _, s := range found.sources {
 				rel, err := filepath.Rel(dir, s.file)
 				if err != nil {
 					t.Fatal(err)
