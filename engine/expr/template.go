@@ -83,30 +83,38 @@ const (
 
 func parse(s string, allow int) Template {
 	var t Template
-	var lit strings.Builder
-	flush := func() {
+	begin := 0              // of the text that is not yet in a part
+	var lit strings.Builder // what stands before it: text that had an escape
+	flush := func(end int) {
+		text := s[begin:end]
 		if lit.Len() > 0 {
-			t.Parts = append(t.Parts, Part{Literal: lit.String()})
+			lit.WriteString(text)
+			text = lit.String()
 			lit.Reset()
+		}
+		if text != "" {
+			t.Parts = append(t.Parts, Part{Literal: text})
 		}
 	}
 	for i := 0; i < len(s); {
 		if strings.HasPrefix(s[i:], `\{{`) {
+			lit.WriteString(s[begin:i])
 			lit.WriteString("{{")
 			i += 3
+			begin = i
 			continue
 		}
-		ref, ok := refAt(s, i, allow)
+		found, ok := refAt(s, i, allow)
 		if !ok {
-			lit.WriteByte(s[i])
 			i++
 			continue
 		}
-		flush()
+		flush(i)
+		ref := found
 		t.Parts = append(t.Parts, Part{Literal: s[ref.Start:ref.End], Ref: &ref})
-		i = ref.End
+		i, begin = ref.End, ref.End
 	}
-	flush()
+	flush(len(s))
 	return t
 }
 

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"capd/engine/diag"
 	"capd/engine/expr"
@@ -42,8 +43,8 @@ type builder struct {
 	with     *spec.Value
 	slots    []*slot // live slots of op
 	vars     []templateVar
-	feeds    map[*slot]expression  // from with or own value
-	varFeeds map[string]expression // template variables fed by with
+	feeds    map[*slot]*expression  // from with or own value
+	varFeeds map[string]*expression // template variables fed by with
 	extra    []member              // W5: members of an implicit body
 	pairs    []queryPart           // W5: query pairs
 	whole    *expression           // W5: the whole of an implicit body
@@ -117,7 +118,7 @@ func (c *compiler) newDraft(x *exposed) *draft {
 
 // newBuilder begins a call, or, with a nil op, values without one.
 func (d *draft) newBuilder(op *consumed, with *spec.Value) *builder {
-	b := &builder{draft: d, op: op, answers: op != nil, with: with, feeds: map[*slot]expression{}, varFeeds: map[string]expression{}}
+	b := &builder{draft: d, op: op, answers: op != nil, with: with, feeds: map[*slot]*expression{}, varFeeds: map[string]*expression{}}
 	if d.c.explain {
 		b.why = newProvenance(b)
 		d.why = append(d.why, b.why)
@@ -209,7 +210,7 @@ func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
 // build compiles the request.
 func (b *builder) build() *fault {
 	op := b.op
-	b.call = &Call{unit: b.c.unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, pattern: patternOf(op), transport: op.transport, resilience: op.resilience}
+	b.call = &Call{unit: b.c.unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, pattern: op.segments(), transport: op.transport, resilience: op.resilience}
 	b.out.calls = append(b.out.calls, b.call)
 	for _, s := range op.slots {
 		if !s.dropped && !s.authFilled {
@@ -229,8 +230,11 @@ func (b *builder) build() *fault {
 	return nil
 }
 
-// patternOf gives the operation's path as segments, for matching a request to it.
-func patternOf(op *consumed) []Segment {
+// segments gives the operation's path as segments, for matching a request to it.
+func (op *consumed) segments() []Segment {
+	if op.pattern != nil {
+		return op.pattern
+	}
 	var text strings.Builder
 	for _, p := range op.path {
 		if p.ref != nil {
@@ -243,16 +247,17 @@ func patternOf(op *consumed) []Segment {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
-	segments, _ := compilePattern(path)
-	return segments
+	op.pattern, _ = compilePattern(path)
+	return op.pattern
 }
 
 // input gives the number of an input, made when first asked for.
 func (b *draft) input(name string, lookups []lookup) int {
-	var key strings.Builder
-	key.WriteString(name)
+	key := append(make([]byte, 0, 64), name...)
 	for _, l := range lookups {
-		key.WriteString("\x00" + string(rune(l.kind)) + l.name + string(rune(l.index)))
+		key = append(key, 0, byte(l.kind))
+		key = append(key, l.name...)
+		key = utf8.AppendRune(key, rune(l.index))
 		switch l.kind {
 		case lookPath:
 			b.paths[l.index] = true
@@ -262,10 +267,10 @@ func (b *draft) input(name string, lookups []lookup) int {
 		}
 	}
 	b.reached[name] = true
-	if i, ok := b.index[key.String()]; ok {
+	if i, ok := b.index[string(key)]; ok {
 		return i
 	}
-	b.index[key.String()] = len(b.inputs)
+	b.index[string(key)] = len(b.inputs)
 	b.inputs = append(b.inputs, input{name: name, lookups: lookups})
 	return len(b.inputs) - 1
 }
@@ -324,7 +329,7 @@ func (b *draft) declaredPlace(name string) ([]lookup, bool) {
 // places gives REST lookups in the order of the letters: P placeholder, Q query, B member
 // of the body, H header, C cookie.
 func (b *draft) places(order, name string) []lookup {
-	var out []lookup
+	out := make([]lookup, 0, len(order))
 	for _, letter := range order {
 		switch letter {
 		case 'P':

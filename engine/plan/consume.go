@@ -26,6 +26,7 @@ type consumed struct {
 	method     string
 	wire       string // path as joined by C2, conditions and fragments included
 	path       []piece
+	pattern    []Segment // of the path; nil until it is asked for
 	constants  []constant
 	slots      []*slot
 	auth       authPlan

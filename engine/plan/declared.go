@@ -277,9 +277,11 @@ func (p *property) constrain(param *spec.Parameter) {
 			add("default", raw)
 		}
 	}
-	for _, word := range append([]string{"pattern", "format"}, boundWords...) {
-		if v := param.Node.Get(word); isWordValue(word, v) {
-			add(word, appendJSON(nil, scalar(v)))
+	for _, words := range [...][]string{{"pattern", "format"}, boundWords} {
+		for _, word := range words {
+			if v := param.Node.Get(word); isWordValue(word, v) {
+				add(word, appendJSON(nil, scalar(v)))
+			}
 		}
 	}
 	if param.Properties != nil && p.typ == "object" {

@@ -233,24 +233,28 @@ func routePath(resource, operation string) string {
 // compilePattern splits a route's path into segments, numbering the placeholders.
 func compilePattern(path string) ([]Segment, []string) {
 	var params []string
-	segments := []Segment{nil}
-	last := func() *Segment { return &segments[len(segments)-1] }
+	all, ends := make([]SegmentPart, 0, 16), make([]int, 0, 16) // of segments in all
 	for _, p := range expr.ParsePath(path).Parts {
 		if p.Ref != nil && (p.Ref.Form == expr.Brace || p.Ref.Form == expr.Mustache) {
-			*last() = append(*last(), SegmentPart{Param: len(params)})
+			all = append(all, SegmentPart{Param: len(params)})
 			params = append(params, p.Ref.Name)
 			continue
 		}
 		for i, piece := range strings.Split(p.Literal, "/") {
 			if i > 0 {
-				segments = append(segments, nil)
+				ends = append(ends, len(all))
 			}
 			if piece != "" {
-				*last() = append(*last(), SegmentPart{Literal: unescapePath(piece), Param: -1})
+				all = append(all, SegmentPart{Literal: unescapePath(piece), Param: -1})
 			}
 		}
 	}
-	return segments[1:], params // the path begins with "/"
+	ends, all = append(ends, len(all)), slices.Clone(all) // routes are kept: no room to grow
+	segments := make([]Segment, len(ends)-1)              // the path begins with "/"
+	for i := range segments {
+		segments[i] = all[ends[i]:ends[i+1]:ends[i+1]]
+	}
+	return segments, params
 }
 
 func unescapePath(s string) string {

@@ -300,12 +300,14 @@ func (x *expression) reply() (name string, ok bool) {
 }
 
 // inputs gives the indices of the inputs it uses.
-func (x *expression) inputs() []int {
-	var out []int
-	x.walk(func(e *expression) {
-		if e.kind == exprInput {
-			out = append(out, e.index)
-		}
-	})
+func (x *expression) inputs() []int { return x.appendInputs(nil) }
+
+func (x *expression) appendInputs(out []int) []int {
+	if x.kind == exprInput {
+		out = append(out, x.index)
+	}
+	for i := range x.parts {
+		out = x.parts[i].appendInputs(out)
+	}
 	return out
 }

@@ -234,12 +234,14 @@ func (b *builder) buildForward(forward *forwardPlan) *fault {
 		i, ok := matchName(s.name, x.params)
 		switch {
 		case ok && x.params[i] != remainderName:
-			b.feeds[s] = b.inputExpr(s.name, b.places("P", s.name))
+			x := b.inputExpr(s.name, b.places("P", s.name))
+			b.feeds[s] = &x
 		case s.required:
 			return faultf(diag.CodeParameter, "X1", s.nameSpan(), "parameter %s of %s has no value where requests are forwarded", s.name, op.namespace).
 				hintf("give it a value, or put {%s} into the path of the resource", s.name)
 		default:
-			b.feeds[s] = literalExpr(absent{})
+			x := literalExpr(absent{})
+			b.feeds[s] = &x
 		}
 	}
 	for _, step := range []func() *fault{b.placeSlots, b.placeAuth} {

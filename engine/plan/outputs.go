@@ -237,11 +237,13 @@ func (b *builder) memberOutput(out *output, o *spec.Output) *fault {
 func (b *builder) objectOutput(out *output, o *spec.Output) *fault {
 	out.kind = outputObject
 	for i := range o.Properties {
-		p := o.Properties[i]
-		if !p.HasMapping && p.Items != nil && !isConstantList(&p) {
-			p.Mapping, p.HasMapping = p.Name, true // a list is read from the member of its own name
+		p := &o.Properties[i]
+		if !p.HasMapping && p.Items != nil && !isConstantList(p) {
+			list := *p
+			list.Mapping, list.HasMapping = p.Name, true // it is read from the member of its own name
+			p = &list
 		}
-		part, f := b.output(&p, false)
+		part, f := b.output(p, false)
 		if f != nil {
 			return f
 		}
@@ -252,7 +254,7 @@ func (b *builder) objectOutput(out *output, o *spec.Output) *fault {
 				continue
 			}
 			part = &output{kind: outputPath, path: path, typ: jsonType(p.Type.Value), max: p.MaxLength}
-			b.outputDecl(part, &p)
+			b.outputDecl(part, p)
 			b.sample(path, jsonType(p.Type.Value))
 		}
 		out.names = append(out.names, p.Name.Value)

@@ -32,7 +32,8 @@ func (b *builder) pairLost() *fault {
 	if b.x.kind == REST {
 		lookups = b.places("P", lost[0])
 	}
-	b.feeds[open[0]] = b.inputExpr(lost[0], lookups)
+	x := b.inputExpr(lost[0], lookups)
+	b.feeds[open[0]] = &x
 	b.fed[lost[0]] = true
 	b.why.fed(open[0].name, "I6", b.x.decl.Span)
 	b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "I6", b.x.decl.Span, "input %s of %s is taken for %s, the only path parameter of %s without a source", lost[0], b.x.title(), open[0].name, b.op.label()).
@@ -87,15 +88,17 @@ func wants(slots []string, name string, offered []string) bool {
 
 // source gives the value of a slot: from with, its own value, or the input of its name.
 func (b *builder) source(s *slot) (expression, *fault) {
-	x, ok := b.feeds[s]
-	if !ok && s.own != nil && s.own.Kind != spec.Null {
-		own, f := b.dataValue(s.own)
-		if f != nil {
-			return x, f
+	var x expression
+	fed, ok := b.feeds[s]
+	switch {
+	case ok:
+		x = *fed
+	case s.own != nil && s.own.Kind != spec.Null:
+		var f *fault
+		if x, f = b.dataValue(s.own); f != nil {
+			return expression{}, f
 		}
-		x, ok = own, true
-	}
-	if !ok {
+	default:
 		x = b.byName(s.in, s.name)
 	}
 	if x.kind == exprInput && s.in == "body" {

@@ -124,8 +124,8 @@ func (b *builder) paramBody(params []*slot) *fault {
 func (b *builder) wholeBody(s *slot) (expression, bool) {
 	fed, isFed := b.feeds[s]
 	if isFed {
-		if s.name == "body" || b.isBodyInput(&fed) {
-			return fed, true
+		if s.name == "body" || b.isBodyInput(fed) {
+			return *fed, true
 		}
 		return expression{}, false
 	}
@@ -248,13 +248,15 @@ func (b *builder) varWord(name string, isInput bool, at diag.Span) (expression, 
 // varSource gives the value of a template variable: from with, else the input of its name
 // (B2). A declared in:body parameter of the name gives its type.
 func (b *builder) varSource(name string) expression {
-	x, ok := b.varFeeds[name]
-	if !ok {
-		if name == "body" && b.x.kind == REST && !b.bodyIsOneOfSeveral() {
-			x = b.inputExpr(name, []lookup{{kind: lookMember, name: name}, {kind: lookBody, name: name}})
-		} else {
-			x = b.byName("body", name)
-		}
+	var x expression
+	fed, ok := b.varFeeds[name]
+	switch {
+	case ok:
+		x = *fed
+	case name == "body" && b.x.kind == REST && !b.bodyIsOneOfSeveral():
+		x = b.inputExpr(name, []lookup{{kind: lookMember, name: name}, {kind: lookBody, name: name}})
+	default:
+		x = b.byName("body", name)
 	}
 	for _, s := range b.slots {
 		if s.in == "body" && s.name == name {

@@ -146,12 +146,12 @@ func (b *builder) feed(name string, x expression) bool {
 	found := false
 	for _, s := range b.slots {
 		if s.name == name {
-			b.feeds[s] = x
+			b.feeds[s] = &x
 			found = true
 		}
 	}
 	if b.isVar(name) {
-		b.varFeeds[name] = x
+		b.varFeeds[name] = &x
 		found = true
 	}
 	return found
