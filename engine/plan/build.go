@@ -45,10 +45,10 @@ type builder struct {
 	vars     []templateVar
 	feeds    map[*slot]*expression  // from with or own value
 	varFeeds map[string]*expression // template variables fed by with
-	extra    []member              // W5: members of an implicit body
-	pairs    []queryPart           // W5: query pairs
-	whole    *expression           // W5: the whole of an implicit body
-	readAt   []string              // where in the answer nested mappings read
+	extra    []member               // W5: members of an implicit body
+	pairs    []queryPart            // W5: query pairs
+	whole    *expression            // W5: the whole of an implicit body
+	readAt   []string               // where in the answer nested mappings read
 	call     *Call
 	why      *provenance // nil unless explained
 }

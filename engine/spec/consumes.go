@@ -39,9 +39,7 @@ func (p *parser) consumed(e entry) Consumed {
 	if !c.Namespace.IsSet() {
 		c.Namespace = e.name
 	}
-	for _, r := range p.entries(e.value, "resources", "resource", diag.Warning) {
-		c.Resources = append(c.Resources, p.consumedResource(r))
-	}
+	c.Resources = each(p.entries(e.value, "resources", "resource", diag.Warning), p.consumedResource)
 	return c
 }
 
@@ -51,9 +49,7 @@ func (p *parser) consumedResource(e entry) ConsumedResource {
 		Span: e.span, Name: e.name, URI: p.text(e.value, "path"), Parameters: p.parameters(e.value, Unset),
 	}
 	r.HasURI = r.URI.IsSet()
-	for _, o := range p.entries(e.value, "operations", "operation", diag.Warning) {
-		r.Operations = append(r.Operations, p.consumedOperation(o))
-	}
+	r.Operations = each(p.entries(e.value, "operations", "operation", diag.Warning), p.consumedOperation)
 	return r
 }
 
@@ -74,19 +70,17 @@ func (p *parser) consumedOperation(e entry) ConsumedOperation {
 
 // parameters reads inputParameters. What is not said about required is absent.
 func (p *parser) parameters(v *Value, absent Tristate) []Parameter {
-	var out []Parameter
-	for _, e := range p.entries(v, "inputParameters", "parameter", diag.Warning) {
+	return each(p.entries(v, "inputParameters", "parameter", diag.Warning), func(e entry) Parameter {
 		p.keys(e.value, parameterKeys, parameterSilent)
 		p.unheard(e.value, parameterUnheard)
-		out = append(out, Parameter{
+		return Parameter{
 			Span: e.span, Node: e.value, Name: e.name,
 			In: p.text(e.value, "in"), Type: p.typeName(e.value), Description: p.text(e.value, "description"),
 			Pattern: p.text(e.value, "pattern"), Required: p.tristate(e.value, "required", absent),
 			Value: firstValue(e.value, "value", "template", "const"), Default: some(e.value, "default"),
 			Enum: p.enum(e.value), Items: some(e.value, "items"), Properties: some(e.value, "properties"),
-		})
-	}
-	return out
+		}
+	})
 }
 
 func firstValue(v *Value, keys ...string) *Value {
@@ -112,11 +106,7 @@ func (p *parser) enum(v *Value) []*Value {
 
 // outputs reads outputParameters.
 func (p *parser) outputs(v *Value) []Output {
-	var out []Output
-	for _, e := range p.entries(v, "outputParameters", "output parameter", diag.Warning) {
-		out = append(out, p.output(e))
-	}
-	return out
+	return each(p.entries(v, "outputParameters", "output parameter", diag.Warning), p.output)
 }
 
 func (p *parser) output(e entry) Output {
@@ -129,9 +119,7 @@ func (p *parser) output(e entry) Output {
 		MaxLength: p.integer(e.value, "maxLength", 0, maxBytes),
 	}
 	o.HasMapping = o.Mapping.IsSet()
-	for _, member := range p.entries(e.value, "properties", "property", diag.Warning) {
-		o.Properties = append(o.Properties, p.output(member))
-	}
+	o.Properties = each(p.entries(e.value, "properties", "property", diag.Warning), p.output)
 	if items := some(e.value, "items"); items != nil {
 		o.Items = p.items(e.value, items)
 	}
@@ -153,11 +141,8 @@ func (p *parser) items(parent, items *Value) *Output {
 	case items.Kind == List && len(items.Items) == 1 && !p.text(items.Items[0], "name").IsSet():
 		items = items.Items[0]
 	case items.Kind == List || items.Kind == Map && len(items.Members) > 0 && allMaps(items):
-		o := &Output{Span: items.Span(), Node: items, HasProps: true}
-		for _, member := range p.entries(parent, "items", "item", diag.Warning) {
-			o.Properties = append(o.Properties, p.output(member))
-		}
-		return o
+		members := each(p.entries(parent, "items", "item", diag.Warning), p.output)
+		return &Output{Span: items.Span(), Node: items, HasProps: true, Properties: members}
 	}
 	if items.Kind != Map {
 		p.wrongType(items, "items", "a mapping")

@@ -16,6 +16,18 @@ func (p *parser) entries(v *Value, key, what string, s diag.Severity) []entry {
 	return p.collection(some(v, key), key, what, s)
 }
 
+// each reads every entry.
+func each[T any](entries []entry, read func(entry) T) []T {
+	if len(entries) == 0 {
+		return nil
+	}
+	out := make([]T, len(entries))
+	for i, e := range entries {
+		out[i] = read(e)
+	}
+	return out
+}
+
 // collection reads the value of a named collection's key.
 func (p *parser) collection(list *Value, key, what string, s diag.Severity) []entry {
 	switch {

@@ -46,9 +46,7 @@ func (p *parser) exposed(e entry) Exposed {
 		x.Portable, x.MaxResult = p.tristate(e.value, "portable", Unset), p.text(e.value, "maxResultSize")
 	} else {
 		others = append(others, "prompts")
-		for _, r := range p.entries(e.value, "resources", "resource", diag.Error) {
-			x.Resources = append(x.Resources, p.exposedResource(r))
-		}
+		x.Resources = each(p.entries(e.value, "resources", "resource", diag.Error), p.exposedResource)
 	}
 	x.Parameters = p.parameters(e.value, absent)
 	if x.Type.Value == "skill" {
@@ -56,9 +54,7 @@ func (p *parser) exposed(e entry) Exposed {
 		others = append(others, "tools")
 	} else {
 		others = append(others, "skills")
-		for _, t := range p.entries(e.value, "tools", "tool", diag.Error) {
-			x.Tools = append(x.Tools, p.exposedOperation(t, p.required()))
-		}
+		x.Tools = each(p.entries(e.value, "tools", "tool", diag.Error), func(t entry) ExposedOperation { return p.exposedOperation(t, p.required()) })
 	}
 	for _, m := range e.value.Members {
 		for _, key := range others {
@@ -99,9 +95,7 @@ func (p *parser) exposedResource(e entry) ExposedResource {
 	if r.Forward != nil {
 		p.keys(r.Forward, forwardKeys, "")
 	}
-	for _, o := range p.entries(e.value, "operations", "operation", diag.Error) {
-		r.Operations = append(r.Operations, p.exposedOperation(o, Unset))
-	}
+	r.Operations = each(p.entries(e.value, "operations", "operation", diag.Error), func(o entry) ExposedOperation { return p.exposedOperation(o, Unset) })
 	return r
 }
 

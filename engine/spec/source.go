@@ -23,7 +23,7 @@ type source struct {
 const runeStep = 256
 
 func newSource(file, text string) *source {
-	s := &source{file: file, text: text, lines: []int32{0}}
+	s := &source{file: file, text: text, lines: make([]int32, 1, strings.Count(text, "\n")+2)}
 	ascii, exotic := true, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {

@@ -4,20 +4,18 @@ import "capd/engine/diag"
 
 // steps reads the steps of an orchestration.
 func (p *parser) steps(v *Value) []Step {
-	var out []Step
-	for _, e := range p.entries(v, "steps", "step", diag.Error) {
+	return each(p.entries(v, "steps", "step", diag.Error), func(e entry) Step {
 		p.keys(e.value, stepKeys, stepSilent)
 		p.unheard(e.value, stepUnheard)
-		out = append(out, Step{
+		return Step{
 			Span: e.span, Node: e.value, Name: e.name, Type: p.text(e.value, "type"),
 			Call: some(e.value, "call"), With: p.named(some(e.value, "with")),
 			Index: p.text(e.value, "index"), Match: p.text(e.value, "match"), LookupValue: some(e.value, "lookupValue"),
 			Fields:   p.texts(e.value, "outputParameters"),
 			Language: p.text(e.value, "language"), Location: p.text(e.value, "location"), File: p.text(e.value, "file"),
 			Dependencies: p.texts(e.value, "dependencies"), Log: p.log(e.value),
-		})
-	}
-	return out
+		}
+	})
 }
 
 // log reads what a step says.
