@@ -59,18 +59,31 @@ func members(raw []byte, yield func(key, value []byte)) {
 
 // Element gives the text of a list's element, counted from the end when n is negative. ok
 // is false when raw is no list or is too short.
-func Element(raw []byte, n int) ([]byte, bool) {
-	all, ok := Elements(raw)
-	if !ok {
-		return nil, false
+func Element(raw []byte, n int) (element []byte, ok bool) {
+	if n < 0 {
+		size, _ := count(raw)
+		n += size
 	}
 	if n < 0 {
-		n += len(all)
-	}
-	if n < 0 || n >= len(all) {
 		return nil, false
 	}
-	return all[n], true
+	EachElement(raw, func(e []byte) bool {
+		if n == 0 {
+			element, ok = e, true
+		}
+		n--
+		return n >= 0
+	})
+	return element, ok
+}
+
+// count gives how many elements a list has. ok is false when raw is no list.
+func count(raw []byte) (n int, ok bool) {
+	ok = EachElement(raw, func([]byte) bool {
+		n++
+		return true
+	})
+	return n, ok
 }
 
 // Elements gives the texts of a list's elements. ok is false when raw is no list.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ohler55/ojg/jp"
@@ -153,7 +154,12 @@ func (p *JSONPath) Find(raw []byte) (value []byte, ok bool, err error) {
 
 func (p *JSONPath) findPlain(raw []byte) ([]byte, bool) {
 	if p.many {
-		return list(collect(nil, raw, p.steps)), true
+		found := collect(nil, raw, p.steps)
+		if found == nil {
+			return []byte("[]"), true
+		}
+		found[0] = '[' // where the first comma stands
+		return append(found, ']'), true
 	}
 	value := raw
 	for _, s := range p.steps {
@@ -172,24 +178,24 @@ func (s *step) find(raw []byte) ([]byte, bool) {
 	return Member(raw, s.name)
 }
 
-// collect appends the texts of all values that the steps lead to, in the order of raw.
-func collect(found [][]byte, raw []byte, steps []step) [][]byte {
+// collect writes all values that the steps lead to, in the order of raw, each behind a comma.
+func collect(dst, raw []byte, steps []step) []byte {
 	if len(steps) == 0 {
-		return append(found, raw)
+		return append(append(dst, ','), raw...)
 	}
 	first, rest := &steps[0], steps[1:]
 	if !first.isAll {
 		if value, ok := first.find(raw); ok {
-			found = collect(found, value, rest)
+			dst = collect(dst, value, rest)
 		}
-		return found
+		return dst
 	}
-	elements, _ := Elements(raw)
-	for _, e := range elements {
-		found = collect(found, e, rest)
-	}
-	members(raw, func(_, value []byte) { found = collect(found, value, rest) })
-	return found
+	EachElement(raw, func(e []byte) bool {
+		dst = collect(dst, e, rest)
+		return true
+	})
+	members(raw, func(_, value []byte) { dst = collect(dst, value, rest) })
+	return dst
 }
 
 // list writes a JSON list of values.
@@ -199,11 +205,24 @@ func list(values [][]byte) []byte {
 
 // size answers ".length": of a list its length, else of an object its member "length".
 func (p *JSONPath) size(value []byte) ([]byte, bool, error) {
-	if all, ok := Elements(value); ok {
-		return fmt.Appendf(nil, "%d", len(all)), true, nil
+	if n, ok := count(value); ok {
+		return strconv.AppendInt(nil, int64(n), 10), true, nil
 	}
 	v, ok := Member(value, "length")
 	return v, ok, nil
+}
+
+// CutAll takes a path apart that has one wildcard and is otherwise a chain of members: the path
+// to the list or object, and the one from each of its values.
+func (p *JSONPath) CutAll() (list, each *JSONPath, ok bool) {
+	if p == nil || p.full != nil || p.length {
+		return nil, nil, false
+	}
+	at := slices.IndexFunc(p.steps, func(s step) bool { return s.isAll })
+	if at < 0 || slices.ContainsFunc(p.steps[at+1:], func(s step) bool { return s.isAll }) {
+		return nil, nil, false
+	}
+	return &JSONPath{steps: p.steps[:at]}, &JSONPath{steps: p.steps[at+1:]}, true
 }
 
 // CutName takes the first member name off the path, for values that are held under that

@@ -126,7 +126,7 @@ func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, e
 			return nil, err
 		}
 	}
-	if op.waves != nil {
+	if op.runsTogether() {
 		timeout := cancel
 		ctx, r.stop = context.WithCancelCause(ctx)
 		cancel = func() { r.stop(nil); timeout() }
@@ -195,7 +195,7 @@ func (op *Operation) made(r *run) (*Result, error) {
 	if err != nil || op.output == nil || res.Status < 200 || res.Status > 299 {
 		return res, err
 	}
-	return op.shaped(res, r.scope(), r.maxHeld(last))
+	return op.shaped(res, r.scopeAfter(last), r.maxHeld(last))
 }
 
 // handedOn gives an upstream's answer as it comes.
@@ -266,10 +266,7 @@ func (op *Operation) shaped(res *Result, s *scope, limit int64) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	if res.Body.Stream != nil && op.reading.decoder == nil {
-		*lent = raw
-		defer s.benches.takeBody(lent)
-	}
+	streamed := res.Body.Stream != nil
 	if len(bytes.TrimSpace(raw)) == 0 {
 		res.Body = Body{}
 		return res, nil
@@ -281,22 +278,38 @@ func (op *Operation) shaped(res *Result, s *scope, limit int64) (*Result, error)
 	if err := op.fill(res, value, s); err != nil {
 		return nil, err
 	}
+	if streamed && op.reading.decoder == nil {
+		*lent = raw
+		s.benches.takeBody(lent)
+	}
 	res.Header = dropEntityHeaders(res.Header)
 	return res, nil
 }
 
 // dropEntityHeaders takes out what spoke of the upstream's own bytes.
 func dropEntityHeaders(header []Field) []Field {
+	if !slices.ContainsFunc(header, func(f Field) bool { return !isEntityHeader(f.Name) }) {
+		return nil
+	}
 	out := make([]Field, 0, len(header))
 	for _, f := range header {
-		switch strings.ToLower(f.Name) {
-		case "content-type", "content-length", "content-encoding", "content-disposition", "content-range",
-			"accept-ranges", "etag", "content-md5", "digest", "repr-digest", "content-digest":
-		default:
+		if !isEntityHeader(f.Name) {
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+func isEntityHeader(name string) bool {
+	for _, h := range [...]string{
+		"content-type", "content-length", "content-encoding", "content-disposition", "content-range",
+		"accept-ranges", "etag", "content-md5", "digest", "repr-digest", "content-digest",
+	} {
+		if len(h) == len(name) && strings.EqualFold(h, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // readAll reads a body of at most limit bytes, counts them, and closes it. A length that is

@@ -44,8 +44,7 @@ func (o *output) append(r *rendering, around expr.Found) error {
 		}
 		return nil
 	}
-	if o.list != nil {
-		r.appendMade(around, o.list)
+	if o.list != nil && r.appendMade(around, o.list) {
 		return nil
 	}
 	value, ok, err := around.Value(o.place)
@@ -54,6 +53,8 @@ func (o *output) append(r *rendering, around expr.Found) error {
 		return fmt.Errorf("evaluating a mapping: %w", err)
 	case !ok && o.xml:
 		return o.appendElements(r, o.listOfXML(nil, false))
+	case !ok && o.kind == outputPath && o.omit:
+		return nil
 	case !ok:
 		r.add("null")
 		return nil

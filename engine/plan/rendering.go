@@ -42,15 +42,12 @@ func (s *shape) locate(o *output, from *expr.Spot, now bool) {
 	}
 	switch o.kind {
 	case outputPath:
+		if now && (o.typ == "" || o.typ == "array") {
+			s.locateColumn(o, from)
+		}
 		return
 	case outputList:
-		if now && below != nil && !o.xml && o.items.isPlain() {
-			o.list = below.List()
-		}
-		if o.list != nil {
-			o.list.Tag = len(s.items)
-			s.items = append(s.items, o.items)
-			s.locate(o.items, o.list.Each.Root(), true)
+		if now && !o.xml && o.items.isPlain() && s.locateList(o, below, o.items) {
 			return
 		}
 		below = nil
@@ -68,6 +65,28 @@ func (s *shape) locate(o *output, from *expr.Spot, now bool) {
 	}
 	if o.items != nil {
 		s.locate(o.items, below, now)
+	}
+}
+
+// locateList has each element of the list at a spot written while it is read. It is false when
+// that cannot be.
+func (s *shape) locateList(o *output, at *expr.Spot, each *output) bool {
+	if at != nil {
+		o.list = at.List()
+	}
+	if o.list == nil {
+		return false
+	}
+	o.list.Tag = len(s.items)
+	s.items = append(s.items, each)
+	s.locate(each, o.list.Each.Root(), true)
+	return true
+}
+
+// locateColumn does so for a path such as $.items[*].id, which gives a list of what is there.
+func (s *shape) locateColumn(o *output, from *expr.Spot) {
+	if list, each, ok := o.path.CutAll(); ok {
+		s.locateList(o, from.Below(list), &output{kind: outputPath, path: each, omit: true})
 	}
 }
 
@@ -150,8 +169,12 @@ func (r *rendering) Element(l *expr.List, e expr.Found) {
 	if m.next > m.from+1 {
 		r.add(",")
 	}
+	value := len(r.text)
 	if err := r.shape.items[l.Tag].append(r, e); err != nil && r.err == nil {
 		r.err = err
+	}
+	if len(r.text) == value {
+		r.text = r.text[:begin] // a column has nothing of this element
 	}
 	r.lift(m.next, begin)
 	m.next = len(r.text)
@@ -165,15 +188,14 @@ func (r *rendering) EndList(l *expr.List) (from, to int) {
 	return m.from, len(r.text)
 }
 
-// appendMade writes a list that was made before.
-func (r *rendering) appendMade(around expr.Found, l *expr.List) {
+// appendMade writes a list that was made before. It is false when there is none.
+func (r *rendering) appendMade(around expr.Found, l *expr.List) bool {
 	from, to, ok := around.Made(l)
-	if !ok {
-		r.add("null")
-		return
+	if ok {
+		r.text = append(r.text, r.text[from:to]...)
+		r.misfits = r.misfits || r.lists[l.Tag].after
 	}
-	r.text = append(r.text, r.text[from:to]...)
-	r.misfits = r.misfits || r.lists[l.Tag].after
+	return ok
 }
 
 // workbenches lends the memory in which answers are read and shaped. All calls share it.

@@ -32,8 +32,8 @@ type run struct {
 	stream  heldStream    // of given
 	replies [][]byte      // by the index of the question
 	held    holding       // memory
-	// stop ends what steps still do. Without a failure it is not called before the answer is
-	// read: that may be the stream of a step.
+	// stop ends what steps that run together still do; nil where none do. Without a failure it is
+	// not called before the answer is read: that may be the stream of a step.
 	stop context.CancelCauseFunc
 }
 
@@ -41,6 +41,12 @@ type run struct {
 func (r *run) scope() *scope {
 	s := r.newScope()
 	return &s
+}
+
+// scopeAfter is scope in the memory of a step that has ended.
+func (r *run) scopeAfter(step *stepResult) *scope {
+	step.scope = r.newScope()
+	return &step.scope
 }
 
 func (r *run) newScope() scope {
@@ -89,6 +95,11 @@ func (op *Operation) runSteps(ctx context.Context, r *run) error {
 	return nil
 }
 
+// runsTogether reports whether steps run at the same time.
+func (op *Operation) runsTogether() bool {
+	return slices.ContainsFunc(op.waves, func(wave []int) bool { return len(wave) > 1 })
+}
+
 // runWave runs steps together. The first one that fails stops the operation; of several
 // failures the first in the order of the document is told.
 func (op *Operation) runWave(ctx context.Context, r *run, wave []int) error {
@@ -101,18 +112,21 @@ func (op *Operation) runWave(ctx context.Context, r *run, wave []int) error {
 		return nil
 	}
 	errs := make([]error, len(wave))
-	var group sync.WaitGroup
-	for n, i := range wave {
-		group.Go(func() {
-			defer func() {
-				if errs[n] != nil {
-					r.stop(errSibling)
-				}
-			}()
-			defer recovered(&errs[n])
-			errs[n] = op.runStep(ctx, r, i)
-		})
+	attempt := func(n int) {
+		defer func() {
+			if errs[n] != nil {
+				r.stop(errSibling)
+			}
+		}()
+		defer recovered(&errs[n])
+		errs[n] = op.runStep(ctx, r, wave[n])
 	}
+	var group sync.WaitGroup
+	last := len(wave) - 1
+	for n := range last {
+		group.Go(func() { attempt(n) })
+	}
+	attempt(last) // here, which would only wait
 	group.Wait()
 	var stopped error
 	for _, err := range errs {
