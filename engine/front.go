@@ -60,9 +60,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer f.recovered(&v.answer, id)
 	ctx := r.Context()
 	if v.body != nil && !stream { // a stream has no other bound than its caller
-		var cancel context.CancelFunc
-		ctx, cancel = v.body.context(ctx)
-		defer cancel()
+		ctx = v.body.context(ctx)
 	}
 	f.serve(ctx, v, r, handler)
 	v.begin(http.StatusOK) // an answer without a word is a 200

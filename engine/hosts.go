@@ -194,9 +194,11 @@ func parseHost(s string) (host, bool) {
 	if strings.Trim(h.port, "0123456789") != "" {
 		return host{}, false
 	}
-	if ip, err := netip.ParseAddr(text); err == nil {
-		h.ip = ip.Unmap().WithZone("")
-		return h, true
+	if text != "" && (text[0] >= '0' && text[0] <= '9' || strings.Contains(text, ":")) { // no name costs an error
+		if ip, err := netip.ParseAddr(text); err == nil {
+			h.ip = ip.Unmap().WithZone("")
+			return h, true
+		}
 	}
 	h.name = strings.ToLower(strings.TrimSuffix(text, "."))
 	return h, h.name != "" && !strings.ContainsAny(h.name, ":[]")

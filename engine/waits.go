@@ -43,10 +43,13 @@ const errBodyLate = "the request body did not arrive in time"
 // take a deadline for the end of the connection and of everything that is streamed on it.
 type inbound struct {
 	io.ReadCloser
-	control *http.ResponseController
+	control http.ResponseController
 	waits   waits
 	waited  bool // the sender waits for a 100 Continue
 	stream  bool // of HTTP/2: the connection does not depend on it
+
+	cancel context.CancelFunc // ends the context of the call; nil when it is the request's own
+	unlink func() bool        // which does not end that context any more
 
 	mu    sync.Mutex
 	begun bool      // something was read
@@ -61,7 +64,7 @@ func newInbound(w http.ResponseWriter, r *http.Request, t waits) *inbound {
 		return nil
 	}
 	b := &inbound{
-		ReadCloser: r.Body, control: http.NewResponseController(w), waits: t,
+		ReadCloser: r.Body, control: *http.NewResponseController(w), waits: t,
 		waited: r.Header.Get("Expect") != "", stream: r.ProtoMajor >= 2,
 	}
 	if t.call > 0 {
@@ -144,31 +147,32 @@ func (b *inbound) expired() bool {
 
 // context gives a call a context that a late body does not end. net/http takes the deadline
 // for the end of the connection, but the caller is there and is owed an answer. The context
-// ends with the caller and with the server, as the request's own does.
-func (b *inbound) context(ctx context.Context) (context.Context, context.CancelFunc) {
+// ends with the caller and with the server, as the request's own does, and when leave is called.
+func (b *inbound) context(ctx context.Context) context.Context {
 	call, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stops := []func() bool{context.AfterFunc(ctx, func() {
-		if !b.expired() {
+	b.cancel, b.unlink = cancel, context.AfterFunc(ctx, func() {
+		server, served := ctx.Value(serverContext{}).(context.Context)
+		switch {
+		case !b.expired():
 			cancel()
+		case served: // nobody else can end the call any more
+			unlink := context.AfterFunc(server, cancel)
+			context.AfterFunc(call, func() { unlink() })
 		}
-	})}
-	if server, ok := ctx.Value(serverContext{}).(context.Context); ok {
-		stops = append(stops, context.AfterFunc(server, cancel))
-	}
-	return call, func() {
-		for _, stop := range stops {
-			stop()
-		}
-		cancel()
-	}
+	})
+	return call
 }
 
 // serverContext is the key of the context in which a server runs its calls.
 type serverContext struct{}
 
-// leave is for the end of the request: what net/http still reads of the body is bounded, and
-// no later read touches the deadlines of the next request.
+// leave is for the end of the request: its context ends, what net/http still reads of the body is
+// bounded, and no later read touches the deadlines of the next request.
 func (b *inbound) leave() {
+	if b.cancel != nil {
+		b.unlink()
+		b.cancel()
+	}
 	b.within(b.waits.unread)
 	b.mu.Lock()
 	defer b.mu.Unlock()
