@@ -239,6 +239,10 @@ type exchange struct {
 	cancel context.CancelFunc // of once; nil with it
 	answer *http.Response
 	given  plan.Response
+
+	// Room for what most requests and answers have.
+	values [6]string
+	fields [8]plan.Field
 }
 
 func (c *Client) send(x *exchange) error {

@@ -61,7 +61,7 @@ func (c *Client) render(x *exchange) (*http.Transport, *http.Request, error) {
 		Method: req.Method, URL: u, Host: u.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
-	header(r, req)
+	header(r, req, x.values[:0])
 	body(r, x)
 	return transport, r.WithContext(x.guard(r)), nil
 }
@@ -111,9 +111,9 @@ func portOf(u *url.URL) uint16 {
 func isUnsendable(r rune) bool { return r <= ' ' || r == 0x7f }
 
 // header fills in the headers as given. The names keep their spelling on the wire of
-// HTTP/1.1, except where net/http looks for its own.
-func header(r *http.Request, req *plan.Request) {
-	h := newFields(len(req.Header) + 2)
+// HTTP/1.1, except where net/http looks for its own. The values stand in room, if there is enough.
+func header(r *http.Request, req *plan.Request, room []string) {
+	h := requestFields{make(http.Header, len(req.Header)+2), room}
 	for i := range req.Header {
 		f := &req.Header[i]
 		var room [24]byte
@@ -165,10 +165,6 @@ func appendLower(dst []byte, s string) []byte {
 type requestFields struct {
 	byName http.Header
 	values []string
-}
-
-func newFields(n int) *requestFields {
-	return &requestFields{make(http.Header, n), make([]string, 0, n)}
 }
 
 func (h *requestFields) add(name, value string) {

@@ -13,7 +13,7 @@ import (
 // response hands the answer on. The exchange ends when its body is closed.
 func (x *exchange) response(attempts int) *plan.Response {
 	resp := &x.given
-	resp.Status, resp.Header, resp.Attempts = x.answer.StatusCode, fields(x.answer.Header), attempts
+	resp.Status, resp.Header, resp.Attempts = x.answer.StatusCode, fields(x.fields[:0], x.answer.Header), attempts
 	if x.answer.ContentLength == 0 || x.answer.Body == http.NoBody || x.req.Method == http.MethodHead {
 		_ = x.answer.Body.Close()
 		x.release()
@@ -33,11 +33,10 @@ func hopByHop(name string) bool {
 	return strings.HasPrefix(name, "Proxy-")
 }
 
-// fields copies an answer's header, by name, without what concerned the connection alone.
+// fields appends an answer's header, by name, without what concerned the connection alone.
 // net/http hides a Connection field that says close, and what else that one names.
-func fields(h http.Header) []plan.Field {
+func fields(out []plan.Field, h http.Header) []plan.Field {
 	named := listed(h["Connection"])
-	out := make([]plan.Field, 0, len(h))
 	for name, values := range h {
 		if hopByHop(name) || slices.Contains(named, name) {
 			continue

@@ -136,16 +136,12 @@ func (c *Call) render(req *Request, s *scope, args *Args) *Error {
 	if err != nil {
 		return err
 	}
-	if req.Header, err = c.header(s, contentType, !req.Body.IsEmpty()); err != nil {
+	if req.Header, err = c.header(s, contentType, &req.Body, args); err != nil {
 		return err
-	}
-	if c.body.passes() && args.contentEncoding != "" && !req.Body.IsEmpty() {
-		req.Header = append(req.Header, Field{Name: "Content-Encoding", Value: args.contentEncoding})
 	}
 	if s.err != nil {
 		return s.err
 	}
-	req.Header = append(req.Header, args.conditions...)
 	if args.forwarded != nil {
 		args.forwarded.fill(req)
 	}
@@ -199,7 +195,7 @@ func (c *Call) target(base *Base, s *scope) (string, *Error) {
 			target = append(target, p.literal...)
 			continue
 		}
-		v, _ := joinedText(p.value.eval(s))
+		v, _ := p.value.joinedText(s)
 		if s.err != nil {
 			return "", s.err
 		}
@@ -267,11 +263,23 @@ func (c *Call) appendQuery(target []byte, s *scope) ([]byte, *Error) {
 	return target, s.err
 }
 
-func (c *Call) header(s *scope, contentType string, hasBody bool) ([]Field, *Error) {
-	out := make([]Field, 0, len(c.headers)+3)
+// header gives the headers of a request, with those that args add.
+func (c *Call) header(s *scope, contentType string, body *Body, args *Args) ([]Field, *Error) {
+	hasBody := !body.IsEmpty()
+	most := len(c.headers) + len(args.conditions)
+	if hasBody {
+		most += 2
+	}
+	if c.basic != nil || len(c.cookies) > 0 {
+		most += 2
+	}
+	if args.forwarded != nil {
+		most += len(args.forwarded.header)
+	}
+	out := make([]Field, 0, most)
 	for i := range c.headers {
 		h := &c.headers[i]
-		text, ok := joinedText(h.value.eval(s))
+		text, ok := h.value.joinedText(s)
 		if !ok {
 			continue
 		}
@@ -293,7 +301,7 @@ func (c *Call) header(s *scope, contentType string, hasBody bool) ([]Field, *Err
 		out = append(out, Field{Name: h.name, Value: text, Secret: h.secret})
 	}
 	if c.basic != nil {
-		user, pass := textOf(c.basic.username.eval(s)), textOf(c.basic.password.eval(s))
+		user, pass := c.basic.username.textOf(s), c.basic.password.textOf(s)
 		token := base64.StdEncoding.EncodeToString([]byte(user + ":" + pass))
 		s.use(NewSecret(token))
 		out = append(out, Field{Name: "Authorization", Value: "Basic " + token, Secret: true})
@@ -306,7 +314,10 @@ func (c *Call) header(s *scope, contentType string, hasBody bool) ([]Field, *Err
 	if contentType != "" && hasBody {
 		out = append(out, Field{Name: "Content-Type", Value: contentType})
 	}
-	return out, s.err
+	if c.body.passes() && args.contentEncoding != "" && hasBody {
+		out = append(out, Field{Name: "Content-Encoding", Value: args.contentEncoding})
+	}
+	return append(out, args.conditions...), s.err
 }
 
 // cookie gives the one Cookie header (RFC 6265 4.2.1).
@@ -314,7 +325,7 @@ func (c *Call) cookie(s *scope) (string, *Error) {
 	var b strings.Builder
 	for i := range c.cookies {
 		k := &c.cookies[i]
-		text, ok := joinedText(k.value.eval(s))
+		text, ok := k.value.joinedText(s)
 		if !ok {
 			continue
 		}

@@ -173,12 +173,35 @@ func (s *scope) find(raw []byte, path *expr.JSONPath) any {
 	return parseValue(found)
 }
 
+// textOf gives the text form of the value, of a variable without making a value of it.
+func (x *expression) textOf(s *scope) string {
+	if x.kind == exprVariable {
+		return s.variable(x.variable)
+	}
+	return textOf(x.eval(s))
+}
+
 func (x *expression) text(s *scope) string {
-	var b []byte
+	if len(x.parts) == 1 {
+		return x.parts[0].textOf(s)
+	}
+	var room [128]byte
+	b := room[:0]
 	for i := range x.parts {
-		b = append(b, textOf(x.parts[i].eval(s))...)
+		b = append(b, x.parts[i].textOf(s)...)
 	}
 	return string(b)
+}
+
+// joinedText gives the value as the function of that name does.
+func (x *expression) joinedText(s *scope) (text string, ok bool) {
+	switch x.kind {
+	case exprVariable:
+		return s.variable(x.variable), true
+	case exprText:
+		return x.text(s), true
+	}
+	return joinedText(x.eval(s))
 }
 
 func (x *expression) object(s *scope) any {
