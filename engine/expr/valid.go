@@ -18,6 +18,26 @@ func Valid(raw []byte) bool {
 	return i >= 0 && skipSpace(raw, i) == len(raw)
 }
 
+// AppendCompact appends a valid JSON text without the white space between its parts.
+func AppendCompact(dst, raw []byte) []byte {
+	from := 0
+	for i := 0; i < len(raw); {
+		switch {
+		case raw[i] == '"':
+			if i = skipString(raw, i+1); i < 0 {
+				return append(dst, raw[from:]...) // no JSON
+			}
+		case isSpace(raw[i]):
+			dst = append(dst, raw[from:i]...)
+			i = skipSpace(raw, i)
+			from = i
+		default:
+			i++
+		}
+	}
+	return append(dst, raw[from:]...)
+}
+
 // skipSpace gives the index of the first byte that is no white space.
 func skipSpace(b []byte, i int) int {
 	for i >= 0 && i < len(b) && isSpace(b[i]) {

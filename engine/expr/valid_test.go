@@ -49,8 +49,14 @@ func TestValid(t *testing.T) {
 
 func checkValid(t *testing.T, raw []byte) {
 	t.Helper()
-	if got, want := expr.Valid(raw), json.Valid(raw); got != want {
+	want := json.Valid(raw)
+	if got := expr.Valid(raw); got != want {
 		t.Fatalf("%.100q: valid is %v, json.Valid says %v", raw, got, want)
+	}
+	compact := expr.AppendCompact([]byte("before "), raw) // of what is no JSON it must only do no harm
+	var b bytes.Buffer
+	if want && (json.Compact(&b, raw) != nil || string(compact) != "before "+b.String()) {
+		t.Fatalf("%.100q: compact is %.100q, json.Compact says %.100q", raw, compact, b.Bytes())
 	}
 }
 

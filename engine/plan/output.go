@@ -38,10 +38,7 @@ const (
 // in.
 func (o *output) append(r *rendering, around expr.Found) error {
 	if o.kind == outputConst {
-		v := convertText(o.literal.eval(r.scope), o.typ)
-		if !o.omit || !isAbsent(v) {
-			o.appendValue(r, appendJSON(nil, v))
-		}
+		o.appendConst(r)
 		return nil
 	}
 	if o.list != nil && r.appendMade(around, o.list) {
@@ -182,6 +179,18 @@ func (o *output) appendMembers(r *rendering, value []byte) error {
 	}
 	r.add("}")
 	return nil
+}
+
+func (o *output) appendConst(r *rendering) {
+	v := convertText(o.literal.eval(r.scope), o.typ)
+	if o.omit && isAbsent(v) {
+		return
+	}
+	begin := len(r.text)
+	r.text = appendJSON(r.text, v)
+	value := r.text[begin:]
+	r.text = r.text[:begin]
+	o.appendValue(r, value) // which mostly stands there already
 }
 
 // appendValue writes a value as it came, a string no longer than maxLength.

@@ -303,3 +303,21 @@ func TestLentMemory(t *testing.T) {
 type nopStream struct{ *strings.Reader }
 
 func (nopStream) Close() error { return nil }
+
+// FuzzString: what is written as a JSON string is read as what it was, each byte that is no
+// UTF-8 as U+FFFD.
+func FuzzString(f *testing.F) {
+	for _, s := range []string{"", "plain", "\"\\/\b\f\n\r\t\x00\x1f\x7f", "é\u2028\U0001f600", "a\xffb\xed\xa0\x80", "\ufffd", "\xef\xbf"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		raw := appendString([]byte("x"), s)[1:]
+		var back string
+		if err := json.Unmarshal(raw, &back); err != nil || back != string([]rune(s)) {
+			t.Fatalf("%q is written as %q: %v", s, raw, err)
+		}
+		if got := parseValue(raw); got != back {
+			t.Fatalf("%q is read as %q", raw, got)
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"capd/engine/expr"
 )
@@ -33,11 +34,7 @@ func parseValue(raw []byte) any {
 	case '{', '[':
 		return rawJSON(raw)
 	case '"':
-		var s string
-		if json.Unmarshal(raw, &s) != nil {
-			return absent{}
-		}
-		return s
+		return parseString(raw)
 	case 't':
 		return true
 	case 'f':
@@ -48,6 +45,18 @@ func parseValue(raw []byte) any {
 		return absent{}
 	}
 	return json.Number(raw)
+}
+
+// parseString reads a JSON string.
+func parseString(raw []byte) any {
+	if inner := raw[1 : len(raw)-1]; bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+		return string(inner)
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return absent{}
+	}
+	return s
 }
 
 // textOf is the text form of a value (contract U3): strings as they are, numbers shortest,
@@ -140,13 +149,7 @@ func appendJSON(dst []byte, v any) []byte {
 	return append(dst, "null"...)
 }
 
-func appendCompact(dst, raw []byte) []byte {
-	buf := bytes.NewBuffer(dst)
-	if err := json.Compact(buf, raw); err != nil {
-		return append(dst, raw...)
-	}
-	return buf.Bytes()
-}
+func appendCompact(dst, raw []byte) []byte { return expr.AppendCompact(dst, raw) }
 
 const hexDigits = "0123456789abcdef"
 
@@ -158,23 +161,31 @@ func appendString(dst []byte, s string) []byte {
 
 // appendEscaped appends s as it stands between the quotes of a JSON string.
 func appendEscaped(dst []byte, s string) []byte {
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
+	from := 0 // of what needs no escape
+	for i, r := range s {
+		if r >= ' ' && r != '"' && r != '\\' && r != utf8.RuneError {
+			continue
+		}
+		dst = append(dst, s[from:i]...)
+		switch from = i + 1; r {
+		case '"', '\\':
 			dst = append(dst, '\\', byte(r))
-		case r == '\n':
+		case '\n':
 			dst = append(dst, `\n`...)
-		case r == '\r':
+		case '\r':
 			dst = append(dst, `\r`...)
-		case r == '\t':
+		case '\t':
 			dst = append(dst, `\t`...)
-		case r < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&15])
+		case utf8.RuneError: // a byte that is no UTF-8, or the character that stands for one
+			dst = append(dst, "\ufffd"...)
+			if strings.HasPrefix(s[i:], "\ufffd") {
+				from = i + len("\ufffd")
+			}
 		default:
-			dst = append(dst, string(r)...)
+			dst = append(dst, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&15])
 		}
 	}
-	return dst
+	return append(dst, s[from:]...)
 }
 
 // convertText gives a text input the declared type of the parameter it is for, if it spells
