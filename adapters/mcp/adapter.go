@@ -93,6 +93,8 @@ type Options struct {
 	Once Once
 	// Now tells the time; nil: time.Now.
 	Now func() time.Time
+
+	viaSDK bool // all requests go through the SDK, for tests
 }
 
 // Once remembers what may be used once, as [plan.Store] does.
@@ -154,8 +156,9 @@ func (o Options) withDefaults() Options {
 // Adapter serves the MCP exposures of one plan after another. There is one per process. It
 // does not check Host and Origin: whoever owns the listener does, for all adapters alike.
 type Adapter struct {
-	opts Options
-	kept *keptResults // by all endpoints together
+	opts    Options
+	kept    *keptResults   // by all endpoints together
+	buffers *answerBuffers // so are they
 
 	mu    sync.Mutex
 	bound *plan.Bound               // of the last swap
@@ -165,7 +168,7 @@ type Adapter struct {
 
 // New makes an adapter that serves nothing yet.
 func New(o Options) *Adapter {
-	return &Adapter{opts: o.withDefaults(), kept: newKeptResults(time.Now), live: map[endpointKey]*endpoint{}}
+	return &Adapter{opts: o.withDefaults(), kept: newKeptResults(time.Now), buffers: &answerBuffers{}, live: map[endpointKey]*endpoint{}}
 }
 
 // generation is what one plan needs of endpoints.
@@ -223,7 +226,7 @@ func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (han
 func (a *Adapter) add(g *generation, key endpointKey, live map[endpointKey]*endpoint, v *plan.View) *endpoint {
 	ep := live[key]
 	if ep == nil {
-		ep = newEndpoint(&a.opts, a.kept, v)
+		ep = a.newEndpoint(v)
 	}
 	g.endpoints[key], g.states[ep] = ep, ep.prepare(v, g.bound)
 	return ep
@@ -288,7 +291,7 @@ func (a *Adapter) open(addr string, segments []string) *guarded {
 	if v == nil {
 		return nil
 	}
-	ep := newEndpoint(&a.opts, a.kept, v)
+	ep := a.newEndpoint(v)
 	ep.swap(ep.prepare(v, a.bound))
 	a.live[key] = ep
 	return &guarded{ep, a.bound.Gate(v.Members[0].Exposure)}

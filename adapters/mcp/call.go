@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"capd/engine/expr"
 	"capd/engine/plan"
 
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
@@ -35,17 +36,12 @@ type pendingCallKey struct{}
 // itself: only results that passed through the SDK's own handler are complete.
 func (e *endpoint) call(ctx context.Context, method string, req *sdk.CallToolRequest, next sdk.MethodHandler) (sdk.Result, error) {
 	st := e.current.Load()
-	c, seen := st.catalogue(), st.visible(ctx)
-	tool := c.tools[req.Params.Name]
+	tool := st.catalogue().tools[req.Params.Name]
 	if tool == nil {
-		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: c.unknown(req.Params.Name, seen).Message}
+		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: st.catalogue().unknown(req.Params.Name, st.visible(ctx)).Message}
 	}
 	sent, params := *req, *req.Params
-	if f := c.finder; f != nil && tool.name == f.call {
-		if target, args, err := f.target(params.Arguments, seen); err == nil {
-			tool, params.Arguments = target, args // from here on it is the call of that tool
-		}
-	}
+	tool, params.Arguments = st.meant(ctx, tool, params.Arguments)
 	params.Name = dispatcher
 	sent.Params = &params
 	pending := &pendingCall{
@@ -53,6 +49,17 @@ func (e *endpoint) call(ctx context.Context, method string, req *sdk.CallToolReq
 		requestID: requestID(req), request: &sent,
 	}
 	return next(context.WithValue(ctx, pendingCallKey{}, pending), method, &sent)
+}
+
+// meant gives the tool that a call is for, and its arguments: a call of the call tool is from here
+// on that of the tool that it names, if there is one.
+func (s *state) meant(ctx context.Context, tool *entry, arguments json.RawMessage) (*entry, json.RawMessage) {
+	if f := s.catalogue().finder; f != nil && tool.name == f.call {
+		if target, args, err := f.target(arguments, s.visible(ctx)); err == nil {
+			return target, args
+		}
+	}
+	return tool, arguments
 }
 
 // dispatch is the handler of the one tool the SDK knows.
@@ -116,7 +123,7 @@ func (c *pendingCall) run(ctx context.Context) (*sdk.CallToolResult, error) {
 	if out.Kind == plan.Contents {
 		return c.finished(ctx, c.saying(out), body)
 	}
-	res := shaped(out, body, resultURI(c.tool.exposure.Unit.ID, t.Name), isBytes(out, body, binary), c.modern)
+	res := shaped(out, body, c.uri, isBytes(out, body, binary), c.modern)
 	res.IsError = res.IsError || out.IsError
 	return c.finished(ctx, res, body)
 }
@@ -151,10 +158,13 @@ func (c *pendingCall) finished(ctx context.Context, res *sdk.CallToolResult, bod
 	return c.limited(ctx, res), nil
 }
 
+// uri names what the call gives, where that needs a name.
+func (c *pendingCall) uri() string { return resultURI(c.tool.exposure.Unit.ID, c.tool.tool.Name) }
+
 // saying shapes an answer whose content the document says.
 func (c *pendingCall) saying(out *plan.Result) *sdk.CallToolResult {
 	s := &speaker{
-		version: c.version, uri: resultURI(c.tool.exposure.Unit.ID, c.tool.tool.Name),
+		version: c.version, uri: c.uri(),
 		address: c.catalogue().library.addresses(c.tool.prefix),
 	}
 	return s.saying(out)
@@ -207,8 +217,10 @@ func (e *endpoint) body(ctx context.Context, out *plan.Result, binary plan.Binar
 	if err != nil {
 		return nil, err
 	}
-	if _, isText := textOf(body, out.MediaType); !isText && int64(len(body)) > binary.Max {
-		return nil, tooLarge(binary.Max)
+	if int64(len(body)) > binary.Max {
+		if _, isText := textOf(body, out.MediaType); !isText {
+			return nil, tooLarge(binary.Max)
+		}
 	}
 	return body, nil
 }
@@ -225,7 +237,7 @@ func (e *endpoint) heldUntilSent(request string, out *plan.Result) {
 func isBytes(out *plan.Result, body []byte, b plan.Binary) bool {
 	media, _ := parseMediaType(out.MediaType)
 	saysJSON := media == "application/json" || strings.HasSuffix(media, "+json")
-	return b.Declared && (b.MediaType != "" || !saysJSON || !json.Valid(body))
+	return b.Declared && (b.MediaType != "" || !saysJSON || !expr.Valid(body))
 }
 
 // read gives the whole body, and closes it.

@@ -23,7 +23,7 @@ func TestPanicBehindTheProtocol(t *testing.T) {
 	o := Options{Logger: slog.New(slog.NewTextHandler(&logged, nil))}.withDefaults()
 	x := &plan.Exposure{Unit: &plan.Unit{ID: "rooms"}, Kind: plan.MCP}
 	v := plan.Single(&plan.Mount{Exposure: x})
-	e := newEndpoint(&o, newKeptResults(time.Now), v)
+	e := New(o).newEndpoint(v)
 	e.swap(e.prepare(v, nil))
 	handle := e.receive(func(context.Context, string, sdk.Request) (sdk.Result, error) { panic("boom") })
 	res, err := handle(context.Background(), "ping", &sdk.ServerRequest[*sdk.PingParams]{})

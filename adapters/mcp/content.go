@@ -9,15 +9,16 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"capd/engine/expr"
 	"capd/engine/plan"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // shaped makes a tool's result of an operation's: the bare body as text, and as structured
-// content too when it is JSON. uri names a body that can only be sent as a resource. What is
+// content too when it is JSON. uri gives the name of a body that can only be sent as a resource. What is
 // declared to be binary is so only where the call succeeded.
-func shaped(out *plan.Result, body []byte, uri string, binary, modern bool) *sdk.CallToolResult {
+func shaped(out *plan.Result, body []byte, uri func() string, binary, modern bool) *sdk.CallToolResult {
 	res := &sdk.CallToolResult{Content: []sdk.Content{}, IsError: isFailure(out.Status)}
 	c := contentOf(body, out.MediaType, uri, binary && !res.IsError)
 	_, isText := c.(*sdk.TextContent)
@@ -58,7 +59,7 @@ func statusLine(status int) string {
 // structured gives the body as structured content when it is JSON, or nil. The older
 // protocol takes objects only, so anything else stands there under "result".
 func structured(body []byte, modern bool) json.RawMessage {
-	if !utf8.Valid(body) || !json.Valid(body) {
+	if !utf8.Valid(body) || !expr.Valid(body) {
 		return nil
 	}
 	body = bytes.TrimSpace(body)
@@ -70,7 +71,7 @@ func structured(body []byte, modern bool) json.RawMessage {
 
 // contentOf gives the body as text where it is text, else as image, audio or resource. A
 // body that is declared to be binary is never text.
-func contentOf(body []byte, mediaType, uri string, binary bool) sdk.Content {
+func contentOf(body []byte, mediaType string, uri func() string, binary bool) sdk.Content {
 	if text, ok := textOf(body, mediaType); ok && !binary {
 		return &sdk.TextContent{Text: text}
 	}
@@ -84,7 +85,7 @@ func contentOf(body []byte, mediaType, uri string, binary bool) sdk.Content {
 	case kind == "audio":
 		return &sdk.AudioContent{Data: body, MIMEType: media}
 	}
-	return blob(body, media, uri)
+	return blob(body, media, uri())
 }
 
 // isBinary reports types that are no text whatever their bytes look like.

@@ -117,7 +117,7 @@ func TestShapedResult(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := json.Marshal(shaped(&tt.out, []byte(tt.body), uri, false, tt.modern))
+			got, err := json.Marshal(shaped(&tt.out, []byte(tt.body), func() string { return uri }, false, tt.modern))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -150,7 +150,7 @@ func canonical(t *testing.T, b []byte) string {
 
 func TestInvalidUTF8IsNeverStructured(t *testing.T) {
 	t.Parallel()
-	res := shaped(&plan.Result{Status: 200, MediaType: "application/json"}, []byte("\"\xff\""), "capd://x", false, true)
+	res := shaped(&plan.Result{Status: 200, MediaType: "application/json"}, []byte("\"\xff\""), func() string { return "capd://x" }, false, true)
 	if res.StructuredContent != nil {
 		t.Errorf("structuredContent %v, want none", res.StructuredContent)
 	}

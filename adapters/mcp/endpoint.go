@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -71,6 +72,7 @@ func (st *state) quota() *plan.Quota {
 type endpoint struct {
 	opts    *Options
 	kept    *keptResults
+	buffers *answerBuffers
 	name    slog.Attr // for the log: the ID of the document, or the path of a view of several
 	current atomic.Pointer[state]
 	closed  atomic.Bool
@@ -84,19 +86,22 @@ type endpoint struct {
 	hasResources, hasPrompts, hasSteps, hasCompletions atomic.Bool // now, or at any time since it began
 
 	// The protocol engine is made when the first client comes.
-	once     sync.Once
-	server   atomic.Pointer[sdk.Server]
-	mirrored mirrored
+	once       sync.Once
+	server     atomic.Pointer[sdk.Server]
+	mirrored   mirrored
+	serverInfo json.RawMessage // what results of the modern protocol say of the server
+	versions   []string        // of the protocol
 	// The modern protocol, answered with an event stream or with plain JSON; and the older one.
 	modern, plain, legacy http.Handler
 }
 
-func newEndpoint(o *Options, kept *keptResults, v *plan.View) *endpoint {
+func (a *Adapter) newEndpoint(v *plan.View) *endpoint {
 	name := slog.String("view", v.Path)
 	if v.Kind == plan.ViewDocument {
 		name = slog.String("document", v.Name)
 	}
-	e := &endpoint{opts: o, kept: kept, name: name, streams: newStreams(o.MaxStreams), older: newSessions(o.MaxSessions)}
+	o := &a.opts
+	e := &endpoint{opts: o, kept: a.kept, buffers: a.buffers, name: name, streams: newStreams(o.MaxStreams), older: newSessions(o)}
 	e.watches = newWatches(e)
 	e.older.ended = e.watches.forget
 	return e
@@ -226,16 +231,19 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, r, http.StatusNotFound, plan.CodeNotFound.String(), "this MCP endpoint was removed")
 		return
 	}
-	defer e.callers.enter(r.Context())()
 	e.once.Do(e.begin)
+	quota := e.current.Load().quota()
+	body := holdBody(r, quota, e.opts.MaxBody)
+	defer body.release()
+	if e.serveDirect(w, r) {
+		return
+	}
+	defer e.callers.enter(r.Context())()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	out := newOutlet(w, e.opts, cancel)
 	defer out.close()
 	r = forSDK(r.WithContext(ctx))
-	quota := e.current.Load().quota()
-	body := holdBody(r, quota, e.opts.MaxBody)
-	defer body.release()
 	if !body.full && !wellFormed(out, r, e.opts.MaxBody) {
 		return
 	}
@@ -313,9 +321,17 @@ func (e *endpoint) mayTell(h http.Header) bool {
 		return true
 	case methodCallTool:
 		t := e.current.Load().catalogue().tools[h.Get(headerName)]
-		return t != nil && (t.own != nil || t.tool.Operation != nil && t.tool.Operation.StepCount() > 0)
+		return t != nil && (t.own != nil || t.steps() > 0)
 	}
 	return false
+}
+
+// steps gives how many steps a tool has.
+func (e *entry) steps() int {
+	if op := e.operation(); op != nil {
+		return op.StepCount()
+	}
+	return 0
 }
 
 // retryAfter is when a client may ask again for a session, in seconds (RFC 9110 section
@@ -350,6 +366,9 @@ func (e *endpoint) serveOlder(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		defer e.older.leave(x)
+		if r.Method == http.MethodPost {
+			defer e.older.post(x)()
+		}
 		if r.Method == http.MethodDelete && x != nil {
 			defer e.older.forget(x) // its client gets room for another with the answer
 		}
@@ -384,11 +403,12 @@ func (e *endpoint) begin() {
 	plain.JSONResponse = true
 	e.plain = sdk.NewStreamableHTTPHandler(get, &plain)
 	e.legacy = sdk.NewStreamableHTTPHandler(get, &sdk.StreamableHTTPOptions{
-		SessionTimeout:             e.opts.SessionTimeout,
 		MaxRequestBodyBytes:        e.opts.MaxBody,
 		DisableLocalhostProtection: true,
 		Logger:                     log,
 	})
+	e.versions = sdk.SupportedProtocolVersions()
+	e.serverInfo, _ = json.Marshal(implementation(e.current.Load().view, e.opts.Version)) // texts always marshal
 	e.server.Store(s)
 	e.mirrored.update(e, s)
 }

@@ -2,13 +2,13 @@ package mcp
 
 import (
 	"bytes"
-	"encoding/json"
 	"mime"
 	"net/http"
 	"path"
 	"strings"
 	"unicode/utf8"
 
+	"capd/engine/expr"
 	"capd/engine/plan"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -100,7 +100,7 @@ func fileContents(b []byte, r *plan.Resource, name string) *sdk.ResourceContents
 // resourceContents gives an operation's answer as the contents of a resource.
 func resourceContents(out *plan.Result, body []byte, binary bool) *sdk.ResourceContents {
 	fallback := "text/plain"
-	if json.Valid(body) || len(bytes.TrimSpace(body)) == 0 {
+	if expr.Valid(body) || len(bytes.TrimSpace(body)) == 0 {
 		fallback = "application/json"
 	}
 	return contents(body, out.MediaType, binary, fallback)
@@ -136,10 +136,10 @@ func textOf(body []byte, mediaType string) (string, bool) {
 	case strings.HasSuffix(media, "+xml"): // image/svg+xml is text
 	case kind == "image" || kind == "audio":
 		return "", false
-	case isBinary(kind, media) && !json.Valid(body):
+	case isBinary(kind, media) && !expr.Valid(body):
 		return "", false
 	}
-	if utf8.Valid(body) && !bytes.ContainsRune(body, 0) {
+	if utf8.Valid(body) && bytes.IndexByte(body, 0) < 0 {
 		return string(body), true
 	}
 	if isLatin1(charset) && (kind == "text" || strings.HasSuffix(media, "xml")) {
@@ -151,6 +151,9 @@ func textOf(body []byte, mediaType string) (string, bool) {
 // parseMediaType gives a media type in lower case, without parameters, and its charset. Bad
 // parameters do not make the type unknown.
 func parseMediaType(mediaType string) (media, charset string) {
+	if mediaType == "" || mediaType == "application/json" { // as most are
+		return mediaType, ""
+	}
 	media, params, err := mime.ParseMediaType(mediaType)
 	if err != nil {
 		media, _, _ = strings.Cut(mediaType, ";")

@@ -79,18 +79,23 @@ func (o *outlet) Write(b []byte) (int, error) {
 	return len(b), o.flush()
 }
 
-// send writes in pieces, so that a slow client has the time for each that a silent one has for
-// all.
+// send writes a part of the answer.
 func (o *outlet) send(b []byte) (n int, err error) {
+	if n, err = writeInTime(o.w, o.control, o.opts.StallTimeout, b); err != nil {
+		o.gone()
+	}
+	return n, err
+}
+
+// writeInTime writes in pieces, so that a slow client has the time for each that a silent one has
+// for all.
+func writeInTime(w http.ResponseWriter, c *http.ResponseController, stall time.Duration, b []byte) (n int, err error) {
 	const piece = 64 << 10
 	for len(b) > 0 && err == nil {
 		var m int
-		o.allow(time.Now().Add(o.opts.StallTimeout))
-		m, err = o.w.Write(b[:min(len(b), piece)])
+		_ = c.SetWriteDeadline(time.Now().Add(stall)) // a writer without deadlines cannot stall either
+		m, err = w.Write(b[:min(len(b), piece)])
 		n, b = n+m, b[m:]
-	}
-	if err != nil {
-		o.gone()
 	}
 	return n, err
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 
+	"capd/engine/expr"
 	"capd/engine/plan"
 	"capd/engine/portable"
 )
@@ -50,7 +51,7 @@ func (s *answerShape) structured(out *plan.Result, body []byte) json.RawMessage 
 	if out.Structured != nil {
 		body = out.Structured
 	}
-	if body = bytes.TrimSpace(body); len(body) == 0 || !json.Valid(body) {
+	if body = bytes.TrimSpace(body); len(body) == 0 || !expr.Valid(body) {
 		return s.nothing
 	}
 	if s.wrapped {

@@ -29,7 +29,7 @@ type follower struct {
 // that is one call is over when its first step is.
 func (c *pendingCall) follow(ctx context.Context) plan.Observer {
 	steps := c.tool.tool.Operation.StepCount()
-	if steps == 0 || c.request.Session == nil {
+	if steps == 0 || c.request == nil || c.request.Session == nil {
 		return nil
 	}
 	f := &follower{ctx: ctx, session: c.request.Session, logger: c.tool.name, total: steps}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"capd/engine/expr"
 	"capd/engine/plan"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
@@ -80,11 +80,24 @@ func peek(r *http.Request, limit int64) []byte {
 
 // ahead is a body that was read ahead of whoever wants it. It gives everything once more.
 type ahead struct {
-	io.Reader
-	io.Closer
-	body  []byte
-	whole bool
+	io.ReadCloser // what follows
+	body          []byte
+	given         int // bytes of body
+	whole         bool
 }
+
+// Read gives what was read ahead, and then what follows.
+func (a *ahead) Read(p []byte) (int, error) {
+	if a.given == len(a.body) {
+		return a.ReadCloser.Read(p)
+	}
+	n := copy(p, a.body[a.given:])
+	a.given += n
+	return n, nil
+}
+
+// maxAnnounced is up to what length a body gets the memory that it needs before it is there.
+const maxAnnounced = 64 << 10
 
 // readAhead reads the body of a request, and puts it back. Who asks again gets what was read, until
 // somebody takes the body. whole is false when it is over the limit, or breaks off.
@@ -92,10 +105,17 @@ func readAhead(r *http.Request, limit int64) (body []byte, whole bool) {
 	if a, ok := r.Body.(*ahead); ok {
 		return a.body, a.whole
 	}
-	var b bytes.Buffer
-	b.Grow(int(min(max(r.ContentLength, 0)+bytes.MinRead, limit, 1<<20)))
-	n, err := b.ReadFrom(io.LimitReader(r.Body, limit+1))
-	a := &ahead{io.MultiReader(bytes.NewReader(b.Bytes()), r.Body), r.Body, b.Bytes(), err == nil && n <= limit}
+	a := &ahead{ReadCloser: r.Body}
+	if n := r.ContentLength; 0 < n && n <= min(limit, maxAnnounced) {
+		a.body = make([]byte, n)
+		got, err := io.ReadFull(r.Body, a.body)
+		a.body, a.whole = a.body[:got], err == nil
+	} else {
+		var b bytes.Buffer
+		b.Grow(int(min(max(n, 0)+bytes.MinRead, limit, 1<<20)))
+		got, err := b.ReadFrom(io.LimitReader(r.Body, limit+1))
+		a.body, a.whole = b.Bytes(), err == nil && got <= limit
+	}
 	r.Body = a
 	return a.body, a.whole
 }
@@ -107,7 +127,7 @@ func wellFormed(w http.ResponseWriter, r *http.Request, limit int64) bool {
 	if r.Method != http.MethodPost || media != "application/json" {
 		return true
 	}
-	if body, whole := readAhead(r, limit); !whole || json.Valid(body) {
+	if body, whole := readAhead(r, limit); !whole || expr.Valid(body) {
 		return true
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -349,7 +349,7 @@ func (p *pendingRead) upstreamFailure(out *plan.Result, body []byte) error {
 		return plan.Errorf(plan.CodeNotFound, "upstream answered %s", statusLine(out.Status))
 	}
 	text := "it answered " + statusLine(out.Status)
-	if c, ok := contentOf(body, out.MediaType, p.uri, false).(*sdk.TextContent); ok && strings.TrimSpace(c.Text) != "" && !isRedirect(out.Status) {
+	if c, ok := contentOf(body, out.MediaType, func() string { return p.uri }, false).(*sdk.TextContent); ok && strings.TrimSpace(c.Text) != "" && !isRedirect(out.Status) {
 		text += ": " + truncate(strings.TrimSpace(c.Text), most)
 	}
 	return plan.Errorf(plan.CodeUpstreamFailed, "%s", text)

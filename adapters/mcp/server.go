@@ -73,9 +73,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 	return func(ctx context.Context, method string, req sdk.Request) (res sdk.Result, err error) {
 		defer func() {
 			if p := recover(); p != nil {
-				e.opts.Logger.ErrorContext(ctx, "panic in an MCP request", e.name, "method", method,
-					"request_id", requestID(req), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-				res, err = nil, internalError()
+				res, err = nil, e.panicked(ctx, method, requestID(req), p)
 			}
 		}()
 		if ctx, err = e.identify(ctx, method, req); err != nil {
@@ -105,6 +103,10 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 			return e.getPrompt(ctx, method, req, next)
 		case *sdk.CompleteRequest:
 			return e.complete(ctx, req)
+		case *sdk.ServerRequest[*sdk.CancelledParams]:
+			e.cancelled(req)
+		case *sdk.ServerRequest[*sdk.SetLoggingLevelParams]:
+			e.older.log(sessionOf(req))
 		case *sdk.SubscriptionsListenRequest:
 			if !isModern(req.Params) {
 				return nil, &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "this protocol version has no " + method}
@@ -121,6 +123,13 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		}
 		return res, err
 	}
+}
+
+// panicked logs a panic, and gives the error that a client gets.
+func (e *endpoint) panicked(ctx context.Context, method, requestID string, p any) error {
+	e.opts.Logger.ErrorContext(ctx, "panic in an MCP request", e.name, "method", method,
+		"request_id", requestID, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	return internalError()
 }
 
 // list answers the list methods, whose parameters may be left out.

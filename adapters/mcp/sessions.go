@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"capd/engine/plan"
 
@@ -20,7 +21,7 @@ var errNoRoom = errors.New("as many sessions as are allowed are in use")
 // each costs tens of kilobytes, and any client can open one with a single request. All
 // operations take constant time.
 type sessions struct {
-	max   int
+	opts  *Options
 	ended func(*sdk.ServerSession) // told of each that has ended; nil: nobody is
 
 	mu   sync.Mutex
@@ -32,16 +33,25 @@ type sessions struct {
 // session is one session, or a request that may open one.
 type session struct {
 	conn    *sdk.ServerSession // nil until it is open
+	version string             // of the protocol
 	owner   plan.CallerID      // who opened it; nobody else may use it
 	uses    int                // requests, streams and calls under way
 	counted bool               // is part of n
 	quota   *plan.Quota        // has a place for it; nil: none is wanted
 	gone    bool               // ended, or about to be
 	waiting *list.Element      // its place among the idle ones; nil while in use
+
+	// What ends a session that makes no requests. A stream that it listens to is none.
+	posts  int       // requests under way
+	posted time.Time // when the last one ended
+	stop   func()    // of the timer; nil until it is open
+
+	calls map[string]context.CancelFunc // those that the SDK does not know, by their IDs
+	logs  bool                          // its client has said which log messages it wants
 }
 
-func newSessions(limit int) *sessions {
-	return &sessions{max: limit, byID: map[string]*session{}, idle: list.New()}
+func newSessions(o *Options) *sessions {
+	return &sessions{opts: o, byID: map[string]*session{}, idle: list.New()}
 }
 
 // admit makes room for one more session, which the caller uses until it calls leave, here and
@@ -50,7 +60,7 @@ func newSessions(limit int) *sessions {
 func (s *sessions) admit(q *plan.Quota) (_, evicted *session, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.n >= s.max || !q.OpenStream() {
+	if s.n >= s.opts.MaxSessions || !q.OpenStream() {
 		first := s.idle.Front()
 		if first == nil {
 			return nil, nil, errNoRoom
@@ -80,8 +90,12 @@ func (s *sessions) open(x *session, conn *sdk.ServerSession) {
 	if x.conn != nil {
 		return
 	}
-	x.conn = conn
+	x.conn, x.posted = conn, s.opts.Now()
+	if p := conn.InitializeParams(); p != nil {
+		x.version = p.ProtocolVersion
+	}
 	s.byID[conn.ID()] = x
+	s.wake(x, s.opts.SessionTimeout)
 	go func() {
 		// A session also ends by its client's wish, or when its time is up.
 		_ = conn.Wait()
@@ -90,6 +104,96 @@ func (s *sessions) open(x *session, conn *sdk.ServerSession) {
 			s.ended(conn)
 		}
 	}()
+}
+
+// wake looks after d whether a session has made no requests for too long.
+func (s *sessions) wake(x *session, d time.Duration) {
+	x.stop = s.opts.After(d, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		left := s.opts.SessionTimeout
+		if x.posts == 0 {
+			left -= s.opts.Now().Sub(x.posted)
+		}
+		switch {
+		case x.gone:
+		case left > 0:
+			s.wake(x, left)
+		default:
+			s.drop(x)
+			go func() { _ = x.conn.Close() }() // waits for calls under way
+		}
+	})
+}
+
+// post notes that a request of a session is under way until posted is called. A nil x is
+// nobody's session.
+func (s *sessions) post(x *session) (posted func()) {
+	if x == nil {
+		return func() {}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x.posts++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.posted(x)
+	}
+}
+
+func (s *sessions) posted(x *session) {
+	x.posts--
+	x.posted = s.opts.Now()
+}
+
+// begin finds an open session of a caller for a call that the SDK does not know, and keeps it in
+// use until end is called. Meanwhile cancel is called when the client cancels the call of that ID.
+// x is nil for a session that is not open, or another's, or that is told what the call tells;
+// taken says that another call has the ID.
+func (s *sessions) begin(id string, who plan.CallerID, call string, tells bool, cancel context.CancelFunc) (x *session, taken bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x = s.byID[id]; x == nil || x.gone || x.owner != who || tells && x.logs {
+		return nil, false
+	}
+	if x.calls[call] != nil {
+		return x, true
+	}
+	if x.calls == nil {
+		x.calls = map[string]context.CancelFunc{}
+	}
+	x.calls[call] = cancel
+	x.posts++
+	s.use(x)
+	return x, false
+}
+
+// end ends what begin began.
+func (s *sessions) end(x *session, call string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(x.calls, call)
+	s.posted(x)
+	s.unuse(x)
+}
+
+// log notes that the client of a session has said which log messages it wants.
+func (s *sessions) log(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.byID[id]; x != nil {
+		x.logs = true
+	}
+}
+
+// cancel cancels a call that begin has noted, if there is one.
+func (s *sessions) cancel(id, call string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.byID[id]; x != nil && x.calls[call] != nil {
+		x.calls[call]()
+	}
 }
 
 // isOf reports whether a session may be used by a caller: one that is open by who opened it
@@ -146,6 +250,10 @@ func (s *sessions) leave(x *session) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.unuse(x)
+}
+
+func (s *sessions) unuse(x *session) {
 	x.uses--
 	switch {
 	case x.uses > 0 || x.gone:
@@ -162,6 +270,7 @@ func (s *sessions) forget(x *session) {
 	defer s.mu.Unlock()
 	s.drop(x)
 	delete(s.byID, x.conn.ID())
+	x.stop()
 }
 
 // drop gives the place of x free.

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"capd/adapters/mcp"
 	"capd/engine/plan"
@@ -70,11 +72,11 @@ func TestSessionsInUseStay(t *testing.T) {
 	go func() { result <- h.post("/mcp/rooms", map[string]string{"Mcp-Session-Id": calling}, get) }()
 	<-started
 	ctx, leave := context.WithCancel(context.Background())
-	// It is over for the server when the handler has returned.
+	// It is over for the server when the context of the request has ended.
 	gone, inner := make(chan struct{}), *h.handler.Load()
 	var watched http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Mcp-Session-Id") == left && r.Method == http.MethodPost {
-			defer close(gone)
+			context.AfterFunc(r.Context(), func() { close(gone) })
 		}
 		inner.ServeHTTP(w, r)
 	})
@@ -155,5 +157,90 @@ func TestAFloodOfSessions(t *testing.T) {
 	}
 	if alive > most || alive == 0 || len(ids) < 40 {
 		t.Errorf("%d of %d sessions are there, want at most %d", alive, len(ids), most)
+	}
+}
+
+// TestASessionWithoutRequestsEnds after its time; any request keeps it, and a call under way does.
+func TestASessionWithoutRequestsEnds(t *testing.T) {
+	t.Parallel()
+	const whole, half = 10 * time.Minute, 5 * time.Minute
+	clock := newClock()
+	var now atomic.Int64
+	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{
+		SessionTimeout: whole, After: clock.After, Now: func() time.Time { return time.Unix(now.Load(), 0) },
+	})
+	// pass lets time pass, and what waited for as much happen.
+	pass := func(d, timer time.Duration) {
+		now.Add(int64(d / time.Second))
+		clock.pass(timer)
+	}
+	const get = `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"get-room","arguments":{"id":"7"}}}`
+	for name, message := range map[string]string{"a call": get, "another request": `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`} {
+		stream, id := h.stream("/mcp/rooms") // is no request that counts
+		header := map[string]string{"Mcp-Session-Id": id}
+		now.Add(int64(half / time.Second))
+		if a := h.post("/mcp/rooms", header, message); a.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", name, a.status, a.body)
+		}
+		pass(half, whole) // half of it since the request
+		if !h.alive(id) {
+			t.Fatalf("%s does not keep a session", name)
+		}
+		pass(whole, half)
+		stream.wait()
+		if h.alive(id) {
+			t.Errorf("%s: the session is still there", name)
+		}
+	}
+
+	started, finish := make(chan struct{}), make(chan struct{})
+	h.upstream.set(func(context.Context, *plan.Request) (*plan.Response, error) {
+		started <- struct{}{}
+		<-finish
+		return response(200, "text/plain", "done"), nil
+	})
+	id := h.session("/mcp/rooms")
+	result := make(chan answer)
+	go func() { result <- h.post("/mcp/rooms", map[string]string{"Mcp-Session-Id": id}, get) }()
+	<-started
+	pass(whole, whole)
+	if !h.alive(id) {
+		t.Error("a session ended while a call was under way")
+	}
+	close(finish)
+	if a := <-result; !strings.Contains(a.body, `"text":"done"`) {
+		t.Errorf("the call got %d %s", a.status, a.body)
+	}
+}
+
+// TestASessionEndsDuringACall: the call is answered all the same.
+func TestASessionEndsDuringACall(t *testing.T) {
+	t.Parallel()
+	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{})
+	started, finish := make(chan struct{}), make(chan struct{})
+	h.upstream.set(func(context.Context, *plan.Request) (*plan.Response, error) {
+		started <- struct{}{}
+		<-finish
+		return response(200, "text/plain", "done"), nil
+	})
+	id := h.session("/mcp/rooms")
+	header := map[string]string{"Mcp-Session-Id": id}
+	result := make(chan answer)
+	go func() { result <- h.post("/mcp/rooms", header, toolCall("get-room", `{"id":"7"}`)) }()
+	<-started
+	// Another call may not have its ID.
+	if a := h.post("/mcp/rooms", header, toolCall("get-room", `{"id":"8"}`)); a.status != http.StatusBadRequest ||
+		a.body != `{"jsonrpc":"2.0","id":1,"error":{"code":-32600,"message":"duplicate in-flight request ID 1"}}` {
+		t.Errorf("the same ID: %d %s", a.status, a.body)
+	}
+	if a := h.do(http.MethodDelete, "/mcp/rooms", header, ""); a.status != http.StatusNoContent {
+		t.Errorf("DELETE: %d", a.status)
+	}
+	if h.alive(id) {
+		t.Error("the session is still there")
+	}
+	close(finish)
+	if a := <-result; !strings.Contains(a.body, `"text":"done"`) {
+		t.Errorf("the call got %d %s", a.status, a.body)
 	}
 }

@@ -23,7 +23,7 @@ func (a *Adapter) Connect(in io.Reader, out io.Writer) (ended <-chan struct{}) {
 	ep := a.live[stdioKey]
 	if ep == nil {
 		v := stdioView(a.bound)
-		ep = newEndpoint(&a.opts, a.kept, v)
+		ep = a.newEndpoint(v)
 		ep.name, ep.local = slog.String("view", "stdio"), true
 		ep.swap(ep.prepare(v, a.bound))
 		a.live[stdioKey] = ep

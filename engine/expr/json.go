@@ -21,6 +21,9 @@ func Members(raw []byte, yield func(name string, value []byte)) {
 	})
 }
 
+// RawMembers is [Members] for who needs no name decoded: each is given as it stands, in quotes.
+func RawMembers(raw []byte, yield func(quoted, value []byte)) { members(raw, yield) }
+
 // Member gives the text of an object's member; of several with one name, the last. ok is
 // false when raw is no object or has no such member.
 func Member(raw []byte, name string) (value []byte, ok bool) {
