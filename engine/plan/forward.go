@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"net/textproto"
 	"slices"
 	"strings"
 
@@ -72,9 +73,10 @@ func (r *Route) remainder(at diag.Span) *fault {
 // forwardPlan is how requests are passed on as they are.
 type forwardPlan struct {
 	trusted map[string]bool // names of headers that are passed on, lower case, beside the safe ones
-	// set are the names of headers and query parameters that the call sets itself, as
-	// "header x" in lower case and "query x".
-	set map[string]bool
+	// passed are all that are passed on, by their canonical names: not those that the call sets
+	// itself. Of one that is true the value is not to be shown.
+	passed map[string]bool
+	query  map[string]bool // names of parameters that the call sets itself
 }
 
 // buildForward compiles the one call of a forward: to the base URI of the namespace, with the
@@ -90,7 +92,7 @@ func (c *compiler) buildForward(x *exposed, v *spec.Value) (*Operation, *fault) 
 	if f := c.judgeTransport(api); f != nil {
 		return nil, f
 	}
-	forward := &forwardPlan{trusted: c.trustedHeaders(x, v), set: map[string]bool{}}
+	forward := &forwardPlan{trusted: c.trustedHeaders(x, v)}
 	op := c.consumeForward(api, x, forward)
 	if op.fault != nil {
 		return nil, op.fault
@@ -198,7 +200,7 @@ func (c *compiler) consumeForward(api *spec.Consumed, x *exposed, forward *forwa
 		case "query":
 			return !given // the caller's own query is passed on
 		case "header":
-			return !given && (forward.trusted[strings.ToLower(s.name)] || isPassedHeader(strings.ToLower(s.name)))
+			return !given && (forward.trusted[strings.ToLower(s.name)] || isPassedHeader(s.name))
 		case "body":
 			op.warn(faultf(diag.CodeUnsupportedFeature, "X1", s.span(), "body parameter %s is not added to bodies that are forwarded as they are", s.name))
 			return true
@@ -278,22 +280,27 @@ func (b *builder) checkForwardInputs() *fault {
 
 // remember notes what the call sets, so that no caller can set it too.
 func (p *forwardPlan) remember(c *Call) {
+	p.passed, p.query = map[string]bool{}, map[string]bool{}
+	for _, name := range slices.Concat(passedHeaders, sortedKeys(p.trusted)) {
+		p.passed[textproto.CanonicalMIMEHeaderKey(name)] = isCredentialHeader(strings.ToLower(name))
+	}
+	sets := func(name string) { delete(p.passed, textproto.CanonicalMIMEHeaderKey(name)) }
 	for i := range c.headers {
-		p.set["header "+strings.ToLower(c.headers[i].name)] = true
+		sets(c.headers[i].name)
 	}
 	for i := range c.query {
-		p.set["query "+c.query[i].name] = true
+		p.query[c.query[i].name] = true
 	}
 	if c.basic != nil {
-		p.set["header authorization"] = true
+		sets("Authorization")
 	}
 	if c.credential != nil {
 		for _, name := range c.credential.adds {
-			p.set["header "+strings.ToLower(name)] = true
+			sets(name)
 		}
 	}
 	if len(c.cookies) > 0 {
-		p.set["header cookie"] = true
+		sets("Cookie")
 	}
 }
 

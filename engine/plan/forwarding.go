@@ -27,9 +27,13 @@ func (p *forwardPlan) bind(src *Source) (*forwarded, *Error) {
 	if err := checkRemainder(src.Rest); err != nil {
 		return nil, err
 	}
-	f := &forwarded{method: src.Method, rest: src.Rest}
+	return &forwarded{method: src.Method, rest: src.Rest, query: p.passQuery(src), header: p.pass(src.Header)}, nil
+}
+
+// passQuery gives the query without what the route and the call claim.
+func (p *forwardPlan) passQuery(src *Source) string {
 	conditions := slices.Clone(src.Conditions)
-	var pairs []string
+	var out strings.Builder
 	for pair := range strings.SplitSeq(src.Query, "&") {
 		if pair == "" {
 			continue
@@ -39,47 +43,58 @@ func (p *forwardPlan) bind(src *Source) (*forwarded, *Error) {
 			conditions = slices.Delete(conditions, i, i+1)
 			continue
 		}
-		if !p.set["query "+unescape(name)] {
-			pairs = append(pairs, pair)
+		if p.query[unescape(name)] {
+			continue
 		}
+		if out.Len() == 0 {
+			out.Grow(len(src.Query))
+		} else {
+			out.WriteByte('&')
+		}
+		out.WriteString(pair)
 	}
-	f.query = strings.Join(pairs, "&")
-	f.header = p.pass(src.Header)
-	return f, nil
+	return out.String()
 }
 
 // pass gives the headers that are passed on: the trusted ones, and those that say what the
 // body is, what answer is wanted, and of which version. Whatever says who the caller is stays.
 func (p *forwardPlan) pass(h http.Header) []Field {
-	named := map[string]bool{} // by Connection: for this connection only
-	for _, v := range h["Connection"] {
-		for name := range strings.SplitSeq(v, ",") {
-			named[strings.ToLower(textproto.TrimString(name))] = true
-		}
-	}
-	var out []Field
-	for _, name := range sortedKeys(h) {
-		lower := strings.ToLower(name)
-		if named[lower] || p.set["header "+lower] || !isPassedHeader(lower) && !p.trusted[lower] {
+	out := make([]Field, 0, min(len(h), len(p.passed)))
+	for name, values := range h {
+		secret, ok := p.passed[textproto.CanonicalMIMEHeaderKey(name)]
+		if !ok || isOfConnection(h, name) {
 			continue
 		}
-		for _, v := range h[name] {
-			out = append(out, Field{Name: name, Value: v, Secret: isCredentialHeader(lower)})
+		for _, v := range values {
+			out = append(out, Field{Name: name, Value: v, Secret: secret})
 		}
 	}
+	slices.SortStableFunc(out, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }
 
-// isPassedHeader reports whether a header of a caller is always passed on. Content-Type and
-// Content-Encoding come with the body, Accept-Encoding by the rule of whole answers.
-func isPassedHeader(lower string) bool {
-	switch lower {
-	case "accept", "accept-language",
-		"content-language", "content-disposition", "content-range", "content-md5", "content-digest", "digest",
-		"if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range", "range":
-		return true
+// isOfConnection reports whether a header is named by Connection: for this connection only.
+func isOfConnection(h http.Header, name string) bool {
+	for _, v := range h["Connection"] {
+		for named := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(textproto.TrimString(named), name) {
+				return true
+			}
+		}
 	}
 	return false
+}
+
+// passedHeaders are the headers of a caller that are always passed on. Content-Type and
+// Content-Encoding come with the body, Accept-Encoding by the rule of whole answers.
+var passedHeaders = []string{
+	"Accept", "Accept-Language",
+	"Content-Language", "Content-Disposition", "Content-Range", "Content-MD5", "Content-Digest", "Digest",
+	"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range",
+}
+
+func isPassedHeader(name string) bool {
+	return slices.ContainsFunc(passedHeaders, func(passed string) bool { return strings.EqualFold(passed, name) })
 }
 
 // isConnectionHeader reports whether a header is about one connection or the framing of one
@@ -124,7 +139,11 @@ func checkRemainder(rest string) *Error {
 		return Errorf(CodeInvalidInput, "the path that is forwarded must not begin with an empty segment")
 	}
 	for level := 0; level < 3; level++ {
-		for _, segment := range strings.FieldsFunc(overlong.Replace(rest), func(r rune) bool { return r == '/' || r == '\\' }) {
+		read := rest
+		if strings.IndexByte(rest, 0xc0) >= 0 || strings.IndexByte(rest, 0xc1) >= 0 {
+			read = overlong.Replace(rest)
+		}
+		for segment := range strings.FieldsFuncSeq(read, func(r rune) bool { return r == '/' || r == '\\' }) {
 			segment, _, _ = strings.Cut(segment, ";")
 			if segment == "." || segment == ".." {
 				return Errorf(CodeInvalidInput, `the path that is forwarded must not have a segment "." or ".."`)
