@@ -146,6 +146,9 @@ func (s *Spot) find(name []byte, plain bool) *Spot {
 	return nil
 }
 
+// isEnd reports whether no path goes on from there.
+func (s *Spot) isEnd() bool { return s.members == nil && s.each == nil }
+
 // Visitor is told of the lists of a [Finder] while they are read. What it makes of a list is
 // its own; a text that turns out to be no JSON makes it worthless.
 type Visitor interface {
@@ -201,18 +204,14 @@ func (p *Pass) push(f *Finder) (base int) {
 func (f Found) Value(at Place) (value []byte, ok bool, err error) {
 	place := &f.finder.places[at]
 	span := f.pass.spans[f.base+place.slot]
-	switch {
-	case span.to != 0 || place.slot == 0: // the text itself is always there
-		value = f.pass.raw[span.from:span.to]
-	case place.rest == nil:
-		return nil, false, nil
-	default:
+	value, ok = f.pass.raw[span.from:span.to], span.to != 0 || place.slot == 0 // the text itself is always there
+	if place.rest == nil {
+		return value, ok, nil
+	}
+	if !ok {
 		value = []byte("{}") // of which a path to several values gives none, which is a list
 	}
-	if place.rest != nil {
-		return place.rest.Find(value)
-	}
-	return value, true, nil
+	return place.rest.Find(value)
 }
 
 // Made gives what the visitor said of a list. ok is false when there is none.
@@ -256,9 +255,14 @@ func (p *Pass) object(i int, at *Spot, base, depth int) int {
 		if i = skipColon(b, end); i < 0 {
 			return -1
 		}
-		if below := at.find(b[name:end-1], plain); below == nil {
+		switch below := at.find(b[name:end-1], plain); {
+		case below == nil:
 			i = skipValue(b, i, depth)
-		} else {
+		case below.isEnd():
+			from := i
+			i = skipValue(b, i, depth)
+			p.spans[base+below.slot] = span{from, i}
+		default:
 			p.forget(below, base)
 			i = p.value(i, below, base, depth)
 		}

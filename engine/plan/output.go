@@ -36,173 +36,163 @@ const (
 
 // append writes the value; around is what was found in the text that the output's path begins
 // in.
-func (o *output) append(r *rendering, around expr.Found) error {
+func (o *output) append(dst []byte, around expr.Found, r *rendering) ([]byte, error) {
 	if o.kind == outputConst {
-		o.appendConst(r)
-		return nil
+		return o.appendConst(dst, r.scope), nil
 	}
-	if o.list != nil && r.appendMade(around, o.list) {
-		return nil
+	if o.list != nil {
+		if made, ok := r.made(dst, around, o.list); ok {
+			return append(dst, made...), nil
+		}
 	}
 	value, ok, err := around.Value(o.place)
 	switch {
 	case err != nil:
-		return fmt.Errorf("evaluating a mapping: %w", err)
+		return nil, fmt.Errorf("evaluating a mapping: %w", err)
 	case !ok && o.xml:
-		return o.appendElements(r, o.listOfXML(nil, false))
+		return o.appendElements(dst, o.listOfXML(nil, false), r)
 	case !ok && o.kind == outputPath && o.omit:
-		return nil
+		return dst, nil
 	case !ok:
-		r.add("null")
-		return nil
+		return append(dst, "null"...), nil
 	}
 	switch o.kind {
 	case outputObject, outputFirst, outputOne:
-		return o.appendParts(r, value, around)
+		return o.appendParts(dst, value, around, r)
 	case outputList:
-		return o.appendList(r, value)
+		return o.appendList(dst, value, r)
 	case outputMembers:
-		return o.appendMembers(r, value)
+		return o.appendMembers(dst, value, r)
 	}
-	o.appendValue(r, value)
-	return nil
+	return o.appendValue(dst, value, r.scope), nil
 }
 
 // appendParts writes what is made of several parts of a value.
-func (o *output) appendParts(r *rendering, value []byte, around expr.Found) error {
+func (o *output) appendParts(dst, value []byte, around expr.Found, r *rendering) ([]byte, error) {
 	if o.kind == outputObject && o.path != nil && !o.path.IsWhole() && expr.Kind(value) == 'n' {
-		r.add("null")
-		return nil
+		return append(dst, "null"...), nil
 	}
 	if o.inner != nil {
-		return r.inside(new(expr.Pass), o.inner, value, o.appendAround)
+		return r.inside(dst, new(expr.Pass), o.inner, value, o.appendAround)
 	}
-	return o.appendAround(r, around)
+	return o.appendAround(dst, around, r)
 }
 
 // appendAround writes the parts by what was found around them.
-func (o *output) appendAround(r *rendering, around expr.Found) error {
+func (o *output) appendAround(dst []byte, around expr.Found, r *rendering) ([]byte, error) {
 	switch o.kind {
 	case outputFirst:
-		return o.appendFirst(r, around)
+		return o.appendFirst(dst, around, r)
 	case outputOne:
-		r.add("[")
-		err := o.items.append(r, around)
-		r.add("]")
-		return err
+		dst, err := o.items.append(append(dst, '['), around, r)
+		return append(dst, ']'), err
 	}
-	return o.appendObject(r, around)
+	return o.appendObject(dst, around, r)
 }
 
-func (o *output) appendObject(r *rendering, around expr.Found) error {
-	begin := len(r.text)
-	r.add("{")
+func (o *output) appendObject(dst []byte, around expr.Found, r *rendering) ([]byte, error) {
+	begin := len(dst)
+	dst = append(dst, '{')
 	for i, p := range o.parts {
-		before := len(r.text)
-		if before > begin+1 {
-			r.add(",")
+		before := len(dst)
+		name := o.quoted[i]
+		if before == begin+1 {
+			name = name[1:]
 		}
-		r.add(o.quoted[i])
-		named := len(r.text)
-		if err := p.append(r, around); err != nil {
-			return err
+		dst = append(dst, name...)
+		named := len(dst)
+		var err error
+		if dst, err = p.append(dst, around, r); err != nil {
+			return nil, err
 		}
-		if len(r.text) == named {
-			r.text = r.text[:before] // the part has no value and says nothing of it
+		if len(dst) == named {
+			dst = dst[:before] // the part has no value and says nothing of it
 		}
 	}
-	if o.omit && len(r.text) == begin+1 {
-		r.text = r.text[:begin]
-		return nil
+	if o.omit && len(dst) == begin+1 {
+		return dst[:begin], nil
 	}
-	r.add("}")
-	return nil
+	return append(dst, '}'), nil
 }
 
-func (o *output) appendFirst(r *rendering, around expr.Found) error {
-	begin := len(r.text)
+func (o *output) appendFirst(dst []byte, around expr.Found, r *rendering) ([]byte, error) {
+	begin := len(dst)
 	for _, p := range o.parts {
-		r.text = r.text[:begin]
-		if err := p.append(r, around); err != nil {
-			return err
+		var err error
+		if dst, err = p.append(dst[:begin], around, r); err != nil {
+			return nil, err
 		}
-		if string(r.text[begin:]) != "null" {
-			return nil
+		if string(dst[begin:]) != "null" {
+			return dst, nil
 		}
 	}
-	r.text = append(r.text[:begin], "null"...)
-	return nil
+	return append(dst[:begin], "null"...), nil
 }
 
-func (o *output) appendList(r *rendering, value []byte) error {
+func (o *output) appendList(dst, value []byte, r *rendering) ([]byte, error) {
 	elements, ok := expr.Elements(value)
 	switch {
 	case o.xml:
 		elements = o.listOfXML(value, true)
 	case !ok:
-		r.add("null")
-		return nil
+		return append(dst, "null"...), nil
 	}
-	return o.appendElements(r, elements)
+	return o.appendElements(dst, elements, r)
 }
 
-func (o *output) appendElements(r *rendering, elements [][]byte) error {
+func (o *output) appendElements(dst []byte, elements [][]byte, r *rendering) ([]byte, error) {
 	var pass expr.Pass
-	r.add("[")
+	dst = append(dst, '[')
 	for i, e := range elements {
 		if i > 0 {
-			r.add(",")
+			dst = append(dst, ',')
 		}
-		if err := r.inside(&pass, o.inner, e, o.items.append); err != nil {
-			return err
+		var err error
+		if dst, err = r.inside(dst, &pass, o.inner, e, o.items.append); err != nil {
+			return nil, err
 		}
 	}
-	r.add("]")
-	return nil
+	return append(dst, ']'), nil
 }
 
-func (o *output) appendMembers(r *rendering, value []byte) error {
+func (o *output) appendMembers(dst, value []byte, r *rendering) ([]byte, error) {
 	if expr.Kind(value) != '{' {
-		r.add("null")
-		return nil
+		return append(dst, "null"...), nil
 	}
 	var pass expr.Pass
-	r.add("{")
+	dst = append(dst, '{')
 	for i, f := range objectFields(value) {
 		if i > 0 {
-			r.add(",")
+			dst = append(dst, ',')
 		}
-		r.text = append(appendString(r.text, f.name), ':')
-		if err := r.inside(&pass, o.inner, appendJSON(nil, f.value.literal), o.items.append); err != nil {
-			return err
+		dst = append(appendString(dst, f.name), ':')
+		var err error
+		if dst, err = r.inside(dst, &pass, o.inner, appendJSON(nil, f.value.literal), o.items.append); err != nil {
+			return nil, err
 		}
 	}
-	r.add("}")
-	return nil
+	return append(dst, '}'), nil
 }
 
-func (o *output) appendConst(r *rendering) {
-	v := convertText(o.literal.eval(r.scope), o.typ)
+func (o *output) appendConst(dst []byte, s *scope) []byte {
+	v := convertText(o.literal.eval(s), o.typ)
 	if o.omit && isAbsent(v) {
-		return
+		return dst
 	}
-	begin := len(r.text)
-	r.text = appendJSON(r.text, v)
-	value := r.text[begin:]
-	r.text = r.text[:begin]
-	o.appendValue(r, value) // which mostly stands there already
+	begin := len(dst)
+	dst = appendJSON(dst, v)
+	return o.appendValue(dst[:begin], dst[begin:], s) // which mostly stands there already
 }
 
 // appendValue writes a value as it came, a string no longer than maxLength.
-func (o *output) appendValue(r *rendering, value []byte) {
-	value = o.typed(value, r.scope)
+func (o *output) appendValue(dst, value []byte, s *scope) []byte {
+	value = o.typed(value, s)
 	if o.max > 0 && len(value) > o.max && expr.Kind(value) == '"' {
 		if text, ok := parseValue(value).(string); ok {
 			if runes := []rune(text); len(runes) > o.max {
-				r.text = appendString(r.text, string(runes[:o.max]))
-				return
+				return appendString(dst, string(runes[:o.max]))
 			}
 		}
 	}
-	r.text = append(r.text, value...)
+	return append(dst, value...)
 }

@@ -17,7 +17,7 @@ type shape struct {
 
 // whereabouts is where an output finds its value.
 type whereabouts struct {
-	quoted []string     // outputObject: its names as they are written, with the colon
+	quoted []string     // outputObject: its names as they are written, between comma and colon
 	place  expr.Place   // of the value
 	list   *expr.List   // outputList: it is written while it is read; nil: afterwards
 	inner  *expr.Finder // of the parts, or of the items, where they are looked for afterwards
@@ -38,7 +38,7 @@ func (s *shape) locate(o *output, from *expr.Spot, now bool) {
 	o.place = from.Add(o.path)
 	below := from.Below(o.path)
 	for _, name := range o.names {
-		o.quoted = append(o.quoted, string(append(appendString(nil, name), ':')))
+		o.quoted = append(o.quoted, string(append(appendString([]byte{','}, name), ':')))
 	}
 	switch o.kind {
 	case outputPath:
@@ -125,77 +125,85 @@ func (s *shape) render(raw []byte, in *scope, r *rendering) ([]byte, error) {
 	if !ok {
 		return nil, notJSON()
 	}
-	begin := len(r.text)
-	err := s.root.append(r, found)
+	if list := s.root.list; list != nil && r.err == nil { // the answer is made already
+		if made, ok := r.made(r.text, found, list); ok {
+			return slices.Clone(made), nil
+		}
+	}
+	lists := len(r.text)
+	text, err := s.root.append(r.text, found, r)
 	if r.err != nil {
 		err = r.err
 	}
 	if err != nil {
 		return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err}
 	}
-	return slices.Clone(r.text[begin:]), nil
+	r.text = text
+	return slices.Clone(text[lists:]), nil
 }
 
-func (r *rendering) add(text string) { r.text = append(r.text, text...) }
-
-// inside writes what is made of a value by another pass over it.
-func (r *rendering) inside(pass *expr.Pass, f *expr.Finder, value []byte, write func(*rendering, expr.Found) error) error {
-	begin := len(r.text)
+// inside appends what write makes of a value by another pass over it.
+func (r *rendering) inside(dst []byte, pass *expr.Pass, f *expr.Finder, value []byte, write func([]byte, expr.Found, *rendering) ([]byte, error)) ([]byte, error) {
+	begin := len(dst)
+	r.text = dst
 	found, _ := pass.Run(f, value, r)
-	from := len(r.text)
-	err := write(r, found)
-	r.lift(begin, from)
-	return err
+	lists := len(r.text)
+	dst, err := write(r.text, found, r)
+	return lift(dst, begin, lists), err
 }
 
-// lift moves what was written last to where the lists begin that it has taken up.
-func (r *rendering) lift(begin, from int) {
-	if from > begin {
-		r.text = r.text[:begin+copy(r.text[begin:], r.text[from:])]
+// lift moves what stands from one place on to another in front: to where the lists begin that
+// it has taken up.
+func lift(text []byte, to, from int) []byte {
+	if from > to && from <= len(text) {
+		text = text[:to+copy(text[to:], text[from:])]
 	}
+	return text
 }
 
 // BeginList is called by the pass, as are Element and EndList.
 func (r *rendering) BeginList(l *expr.List) {
 	r.lists[l.Tag] = listMade{from: len(r.text), next: len(r.text) + 1, before: r.misfits}
-	r.add("[")
+	r.text = append(r.text, '[')
 	r.misfits = false
 }
 
 // Element writes an element.
 func (r *rendering) Element(l *expr.List, e expr.Found) {
 	m := &r.lists[l.Tag]
-	begin := len(r.text)
+	text := r.text
+	lists := len(text)
 	if m.next > m.from+1 {
-		r.add(",")
+		text = append(text, ',')
 	}
-	value := len(r.text)
-	if err := r.shape.items[l.Tag].append(r, e); err != nil && r.err == nil {
-		r.err = err
+	value := len(text)
+	text, err := r.shape.items[l.Tag].append(text, e, r)
+	if err != nil {
+		r.err, text = err, r.text
 	}
-	if len(r.text) == value {
-		r.text = r.text[:begin] // a column has nothing of this element
+	if len(text) == value {
+		text = text[:lists] // a column has nothing of this element
 	}
-	r.lift(m.next, begin)
+	r.text = lift(text, m.next, lists)
 	m.next = len(r.text)
 }
 
 // EndList says where the list is.
 func (r *rendering) EndList(l *expr.List) (from, to int) {
 	m := &r.lists[l.Tag]
-	r.add("]")
+	r.text = append(r.text, ']')
 	m.after, r.misfits = r.misfits, m.before
 	return m.from, len(r.text)
 }
 
-// appendMade writes a list that was made before. It is false when there is none.
-func (r *rendering) appendMade(around expr.Found, l *expr.List) bool {
+// made gives a list that was written to text before. ok is false when there is none.
+func (r *rendering) made(text []byte, around expr.Found, l *expr.List) (list []byte, ok bool) {
 	from, to, ok := around.Made(l)
-	if ok {
-		r.text = append(r.text, r.text[from:to]...)
-		r.misfits = r.misfits || r.lists[l.Tag].after
+	if !ok {
+		return nil, false
 	}
-	return ok
+	r.misfits = r.misfits || r.lists[l.Tag].after
+	return text[from:to], true
 }
 
 // workbenches lends the memory in which answers are read and shaped. All calls share it.
