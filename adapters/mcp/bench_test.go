@@ -36,24 +36,15 @@ func BenchmarkToolsCall(b *testing.B) {
 	})
 	b.Cleanup(proxy.Close)
 
-	h := open(b, map[string]string{"rooms": strings.ReplaceAll(rooms, "https://api.example.test", up.URL)}, mcp.Options{})
-	h.upstream.set(forward(transport))
-	session := h.session("/mcp/rooms")
-	header, body := modern("tools/call", "get-room", `{"name":"get-room","arguments":{"id":"7"}}`)
-	eras := map[string]func() *http.Request{
-		"modern": func() *http.Request { return h.request(http.MethodPost, "/mcp/rooms", header, body) },
-		"older": func() *http.Request {
-			return h.request(http.MethodPost, "/mcp/rooms", map[string]string{"Mcp-Session-Id": session},
-				`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"get-room","arguments":{"id":"7"}}}`)
-		},
-	}
-	for name, request := range eras {
-		b.Run(name, func(b *testing.B) {
+	docs := map[string]string{"rooms": strings.ReplaceAll(rooms, "https://api.example.test", up.URL)}
+	for _, mode := range modes(b, docs) {
+		mode.house.upstream.set(forward(transport))
+		b.Run(mode.name, func(b *testing.B) {
 			b.ReportAllocs()
 			var ours, theirs time.Duration
 			for b.Loop() {
 				start := time.Now()
-				exchange(b, h.Client(), request())
+				exchange(b, mode.house.Client(), mode.request())
 				ours += time.Since(start)
 				b.StopTimer()
 				start = time.Now()
@@ -67,6 +58,57 @@ func BenchmarkToolsCall(b *testing.B) {
 			}
 			b.ReportMetric(float64(ours)/float64(theirs), "x-proxy")
 		})
+	}
+}
+
+// BenchmarkServeToolsCall measures what the adapter and the plan take of a tools/call, without a network
+// on either side.
+func BenchmarkServeToolsCall(b *testing.B) {
+	for _, mode := range modes(b, map[string]string{"rooms": rooms}) {
+		mode.house.upstream.answer(200, "application/json", `{"id":"7","name":"room"}`)
+		handler, r := *mode.house.handler.Load(), mode.request()
+		b.Run(mode.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				in := r.WithContext(r.Context())
+				in.Body, _ = r.GetBody() // a reader of a text never fails
+				w := &discarded{header: http.Header{}}
+				if handler.ServeHTTP(w, in); w.status != http.StatusOK {
+					b.Fatal(w.status)
+				}
+			}
+		})
+	}
+}
+
+// discarded is a response that nobody reads.
+type discarded struct {
+	header http.Header
+	status int
+}
+
+func (d *discarded) Header() http.Header         { return d.header }
+func (d *discarded) WriteHeader(status int)      { d.status = status }
+func (d *discarded) Write(b []byte) (int, error) { return len(b), nil }
+
+// mode is one way to call a tool.
+type mode struct {
+	name    string
+	house   *house
+	request func() *http.Request
+}
+
+// modes gives the tools/call of each era, with and without a session.
+func modes(b *testing.B, docs map[string]string) []mode {
+	h, alone := open(b, docs, mcp.Options{}), open(b, docs, mcp.Options{WithoutSessions: true})
+	header, body := modern("tools/call", "get-room", `{"name":"get-room","arguments":{"id":"7"}}`)
+	session, older := h.session("/mcp/rooms"), toolCall("get-room", `{"id":"7"}`)
+	return []mode{
+		{"2026-07-28", h, func() *http.Request { return h.request(http.MethodPost, "/mcp/rooms", header, body) }},
+		{"2025-11-25 session", h, func() *http.Request {
+			return h.request(http.MethodPost, "/mcp/rooms", map[string]string{"Mcp-Session-Id": session}, older)
+		}},
+		{"2025-11-25 alone", alone, func() *http.Request { return alone.request(http.MethodPost, "/mcp/rooms", nil, older) }},
 	}
 }
 

@@ -23,8 +23,8 @@ import (
 //
 // A call is plain when nothing about it is left open: its headers and its body are as the protocol
 // wants them, no member is there that is not looked at here, and nothing is asked or told before its
-// answer. Everything else goes to the SDK, which knows what is wrong with a
-// request and says so. When in doubt a call is not plain.
+// answer. Everything else goes to the SDK, which knows what is wrong with a request and says so. When
+// in doubt a call is not plain.
 
 // directCall is a plain call on its way.
 type directCall struct {
@@ -55,12 +55,14 @@ func (e *endpoint) serveDirect(w http.ResponseWriter, r *http.Request) bool {
 	if c == nil {
 		return false
 	}
+	defer c.close()
 	ctx := r.Context()
 	if c.bound.IsWatched() && m.trace.Parent != "" {
 		ctx = plan.WithTrace(ctx, m.trace)
 	}
 	if c.modern || e.opts.WithoutSessions {
-		c.serve(ctx, w) // a client that goes away cancels its call
+		res, err := c.safely(ctx) // a client that goes away cancels its call
+		c.write(w, res, err)
 		return true
 	}
 	// A client with a session cancels its call by saying so.
@@ -75,24 +77,21 @@ func (e *endpoint) serveDirect(w http.ResponseWriter, r *http.Request) bool {
 		c.refuse(w)
 		return true
 	}
-	defer e.older.end(x, call)
 	c.version = x.version
-	c.serve(ctx, w)
+	res, err := c.safely(ctx)
+	e.older.end(x, call) // before it is answered: then its client may use the ID again
+	c.write(w, res, err)
 	return true
 }
 
-// serve runs the call and writes its answer.
-func (c *directCall) serve(ctx context.Context, w http.ResponseWriter) {
-	defer func() {
-		if c.out != nil {
-			_ = c.out.Close() // it was read, or nobody wants it
-		}
-	}()
-	res, err := c.safely(ctx)
-	c.write(w, res, err)
+// close gives free what the answer was made of, which is in memory until it is written.
+func (c *directCall) close() {
+	if c.out != nil {
+		_ = c.out.Close() // it was read, or nobody wants it
+	}
 }
 
-// safely makes a panic an error.
+// safely runs the call. A panic is an error of it.
 func (c *directCall) safely(ctx context.Context) (res *sdk.CallToolResult, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -102,8 +101,7 @@ func (c *directCall) safely(ctx context.Context) (res *sdk.CallToolResult, err e
 	return c.answer(ctx)
 }
 
-// wellHeaded reports whether the headers of a request are those of a plain call. The SDK compares
-// most of them only where they are wrong.
+// wellHeaded reports whether the headers of a request may be those of a plain call.
 func (e *endpoint) wellHeaded(r *http.Request) bool {
 	h := r.Header
 	if r.Method != http.MethodPost || h.Get("Expect") != "" || h.Get("Last-Event-Id") != "" || !isJSONType(h.Get("Content-Type")) {
@@ -145,13 +143,16 @@ func (e *endpoint) plainCall(r *http.Request, m *plainMessage) *directCall {
 	if tool.steps() > 0 && (m.told || !modern && e.opts.WithoutSessions) {
 		return nil // its client is told of them, as every one is that has neither a session nor the modern protocol
 	}
-	_, stream := accepts(r.Header)
+	events := !modern
+	if modern && (named.own != nil || named.steps() > 0) {
+		_, events = accepts(r.Header)
+	}
 	return &directCall{
 		pendingCall: pendingCall{
 			endpoint: e, state: st, tool: tool, arguments: arguments, modern: modern,
 			version: cmp.Or(version, defaultVersion), requestID: plan.RequestID(ctx),
 		},
-		id: m.id, events: !modern || stream && (named.own != nil || named.steps() > 0),
+		id: m.id, events: events,
 	}
 }
 
