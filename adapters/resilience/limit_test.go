@@ -234,11 +234,19 @@ func BenchmarkDo(b *testing.B) {
 	resp := &plan.Response{Status: 200}
 	up := plan.UpstreamFunc(func(context.Context, *plan.Request) (*plan.Response, error) { return resp, nil })
 	p, u := protect(answers("200"), nil), newUpstream(up)
-	req := p.request("GET", "")
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			_, _ = u.Do(b.Context(), req)
-		}
-	})
+	off, on := p.request("GET", ""), p.request("GET", "")
+	off.Resilience = nil
+	for _, bench := range []struct {
+		name string
+		req  *plan.Request
+	}{{"off", off}, {"on", on}} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					_, _ = u.Do(b.Context(), bench.req)
+				}
+			})
+		})
+	}
 }
