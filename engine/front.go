@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"capd/engine/plan"
@@ -29,6 +30,7 @@ type front struct {
 	watch    plan.Watcher // nil: nobody
 	proxies  proxies
 	places   *places // connections; nil: any number
+	dates    dates
 }
 
 // prefixed is the handler of the kind with a prefix of its own.
@@ -48,7 +50,7 @@ type visit struct {
 
 // ServeHTTP serves one request. The header of the answer has its identifier.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := &visit{answer: answer{ResponseWriter: w, body: newInbound(w, r, f.waits), places: f.places}}
+	v := &visit{answer: answer{ResponseWriter: w, front: f, body: newInbound(w, r, f.waits)}}
 	id := plan.NewRequestID()
 	v.id[0] = id
 	w.Header()[requestIDHeader] = v.id[:]
@@ -228,9 +230,9 @@ func writeProblem(w http.ResponseWriter, status int, e *plan.Error, id string) {
 // answer knows whether an answer has begun, and keeps the shortcuts of the writer below.
 type answer struct {
 	http.ResponseWriter
+	front   *front
 	body    *inbound // of the request; nil for none
 	sharing sharing
-	places  *places
 	status  int // 0 until the header is written
 	aborted bool
 }
@@ -270,8 +272,29 @@ func (a *answer) begin(status int) {
 		return
 	}
 	a.status = status
-	a.sharing.mark(a.Header())
-	if a.body != nil && !a.body.drain() || a.places.isCrowded() {
-		a.Header().Set("Connection", "close")
+	h := a.Header()
+	h["Date"] = a.front.dates.now()
+	a.sharing.mark(h)
+	if a.body != nil && !a.body.drain() || a.front.places.isCrowded() {
+		h.Set("Connection", "close")
 	}
+}
+
+// dates writes the header Date, which is the same for all answers of a second: written for each, it
+// took a hundredth of a call.
+type dates struct{ last atomic.Pointer[date] }
+
+type date struct {
+	second int64
+	text   []string // never written into
+}
+
+func (d *dates) now() []string {
+	now := time.Now()
+	if last := d.last.Load(); last != nil && last.second == now.Unix() {
+		return last.text
+	}
+	made := &date{now.Unix(), []string{now.UTC().Format(http.TimeFormat)}}
+	d.last.Store(made)
+	return made.text
 }

@@ -188,13 +188,15 @@ func parseHost(s string) (host, bool) {
 			return host{}, false
 		}
 		h.port = rest
-	} else if strings.Count(s, ":") == 1 {
-		text, h.port, _ = strings.Cut(s, ":")
+	} else if at := strings.IndexByte(s, ':'); at >= 0 && at == strings.LastIndexByte(s, ':') {
+		text, h.port = s[:at], s[at+1:]
 	}
-	if strings.Trim(h.port, "0123456789") != "" {
-		return host{}, false
+	for i := range len(h.port) {
+		if !isDigit(h.port[i]) {
+			return host{}, false
+		}
 	}
-	if text != "" && (text[0] >= '0' && text[0] <= '9' || strings.Contains(text, ":")) { // no name costs an error
+	if text != "" && (isDigit(text[0]) || strings.Contains(text, ":")) { // for a name there is no error to make
 		if ip, err := netip.ParseAddr(text); err == nil {
 			h.ip = ip.Unmap().WithZone("")
 			return h, true
@@ -203,6 +205,8 @@ func parseHost(s string) (host, bool) {
 	h.name = strings.ToLower(strings.TrimSuffix(text, "."))
 	return h, h.name != "" && !strings.ContainsAny(h.name, ":[]")
 }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // text gives the host without its port, as it stands in a URL.
 func (h host) text() string {

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"capd/engine/plan"
@@ -149,6 +150,60 @@ func TestCallsReachTheUpstream(t *testing.T) {
 	if got := do(t, "HEAD", ts.URL+"/things/7", nil); got.StatusCode != 200 || got.body != "" || got.Header.Get("Content-Length") == "" {
 		t.Errorf("HEAD: got %d %v %q", got.StatusCode, got.Header, got.body)
 	}
+}
+
+// TestCallsDoNotMix: calls at the same time, which use the memory of those before them, each get what
+// belongs to them, also beside calls that fail, break off or panic.
+func TestCallsDoNotMix(t *testing.T) {
+	t.Parallel()
+	ts := serveThings(t, Options{}, func(ctx context.Context, req *plan.Request) (*plan.Response, error) {
+		switch target := req.URL(); {
+		case strings.HasSuffix(target, "-panics"):
+			panic("upstream")
+		case strings.HasSuffix(target, "-fails"):
+			return nil, plan.Errorf(plan.CodeUpstreamFailed, "%s", target)
+		}
+		return echoUpstream(ctx, req)
+	})
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
+	t.Cleanup(client.CloseIdleConnections)
+	send := func(method, target, body string) string {
+		req, err := http.NewRequestWithContext(t.Context(), method, ts.URL+target, strings.NewReader(body))
+		if err != nil {
+			return err.Error()
+		}
+		req.Header.Set("Accept-Encoding", "gzip")
+		resp, err := client.Do(req)
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		return fmt.Sprint(string(text), err)
+	}
+	var group sync.WaitGroup
+	for g := range 16 {
+		group.Go(func() {
+			for n := range 25 {
+				id := fmt.Sprintf("%d-%d-%s", g, n, strings.Repeat(string(rune('a'+g)), n))
+				for _, c := range []struct{ method, target, body, want string }{
+					{"GET", "/things/" + id, "", `GET https://up.example/base/things/` + id + ` "" encoding="gzip"<nil>`},
+					{"GET", "/apis/things/things?x=1&q=" + id, "", `GET https://up.example/base/things?q=` + id + ` "" encoding="gzip"<nil>`},
+					{"POST", "/things", id, `POST https://up.example/base/things "` + id + `" encoding="gzip"<nil>`},
+					{"POST", "/things/" + id + ":reset", "", `{\"id\":\"` + id + `\"}`},
+					{"GET", "/things/" + id + "-fails", "", "https://up.example/base/things/" + id + "-fails"},
+					{"GET", "/things/" + id + "-panics", "", "internal error"},
+					{"GET", "/none/of/" + id + strings.Repeat("/deep", 12), "", "nothing is served at this path"},
+				} {
+					if got := send(c.method, c.target, c.body); !strings.Contains(got, c.want) {
+						t.Errorf("%s %s: got %s, want %s", c.method, c.target, got, c.want)
+						return
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestFailuresOfCalls(t *testing.T) {

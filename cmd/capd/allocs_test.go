@@ -103,7 +103,8 @@ func fixedUpstream(t *testing.T) string {
 			}
 			go func() {
 				defer conn.Close()
-				for in := (fixedReader{Reader: conn}); in.until("\r\n\r\n") == nil; {
+				in := fixedReader{Reader: conn}
+				for in.until("\r\n\r\n") == nil {
 					if _, err := conn.Write(answer); err != nil {
 						return
 					}
