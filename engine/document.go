@@ -133,8 +133,7 @@ func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust b
 	}
 	first := owners(sources)
 	records := make([]*record, len(sources))
-	group, running := errgroup.WithContext(ctx)
-	group.SetLimit(cmp.Or(l.Jobs, runtime.GOMAXPROCS(0)))
+	var work []int // of sources
 	for i := range sources {
 		src := &sources[i]
 		src.first, src.trust = begins, trust
@@ -150,12 +149,28 @@ func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust b
 			records[i] = p
 			continue
 		}
+		work = append(work, i)
+	}
+	group, running := errgroup.WithContext(ctx)
+	jobs := cmp.Or(l.Jobs, runtime.GOMAXPROCS(0))
+	group.SetLimit(jobs)
+	for _, part := range portions(sources, work, jobs) {
 		group.Go(func() error {
-			if err := running.Err(); err != nil {
-				return err
+			own := make([]source, len(part)) // a record may live long, and must not hold all the others
+			for k, i := range part {
+				own[k] = sources[i]
+				if last[own[k].id] == nil && running.Err() == nil {
+					l.readAhead(&own[k])
+				}
 			}
-			own := *src // a record may live long, and must not hold all the others
-			records[i] = l.document(&own, last[src.id])
+			for k, i := range part {
+				if err := running.Err(); err != nil {
+					return err
+				}
+				src := own[k]
+				own[k].ahead = nil
+				records[i] = l.document(&src, last[src.id])
+			}
 			return nil
 		})
 	}
@@ -167,6 +182,71 @@ func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust b
 		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.current.file, b.current.file))
 	})
 	return records, found, nil
+}
+
+// A portion is what is parsed before the first of it is compiled: so many documents, and bytes.
+const (
+	portionDocuments = 64
+	portionBytes     = 256 << 10
+)
+
+// portions cuts the work in portions. What parsing leaves behind is garbage, what compiling makes
+// stays: one after the other they do not share pages of memory, and collections free whole ones. Every
+// job gets several portions.
+func portions(sources []source, work []int, jobs int) [][]int {
+	most := min(portionDocuments, max(1, len(work)/(4*jobs)))
+	var out [][]int
+	for len(work) > 0 {
+		n, size := 0, int64(0)
+		for n < len(work) && n < most && (n == 0 || size < portionBytes) {
+			if info := sources[work[n]].info; info != nil {
+				size += info.Size()
+			}
+			n++
+		}
+		out = append(out, work[:n])
+		work = work[n:]
+	}
+	return out
+}
+
+// content is what a file was when it was read.
+type content struct {
+	at       time.Time // just before
+	text     []byte
+	parsed   bool
+	doc      *spec.Document
+	problems diag.List
+}
+
+func (l *loader) parse(src *source, c *content) {
+	if !c.parsed {
+		c.doc, c.problems = l.phases.parse(src.file, c.text, l.Limits)
+		c.parsed = true
+	}
+}
+
+// content gives what the file holds.
+func (l *loader) content(src *source) (*content, error) {
+	if c := src.ahead; c != nil {
+		src.ahead = nil
+		return c, nil
+	}
+	at := time.Now()
+	text, err := src.read(l.Stdin, l.Limits.Bytes)
+	return &content{at: at, text: text}, err
+}
+
+// readAhead reads and parses a file. When that fails it is done again in its turn, and reported then.
+func (l *loader) readAhead(src *source) {
+	defer func() { _ = recover() }()
+	if src.stdin {
+		return
+	}
+	if c, err := l.content(src); err == nil {
+		l.parse(src, c)
+		src.ahead = c
+	}
 }
 
 // isSettled reports whether a file is what a record says it was, and the record all that there is to say.
@@ -299,17 +379,16 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 			v.unit, v.problems = nil, diag.List{internal(src)}
 		}
 	}()
-	now := time.Now()
 	if known := l.untouched(src, prev); known != nil && l.fits(src.id, known) {
 		return known
 	}
-	text, err := src.read(l.Stdin, l.Limits.Bytes)
+	read, err := l.content(src)
 	if err != nil {
 		v.problems = diag.List{unread(src, err)}
 		return v
 	}
-	sum := sha256.Sum256(text)
-	v.hash, v.looked = hex.EncodeToString(sum[:]), looked{src.info, now}
+	sum := sha256.Sum256(read.text)
+	v.hash, v.looked = hex.EncodeToString(sum[:]), looked{src.info, read.at}
 	if prev != nil {
 		for _, known := range []*version{prev.current, prev.served} {
 			if known.hash == v.hash && known.file == v.file && known.named == v.named && l.fits(src.id, known) && known.files.unchanged(src.trust, l.local) {
@@ -319,16 +398,17 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 		}
 	}
 	v.files = l.newFiles(src)
-	l.compile(src, text, v)
-	v.keep(text)
+	l.compile(src, read, v)
+	v.keep(read.text)
 	return v
 }
 
 // compile runs the phases from text to unit, and fills v.
-func (l *loader) compile(src *source, text []byte, v *version) {
-	doc, problems := l.phases.parse(src.file, text, l.Limits)
+func (l *loader) compile(src *source, read *content, v *version) {
+	l.parse(src, read)
+	doc, problems := read.doc, read.problems
 	if l.HideIgnored {
-		v.ignores = ignores(src, text, doc)
+		v.ignores = ignores(src, read.text, doc)
 	}
 	if doc == nil {
 		v.problems = l.finish(src, nil, problems)

@@ -92,7 +92,7 @@ func (l *loader) keptForm(src *source, form *form) (r *record) {
 	for _, read := range form.Reads {
 		v.files.kept[use{useRead, read.From, read.Location}] = read.Text
 	}
-	l.compile(src, form.Text, v)
+	l.compile(src, &content{text: form.Text}, v)
 	if v.unit == nil {
 		l.Logger.Warn("the kept form of a document is no help: nothing of it can be served any more", "file", src.file, "problem", firstError(v.problems))
 		return nil

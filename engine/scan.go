@@ -34,6 +34,7 @@ type source struct {
 	trust  bool        // a file whose stamp has not changed is not read again
 	info   fs.FileInfo // of the real file
 	err    error
+	ahead  *content // nil unless it was read before its turn
 }
 
 // found is what a look at the paths came to.
