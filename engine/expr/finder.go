@@ -38,6 +38,18 @@ type Spot struct {
 type member struct {
 	name string
 	spot *Spot
+	// A short name is recognised with the quotation mark behind it, as part of eight bytes.
+	word, mask uint64
+}
+
+func newMember(name string, spot *Spot) member {
+	m := member{name: name, spot: spot, word: 1} // which no bytes are under a mask of none
+	quoted := append([]byte(name), '"')
+	if end, plain := skipName(quoted, 0); plain && end == len(quoted) && end <= 8 {
+		m.mask = ^uint64(0) >> (64 - 8*end)
+		m.word = binary.LittleEndian.Uint64(append(quoted, make([]byte, 8)...)) & m.mask
+	}
+	return m
 }
 
 // many is from how many members on a map finds them faster.
@@ -113,7 +125,7 @@ func (s *Spot) member(name string) *Spot {
 	}
 	below := &Spot{finder: s.finder, slot: s.finder.slots}
 	s.finder.slots++
-	s.members = append(s.members, member{name, below})
+	s.members = append(s.members, newMember(name, below))
 	if len(s.members) == many {
 		s.byName = map[string]*Spot{}
 		for _, m := range s.members {
@@ -123,6 +135,24 @@ func (s *Spot) member(name string) *Spot {
 		s.byName[name] = below
 	}
 	return below
+}
+
+// read reads the name of a member from behind its quotation mark, and gives the spot of the
+// member; nil for one of no interest.
+func (s *Spot) read(b []byte, i int) (below *Spot, end int) {
+	if i <= len(b)-8 && s.byName == nil {
+		x := binary.LittleEndian.Uint64(b[i:])
+		for k := range s.members {
+			if m := &s.members[k]; x&m.mask == m.word {
+				return m.spot, i + len(m.name) + 1
+			}
+		}
+	}
+	end, plain := skipName(b, i)
+	if end < 0 {
+		return nil, -1
+	}
+	return s.find(b[i:end-1], plain), end
 }
 
 // find gives the spot of a member by its name as it stands between the quotation marks; plain
@@ -250,12 +280,11 @@ func (p *Pass) object(i int, at *Spot, base, depth int) int {
 		return i + 1
 	}
 	for uint(i) < uint(len(b)) && b[i] == '"' {
-		name := i + 1
-		end, plain := skipName(b, name)
+		below, end := at.read(b, i+1)
 		if i = skipColon(b, end); i < 0 {
 			return -1
 		}
-		switch below := at.find(b[name:end-1], plain); {
+		switch {
 		case below == nil:
 			i = skipValue(b, i, depth)
 		case below.isEnd():
