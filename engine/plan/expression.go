@@ -229,7 +229,7 @@ func (x *expression) object(s *scope) any {
 // jsonText encodes each value for its place, so that no value can break the text around it.
 // An absent one takes its member or element with it (contract E4).
 func (x *expression) jsonText(s *scope) any {
-	var b []byte
+	b := make([]byte, 0, 256)
 	gone := false
 	for i := range x.parts {
 		v := x.parts[i].eval(s)

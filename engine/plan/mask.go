@@ -53,6 +53,9 @@ func (m masker) replace(s, by string) string {
 }
 
 func (m masker) finds(s string) bool {
+	if len(m.values) == 0 {
+		return false
+	}
 	if !strings.ContainsAny(s, escapes) {
 		return slices.ContainsFunc(m.values, func(v string) bool { return strings.Contains(s, v) })
 	}

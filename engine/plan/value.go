@@ -149,7 +149,9 @@ func appendJSON(dst []byte, v any) []byte {
 	return append(dst, "null"...)
 }
 
-func appendCompact(dst, raw []byte) []byte { return expr.AppendCompact(dst, raw) }
+func appendCompact(dst, raw []byte) []byte {
+	return expr.AppendCompact(slices.Grow(dst, len(raw)), raw)
+}
 
 const hexDigits = "0123456789abcdef"
 
