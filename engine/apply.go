@@ -57,7 +57,7 @@ func (e *Engine) fill(ctx context.Context, c *change, trust bool) error {
 		return err
 	}
 	for {
-		if c.state, err = e.loader.together(prev.Plan, records); err != nil {
+		if c.state, err = e.loader.together(prev, records); err != nil {
 			return err
 		}
 		if found := c.diagnostics(); e.opts.OnInvalid == Fail && found.HasErrors() && !e.loader.withdraws(e.records, found) {

@@ -62,12 +62,14 @@ type record struct {
 	// kept is what the state folder has of it, once that was asked.
 	kept  *record
 	asked bool
+	// told is what others are told of it, once somebody was.
+	told *DocState
 }
 
 // clone gives a record that may be changed.
 func (r *record) clone() *record {
 	c := *r
-	c.extra = slices.Clone(r.extra)
+	c.extra, c.told = slices.Clone(r.extra), nil
 	return &c
 }
 
@@ -586,8 +588,8 @@ func (r *record) diagnostics() diag.List {
 	return out
 }
 
-func (r *record) docState() DocState {
-	d := DocState{
+func (r *record) docState() *DocState {
+	d := &DocState{
 		ID: r.id, File: r.current.file, Hash: r.current.files.hash(r.current.hash),
 		Unit: r.served.unit, Diagnostics: r.diagnostics(),
 	}

@@ -275,7 +275,7 @@ func (r *rig) doc(id string) DocState {
 	r.t.Helper()
 	for _, d := range r.engine.Current().Docs {
 		if d.ID == id {
-			return d
+			return *d
 		}
 	}
 	r.t.Fatalf("no document %s", id)

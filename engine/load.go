@@ -57,7 +57,7 @@ type Loaded struct {
 	// Policy is what documents were judged by.
 	Policy PolicyState
 	// Docs are all files that were found, by ID and file.
-	Docs []DocState
+	Docs []*DocState
 	// Diagnostics holds every problem of every phase once, sorted.
 	Diagnostics diag.List
 }
@@ -138,7 +138,7 @@ func (l *loader) load(ctx context.Context) (*Loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.together(nil, records)
+	s, err := l.together(&Snapshot{}, records)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ type state struct {
 }
 
 // together links the documents that are served and binds their variables.
-func (l *loader) together(prev *plan.Plan, records []*record) (s *state, err error) {
+func (l *loader) together(prev *Snapshot, records []*record) (s *state, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			logFault(l.Logger, "linking", v)
@@ -188,13 +188,15 @@ func (l *loader) together(prev *plan.Plan, records []*record) (s *state, err err
 			}
 		}
 	}
-	p, problems := l.phases.link(prev, units, links)
+	p, problems := l.phases.link(prev.Plan, units, links)
 	if p == nil {
 		return nil, fmt.Errorf("the documents cannot be linked: %v", problems)
 	}
 	s.plan, s.between = p, slices.Concat(l.policy.wrong, problems)
 	if l.Bind != nil {
-		b, problems := l.phases.bind(p, *l.Bind)
+		o := *l.Bind
+		o.Last = prev.Bound
+		b, problems := l.phases.bind(p, o)
 		if b == nil {
 			return nil, fmt.Errorf("the variables cannot be bound: %v", problems)
 		}
@@ -204,20 +206,26 @@ func (l *loader) together(prev *plan.Plan, records []*record) (s *state, err err
 	return s, nil
 }
 
-// docs gives the public state of every file, by ID and file.
-func (s *state) docs() []DocState {
+// docs gives the public state of every file, by ID and file. Of a file that nothing was found about
+// beside what is in it, it is the same one as long as the record is.
+func (s *state) docs() []*DocState {
 	byDoc := make(map[string]diag.List)
 	for _, d := range s.between {
 		byDoc[d.Unit.Doc] = append(byDoc[d.Unit.Doc], d)
 	}
-	out := make([]DocState, 0, len(s.records))
-	for _, r := range s.records {
-		d := r.docState()
-		if r.owner {
-			d.Diagnostics = append(d.Diagnostics, byDoc[r.id]...)
+	out := make([]*DocState, len(s.records))
+	for i, r := range s.records {
+		if r.told == nil {
+			r.told = r.docState()
+			r.told.Diagnostics.Sort()
 		}
-		d.Diagnostics.Sort()
-		out = append(out, d)
+		out[i] = r.told
+		if found := byDoc[r.id]; r.owner && len(found) > 0 {
+			d := *r.told
+			d.Diagnostics = slices.Concat(d.Diagnostics, found)
+			d.Diagnostics.Sort()
+			out[i] = &d
+		}
 	}
 	return out
 }

@@ -19,7 +19,7 @@ type Snapshot struct {
 	// Policy is what documents are judged by.
 	Policy PolicyState
 	// Docs are all files that were found, by ID and file.
-	Docs []DocState
+	Docs []*DocState
 	// Diagnostics holds every problem of every phase once, sorted.
 	Diagnostics diag.List
 }

@@ -95,8 +95,9 @@ type Facts struct {
 	Phase     Phase
 	Serial    uint64 // of what is served; counts the reloads that succeeded
 	Listeners []Listener
-	Documents []Document // those that are no capability left out
-	Store     *Store     // nil: nothing is shared
+	Counts    Counts
+	Documents func() []Document // those that are no capability left out; nil: none
+	Store     *Store            // nil: nothing is shared
 	// Breakers are those of upstreams that are left alone, or tried again.
 	Breakers []Breaker
 	// LastReload is the last one, or the start; nil before it.
@@ -191,26 +192,18 @@ type Reloaded struct {
 // Reloader reads everything again. An error says that everything is as it was.
 type Reloader func(context.Context) (Reloaded, error)
 
-// counts are how many documents are in each state.
-type counts struct {
+// Counts are how many documents are in each state.
+type Counts struct {
 	Served  int `json:"served"`
 	Stale   int `json:"stale"`
 	Refused int `json:"refused"`
 }
 
-func (f *Facts) counts() counts {
-	var c counts
-	for _, d := range f.Documents {
-		switch d.State {
-		case StateServed:
-			c.Served++
-		case StateStale:
-			c.Stale++
-		default:
-			c.Refused++
-		}
+func (f *Facts) documents() []Document {
+	if f.Documents == nil {
+		return nil
 	}
-	return c
+	return f.Documents()
 }
 
 // isoDuration writes a duration in whole seconds as ISO 8601 does: PT1H2M3S.

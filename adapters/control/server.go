@@ -219,7 +219,7 @@ type readiness struct {
 	Reason    string    `json:"reason,omitempty"` // starting, stopping, nothing-served
 	Serial    uint64    `json:"serial"`
 	Store     string    `json:"store,omitempty"` // down
-	Documents counts    `json:"documents"`
+	Documents Counts    `json:"documents"`
 	Stale     []trouble `json:"stale,omitempty"`
 	Refused   []trouble `json:"refused,omitempty"`
 }
@@ -235,9 +235,9 @@ type trouble struct {
 // answer say so, and does not take the good ones out of service.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	facts := s.Facts()
-	out := readiness{Status: statusUp, Serial: facts.Serial, Documents: facts.counts()}
+	out := readiness{Status: statusUp, Serial: facts.Serial, Documents: facts.Counts}
 	if known, _ := s.knows(r); known {
-		for _, d := range facts.Documents {
+		for _, d := range facts.documents() {
 			switch d.State {
 			case StateStale:
 				out.Stale = append(out.Stale, trouble{d.ID, d.Since, d.Codes})
@@ -267,7 +267,7 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 // status tells what is served.
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	facts := s.Facts()
-	listeners, documents := facts.Listeners, facts.Documents
+	listeners, documents := facts.Listeners, facts.documents()
 	if listeners == nil {
 		listeners = []Listener{}
 	}
@@ -280,7 +280,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		Started time.Time `json:"started"`
 		Uptime  string    `json:"uptime"`
 		Serial  uint64    `json:"serial"`
-		Counts  counts    `json:"counts"`
+		Counts  Counts    `json:"counts"`
 		Store   *Store    `json:"store,omitempty"`
 		Policy  *Policy   `json:"policy,omitempty"`
 
@@ -294,7 +294,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		Documents []Document `json:"documents"`
 	}{
 		facts.Phase, s.Build, s.Started.UTC().Truncate(time.Second), isoDuration(time.Since(s.Started)),
-		facts.Serial, facts.counts(), facts.Store, facts.Policy,
+		facts.Serial, facts.Counts, facts.Store, facts.Policy,
 		facts.LastReload, facts.Watch, facts.Lost, facts.State, facts.Breakers, listeners, documents,
 	})
 }
@@ -315,7 +315,7 @@ type reloading struct {
 	Serial      uint64          `json:"serial"`
 	Summary     string          `json:"summary,omitempty"`
 	Error       string          `json:"error,omitempty"`
-	Documents   counts          `json:"documents"`
+	Documents   Counts          `json:"documents"`
 	Diagnostics json.RawMessage `json:"diagnostics,omitempty"`
 }
 
@@ -328,7 +328,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
 	s.Logger.LogAttrs(r.Context(), slog.LevelInfo, "a reload was asked for", slog.String("request_id", plan.RequestID(r.Context())))
 	done, err := s.Reload(r.Context())
 	facts := s.Facts()
-	out := reloading{Status: "reloaded", Serial: facts.Serial, Summary: done.Summary, Documents: facts.counts(), Diagnostics: done.Findings}
+	out := reloading{Status: "reloaded", Serial: facts.Serial, Summary: done.Summary, Documents: facts.Counts, Diagnostics: done.Findings}
 	if err == nil {
 		answer(w, r, http.StatusOK, out)
 		return

@@ -57,23 +57,23 @@ func TestReadiness(t *testing.T) {
 	}{
 		{"starting", control.Facts{}, 503, `{"status":"DOWN","reason":"starting","serial":0,"documents":{"served":0,"stale":0,"refused":0}}`},
 		{
-			"serving", control.Facts{Phase: control.Serving, Serial: 1, Documents: []control.Document{doc("served")}}, 200,
+			"serving", known(control.Serving, 1, doc("served")), 200,
 			`{"status":"UP","serial":1,"documents":{"served":1,"stale":0,"refused":0}}`,
 		},
 		{
-			"one of two", control.Facts{Phase: control.Serving, Serial: 2, Documents: []control.Document{doc("served"), doc("refused")}}, 200,
+			"one of two", known(control.Serving, 2, doc("served"), doc("refused")), 200,
 			`{"status":"DEGRADED","serial":2,"documents":{"served":1,"stale":0,"refused":1},"refused":[{"id":"d","codes":["yaml"]}]}`,
 		},
 		{
-			"only stale", control.Facts{Phase: control.Serving, Serial: 2, Documents: []control.Document{doc("stale")}}, 200,
+			"only stale", known(control.Serving, 2, doc("stale")), 200,
 			`{"status":"DEGRADED","serial":2,"documents":{"served":0,"stale":1,"refused":0},"stale":[{"id":"d","codes":["yaml"]}]}`,
 		},
 		{
-			"nothing", control.Facts{Phase: control.Serving, Serial: 2, Documents: []control.Document{doc("refused")}}, 503,
+			"nothing", known(control.Serving, 2, doc("refused")), 503,
 			`{"status":"DOWN","reason":"nothing-served","serial":2,"documents":{"served":0,"stale":0,"refused":1},"refused":[{"id":"d","codes":["yaml"]}]}`,
 		},
 		{
-			"stopping", control.Facts{Phase: control.Stopping, Serial: 2, Documents: []control.Document{doc("served")}}, 503,
+			"stopping", known(control.Stopping, 2, doc("served")), 503,
 			`{"status":"DOWN","reason":"stopping","serial":2,"documents":{"served":1,"stale":0,"refused":0}}`,
 		},
 	} {
@@ -168,4 +168,20 @@ func TestUptime(t *testing.T) {
 			t.Errorf("%v: %s", ago, body)
 		}
 	}
+}
+
+// known are facts of some documents.
+func known(phase control.Phase, serial uint64, docs ...control.Document) control.Facts {
+	f := control.Facts{Phase: phase, Serial: serial, Documents: func() []control.Document { return docs }}
+	for _, d := range docs {
+		switch d.State {
+		case control.StateServed:
+			f.Counts.Served++
+		case control.StateStale:
+			f.Counts.Stale++
+		default:
+			f.Counts.Refused++
+		}
+	}
+	return f
 }

@@ -42,8 +42,8 @@ func newCached(documents int) *cached {
 }
 
 // forget drops the series of documents that are gone.
-func (c *cached) forget(ids []string) {
-	for _, gone := range c.documents.forget(ids) {
+func (c *cached) forget(serves func(id string) bool) {
+	for _, gone := range c.documents.forget(serves) {
 		c.requests.DeletePartialMatch(prometheus.Labels{"document": gone})
 	}
 }

@@ -232,19 +232,19 @@ func (m *metrics) reloaded(r *Reload) {
 	for state, n := range r.Documents {
 		m.documents.WithLabelValues(state).Set(float64(n))
 	}
-	for _, gone := range m.served.forget(r.IDs) {
+	for _, gone := range m.served.forget(r.Serves) {
 		m.calls.DeletePartialMatch(prometheus.Labels{"document": gone})
 		m.callTime.DeletePartialMatch(prometheus.Labels{"document": gone})
 	}
-	for _, gone := range m.limits.forget(r.IDs) {
+	for _, gone := range m.limits.forget(r.Serves) {
 		m.limited.DeletePartialMatch(prometheus.Labels{"document": gone})
 	}
-	m.cached.forget(r.IDs)
-	m.protection.forget(r.IDs)
-	for _, gone := range m.guarded.forget(r.IDs) {
+	m.cached.forget(r.Serves)
+	m.protection.forget(r.Serves)
+	for _, gone := range m.guarded.forget(r.Serves) {
 		m.kept.DeletePartialMatch(prometheus.Labels{"document": gone})
 	}
-	for _, gone := range m.consumed.forget(r.IDs) {
+	for _, gone := range m.consumed.forget(r.Serves) {
 		m.upstream.DeletePartialMatch(prometheus.Labels{"document": gone})
 		m.upstreamTime.DeletePartialMatch(prometheus.Labels{"document": gone})
 	}
@@ -279,17 +279,13 @@ func (b *bounded) of(document, operation string) (string, string) {
 	return document, operation
 }
 
-// forget makes room: it gives the documents that are not among the IDs.
-func (b *bounded) forget(ids []string) []string {
+// forget makes room: it gives the documents that are not served any more.
+func (b *bounded) forget(serves func(id string) bool) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var gone []string
-	kept := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		kept[id] = true
-	}
 	for key := range b.seen {
-		if !kept[key.document] {
+		if !serves(key.document) {
 			delete(b.seen, key)
 			gone = append(gone, key.document)
 		}

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"slices"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,7 +14,7 @@ type protection struct {
 	opened  *prometheus.CounterVec
 	// labels bounds the documents and APIs with series of their own.
 	labels *bounded
-	served atomic.Pointer[[]string] // the IDs of the documents; nil before the first load
+	serves atomic.Pointer[func(id string) bool] // a document; nil before the first load
 }
 
 func newProtection(most int) *protection {
@@ -34,9 +33,9 @@ func (p *protection) collectors() []prometheus.Collector {
 }
 
 // forget drops the series of documents that are gone.
-func (p *protection) forget(ids []string) {
-	p.served.Store(&ids)
-	for _, gone := range p.labels.forget(ids) {
+func (p *protection) forget(serves func(id string) bool) {
+	p.serves.Store(&serves)
+	for _, gone := range p.labels.forget(serves) {
 		for _, v := range []interface{ DeletePartialMatch(prometheus.Labels) int }{p.retries, p.opened} {
 			v.DeletePartialMatch(prometheus.Labels{"document": gone})
 		}
@@ -88,13 +87,13 @@ func (b *breakers) Describe(out chan<- *prometheus.Desc) { out <- b.desc }
 
 // Collect is [prometheus.Collector]'s.
 func (b *breakers) Collect(out chan<- prometheus.Metric) {
-	var served []string
-	if ids := b.served.Load(); ids != nil {
-		served = *ids
+	serves := func(string) bool { return false }
+	if now := b.serves.Load(); now != nil {
+		serves = *now
 	}
 	worst := map[labelled]plan.BreakerState{}
 	for _, is := range b.now() {
-		if !slices.Contains(served, is.Document) {
+		if !serves(is.Document) {
 			continue // it is gone
 		}
 		document, api := b.labels.of(is.Document, is.API)

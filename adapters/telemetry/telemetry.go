@@ -126,9 +126,10 @@ type Reload struct {
 	Err   error // everything is as it was
 	// Policy says how reading the policy file ended: ok or failed; empty when there is none.
 	Policy string
-	// Documents counts what is there now by its state, and IDs are those of what is served.
+	// Documents counts what is there now by its state.
 	Documents map[string]int
-	IDs       []string
+	// Serves reports whether a document is served now.
+	Serves func(id string) bool
 }
 
 // Reloaded is told of each reload.

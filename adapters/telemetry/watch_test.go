@@ -316,7 +316,7 @@ func TestMetricsCountBothDoors(t *testing.T) {
 	h.get(t, "/nothing/here")
 	h.call(t, "get-room", `{"id":"1"}`, "")
 	h.call(t, "get-room", `{}`, "")
-	h.watch.Reloaded(telemetry.Reload{Begun: time.Now(), Documents: map[string]int{"served": 1, "refused": 0}, IDs: []string{"rooms"}})
+	h.watch.Reloaded(telemetry.Reload{Begun: time.Now(), Documents: map[string]int{"served": 1, "refused": 0}, Serves: func(id string) bool { return id == "rooms" }})
 	h.watch.Reloaded(telemetry.Reload{Begun: time.Now(), Err: errors.New("no")})
 	text := h.metrics(t)
 	for _, want := range []string{
@@ -337,7 +337,7 @@ func TestMetricsCountBothDoors(t *testing.T) {
 			t.Errorf("there is no %s", want)
 		}
 	}
-	h.watch.Reloaded(telemetry.Reload{Begun: time.Now(), IDs: []string{"another"}})
+	h.watch.Reloaded(telemetry.Reload{Begun: time.Now(), Serves: func(id string) bool { return id == "another" }})
 	if strings.Contains(h.metrics(t), `document="rooms"`) {
 		t.Error("a document that is gone has series still")
 	}

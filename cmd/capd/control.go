@@ -79,10 +79,17 @@ type desk struct {
 	engine   atomic.Pointer[engine.Engine] // nil until there is one
 	token    atomic.Pointer[plan.Secret]   // nil: none is wanted
 	last     atomic.Pointer[control.LastReload]
-	asked    chan asking   // reloads, for the one who does them
-	closed   chan struct{} // nobody does any more
+	told     atomic.Pointer[described] // nil before the first report
+	asked    chan asking               // reloads, for the one who does them
+	closed   chan struct{}             // nobody does any more
 	close    func()
 	checking chan struct{} // holds the one text that is validated
+}
+
+// described is what is served, and what is told of it.
+type described struct {
+	snapshot *engine.Snapshot
+	report   *report
 }
 
 // asking is a reload that somebody waits for.
@@ -198,7 +205,7 @@ func (d *desk) adapter() engine.Adapter {
 func (d *desk) stateOf(id string) (state string, codes []string, serial uint64) {
 	now := d.engine.Load().Current()
 	for i := range now.Docs {
-		if doc := &now.Docs[i]; doc.ID == id && doc.State != engine.Ignored {
+		if doc := now.Docs[i]; doc.ID == id && doc.State != engine.Ignored {
 			return doc.State.String(), errorCodes(doc.Diagnostics), now.Serial
 		}
 	}
@@ -216,7 +223,11 @@ func (d *desk) facts() control.Facts {
 	if e == nil {
 		return control.Facts{}
 	}
-	now := e.Current()
+	now, told := e.Current(), d.told.Load()
+	if told == nil || told.snapshot != now {
+		var none *report
+		told = &described{now, none.follow(now, nil, d.flags.tls.scheme().origins(e.Addr), d.wiring.Look)}
+	}
 	out := control.Facts{Serial: now.Serial, Store: d.wiring.store.facts(), LastReload: d.last.Load(), Watch: d.flags.watch}
 	out.Breakers = openBreakers(d.wiring.protected.Breakers(), now.Plan)
 	out.Lost.AuditLines, out.Lost.Spans = d.wiring.telemetry.Lost()
@@ -239,13 +250,33 @@ func (d *desk) facts() control.Facts {
 		}
 		out.Listeners = append(out.Listeners, l)
 	}
-	exposures := exposuresByUnit(now.Plan, d.flags.tls.scheme().origins(e.Addr))
-	for i := range now.Docs {
-		if now.Docs[i].State != engine.Ignored {
-			out.Documents = append(out.Documents, documentFacts(&now.Docs[i], exposures))
+	out.Counts = told.report.counts()
+	out.Documents = func() []control.Document {
+		var all []control.Document
+		for i, doc := range told.report.Documents {
+			if doc.State != engine.Ignored {
+				all = append(all, documentFacts(now.Docs[i], doc))
+			}
 		}
+		return all
 	}
 	return out
+}
+
+// counts counts documents by what became of them.
+func (r *report) counts() (n control.Counts) {
+	for _, doc := range r.Documents {
+		switch doc.State {
+		case engine.Ignored:
+		case engine.Refused:
+			n.Refused++
+		case engine.Stale:
+			n.Stale++
+		default:
+			n.Served++
+		}
+	}
+	return n
 }
 
 // openBreakers gives the breakers of what is served that are not closed, in order.
@@ -263,23 +294,19 @@ func openBreakers(all []plan.BreakerStatus, p *plan.Plan) []control.Breaker {
 }
 
 // documentFacts tells of one document.
-func documentFacts(d *engine.DocState, exposures map[*plan.Unit][]reportAdapter) control.Document {
-	doc := reportDocument{State: d.State}
-	out := control.Document{ID: d.ID, File: d.File, State: control.StateServed, Hash: d.Hash, Kept: d.Kept}
+func documentFacts(d *engine.DocState, doc *reportDocument) control.Document {
+	out := control.Document{ID: d.ID, File: d.File, State: control.StateServed, Hash: d.Hash, Kept: d.Kept, Label: doc.Label}
 	if !d.Since.IsZero() {
 		since := d.Since.UTC().Truncate(time.Second)
 		out.Since = &since
 	}
-	if d.Unit != nil {
-		doc.Adapters, out.Label = exposures[d.Unit], d.Unit.Label
-	}
 	for _, a := range doc.Adapters {
 		out.Adapters = append(out.Adapters, control.Endpoint{Kind: string(a.Kind), Namespace: a.Namespace, URL: a.URL, Has: a.counts()})
 	}
-	switch {
-	case !doc.served():
+	switch doc.State {
+	case engine.Refused:
 		out.State = control.StateRefused
-	case d.State == engine.Stale:
+	case engine.Stale:
 		out.State = control.StateStale
 	}
 	out.Codes = errorCodes(d.Diagnostics)

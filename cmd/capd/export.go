@@ -128,7 +128,7 @@ func (c *command) exported(loaded *engine.Loaded, path, id string) (*plan.Mount,
 // nothingToExport says why no adapter is there.
 func (c *command) nothingToExport(loaded *engine.Loaded, path string) error {
 	for _, d := range loaded.Docs {
-		for _, r := range otherRefusals(&d) {
+		for _, r := range otherRefusals(d) {
 			return &exitError{code: exitFindings, err: fmt.Errorf("nothing of %s is served: %s: %s; see 'capd validate %s'", d.File, r.Code, r.Reason, path)}
 		}
 	}

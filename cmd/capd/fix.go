@@ -79,7 +79,7 @@ func (c *command) fix(ctx context.Context, paths []string, f *fixFlags) error {
 	}
 	var jobs []*fixJob
 	for i := range loaded.Docs {
-		if d := &loaded.Docs[i]; d.State != engine.Ignored {
+		if d := loaded.Docs[i]; d.State != engine.Ignored {
 			jobs = append(jobs, &fixJob{file: d.File, files: d.Files, found: d.Diagnostics})
 		}
 	}

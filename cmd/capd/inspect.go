@@ -89,7 +89,7 @@ func (c *command) loadOne(ctx context.Context, file string, o engine.LoadOptions
 	if len(loaded.Docs) != 1 {
 		return nil, nil, failure("%s has %s; name one of them", file, plural(len(loaded.Docs), "file"))
 	}
-	return loaded, &loaded.Docs[0], nil
+	return loaded, loaded.Docs[0], nil
 }
 
 // inspection is what inspect prints. Places are file:line:column.

@@ -197,7 +197,7 @@ func newListing(loaded *engine.Loaded, s scheme) *listing {
 				doc.Entries = append(doc.Entries, listExposure(x, where)...)
 			}
 		}
-		doc.Refused = otherRefusals(&d)
+		doc.Refused = otherRefusals(d)
 		list.Documents = append(list.Documents, doc)
 	}
 	list.Views = listViews(loaded.Plan, s)

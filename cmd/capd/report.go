@@ -20,10 +20,11 @@ import (
 // report is what serve says when it has started: what is served and where, what is missing,
 // and every problem. After a reload it says what changed (see [changes]).
 type report struct {
-	Documents   []reportDocument   `json:"documents"`
-	Addresses   []reportAddress    `json:"addresses"`
-	Diagnostics []reportDiagnostic `json:"diagnostics"`
+	Documents []*reportDocument
+	Addresses []reportAddress
 
+	states  []*engine.DocState // of each of the documents
+	bound   *plan.Bound        // nil where nothing was
 	list    diag.List
 	checked bool // nothing listens
 	stdio   bool // one client is served, at no address
@@ -43,7 +44,8 @@ type reportDocument struct {
 	Missing  []string        `json:"missing,omitempty"` // those without a value
 	Sources  []reportSource  `json:"sources,omitempty"` // where those come from that are not of the environment
 
-	hash string // of the text
+	hash     string // of the text
+	isServed bool   // anything of it
 }
 
 // reportSource is where a variable comes from.
@@ -94,30 +96,68 @@ type lookup func(doc string, v *plan.Variable) (plan.Secret, error)
 
 // isEmpty reports whether nothing of any document is served.
 func (r *report) isEmpty() bool {
-	return !slices.ContainsFunc(r.Documents, func(d reportDocument) bool { return d.served() })
+	return !slices.ContainsFunc(r.Documents, func(d *reportDocument) bool { return d.isServed })
 }
 
 // newReport describes a plan. origin gives the URL of a declared address, empty when nothing
 // listens there.
-func newReport(p *plan.Plan, docs []engine.DocState, list diag.List, origin func(string) string, look lookup) *report {
+func newReport(p *plan.Plan, docs []*engine.DocState, list diag.List, origin func(string) string, look lookup) *report {
 	r := &report{
-		Documents: []reportDocument{}, Addresses: []reportAddress{}, Diagnostics: reportDiagnostics(list), list: list, stdio: p.Stdio != nil,
+		Documents: make([]*reportDocument, len(docs)), Addresses: []reportAddress{}, states: docs, list: list, stdio: p.Stdio != nil,
 	}
-	exposures := exposuresByUnit(p, origin)
-	for _, d := range docs {
-		doc := reportDocument{ID: d.ID, File: d.File, State: d.State, hash: d.Hash}
-		if d.Unit != nil {
-			doc.Label = d.Unit.Label
-			doc.Adapters = exposures[d.Unit]
-			doc.Needs, doc.Missing = variables(d.Unit, look)
-			doc.Sources = sourcesOf(d.Unit)
-		}
-		if d.State != engine.Ignored && !doc.served() {
-			doc.State = engine.Refused
-		}
-		r.Documents = append(r.Documents, doc)
-	}
+	r.describe(p, origin, look)
 	return r
+}
+
+// follow is newReport for what is served after last, in which what did not change stands already.
+func (last *report) follow(now *engine.Snapshot, at []reportAddress, origin func(string) string, look lookup) *report {
+	r := &report{
+		Documents: make([]*reportDocument, len(now.Docs)), Addresses: at, states: now.Docs, bound: now.Bound, list: now.Diagnostics, stdio: now.Plan.Stdio != nil,
+	}
+	if last != nil && slices.Equal(last.Addresses, at) {
+		k := 0
+		for i, d := range now.Docs {
+			for k < len(last.states) && last.states[k].ID < d.ID {
+				k++
+			}
+			if k < len(last.states) && last.states[k] == d && now.Bound.Shares(last.bound, d.Unit) {
+				r.Documents[i] = last.Documents[k]
+			}
+		}
+	}
+	r.describe(now.Plan, origin, look)
+	return r
+}
+
+// describe fills in the documents that are not described yet.
+func (r *report) describe(p *plan.Plan, origin func(string) string, look lookup) {
+	wanted := map[*plan.Unit]bool{}
+	for i, d := range r.states {
+		if r.Documents[i] == nil && d.Unit != nil {
+			wanted[d.Unit] = true
+		}
+	}
+	exposures := exposuresByUnit(p, wanted, origin)
+	for i, d := range r.states {
+		if r.Documents[i] == nil {
+			r.Documents[i] = newReportDocument(d, exposures[d.Unit], look)
+		}
+	}
+}
+
+func newReportDocument(d *engine.DocState, adapters []reportAdapter, look lookup) *reportDocument {
+	doc := &reportDocument{ID: d.ID, File: d.File, State: d.State, hash: d.Hash}
+	if d.Unit != nil {
+		doc.Label = d.Unit.Label
+		doc.Adapters = adapters
+		doc.Needs, doc.Missing = variables(d.Unit, look)
+		doc.Sources = sourcesOf(d.Unit)
+	}
+	doc.isServed = doc.served()
+	if d.State != engine.Ignored && !doc.isServed {
+		doc.State = engine.Refused
+	}
+	return doc
 }
 
 // served reports whether anything of a document is served. A control adapter counts when the
@@ -141,16 +181,19 @@ func reportDiagnostics(list diag.List) []reportDiagnostic {
 	return out
 }
 
-// exposuresByUnit gives each document's exposures in the order the document has them.
-func exposuresByUnit(p *plan.Plan, origin func(string) string) map[*plan.Unit][]reportAdapter {
+// exposuresByUnit gives the exposures of some documents, each in the order the document has them.
+func exposuresByUnit(p *plan.Plan, wanted map[*plan.Unit]bool, origin func(string) string) map[*plan.Unit][]reportAdapter {
 	type placed struct {
 		index int
 		reportAdapter
 	}
 	found := map[*plan.Unit][]placed{}
 	for _, l := range p.Listeners {
+		if len(wanted) == 0 {
+			break
+		}
 		for _, m := range l.Mounts {
-			if !m.Main {
+			if !m.Main || !wanted[m.Exposure.Unit] {
 				continue
 			}
 			e := m.Exposure
@@ -261,21 +304,23 @@ func sourcesOf(u *plan.Unit) []reportSource {
 // gives the changes in a few words.
 func (s *server) report() (summary string) {
 	now := s.engine.Current()
-	r := newReport(now.Plan, now.Docs, now.Diagnostics, s.flags.tls.scheme().origins(s.engine.Addr), s.wiring.Look)
-	r.knowsCallers = s.flags.tls.knowsCallers()
+	at := []reportAddress{}
 	for _, a := range s.engine.Addrs() {
-		at := reportAddress{Declared: a.Declared, Actual: a.Actual, AllInterfaces: a.Actual != "" && allInterfaces(a.Actual)}
+		one := reportAddress{Declared: a.Declared, Actual: a.Actual, AllInterfaces: a.Actual != "" && allInterfaces(a.Actual)}
 		if a.Err != nil {
-			at.Error = a.Err.Error()
+			one.Error = a.Err.Error()
 		}
-		r.Addresses = append(r.Addresses, at)
+		at = append(at, one)
 	}
+	r := s.last.follow(now, at, s.flags.tls.scheme().origins(s.engine.Addr), s.wiring.Look)
+	r.knowsCallers = s.flags.tls.knowsCallers()
 	write := r.write
 	if s.last != nil {
 		c := r.since(s.last)
 		write, summary = c.write, c.summary()
 	}
 	s.last = r
+	s.wiring.desk.told.Store(&described{now, r})
 	if err := write(s.stderr, s.flags.log.format); err != nil {
 		s.log.Warn("cannot write the report", "error", err)
 	}
@@ -308,7 +353,7 @@ func (r *report) write(w io.Writer, format string) error {
 // event writes the report as one event in the form of the log.
 func (r *report) event(w io.Writer, message string) {
 	writeEvent(w, r.list, message,
-		slog.Any("documents", r.Documents), slog.Any("addresses", r.Addresses), slog.Any("diagnostics", r.Diagnostics))
+		slog.Any("documents", r.Documents), slog.Any("addresses", r.Addresses), slog.Any("diagnostics", reportDiagnostics(r.list)))
 }
 
 // writeEvent writes one event in the form of the log. It is as important as the worst problem
@@ -352,7 +397,7 @@ func (r *report) text(out io.Writer) error {
 func (r *report) headline() string {
 	served := 0
 	for _, d := range r.Documents {
-		if d.served() {
+		if d.isServed {
 			served++
 		}
 	}

@@ -16,9 +16,9 @@ import (
 // changes is what serve says after a reload: how what is served differs from before.
 type changes struct {
 	now            *report
-	told           []reportAddress  // at the last report
-	added, changed []reportDocument // as they are now
-	removed        []reportDocument // as they were
+	told           []reportAddress   // at the last report
+	added, changed []*reportDocument // as they are now
+	removed        []*reportDocument // as they were
 	found, gone    diag.List
 	moved          bool // addresses differ
 }
@@ -26,11 +26,12 @@ type changes struct {
 // since compares a report with the one before.
 func (r *report) since(last *report) *changes {
 	c := &changes{now: r, told: last.Addresses, moved: !slices.Equal(r.Addresses, last.Addresses)}
-	was := make(map[string]reportDocument, len(last.Documents))
-	for _, d := range last.Documents {
+	before, after := apart(last.Documents, r.Documents)
+	was := make(map[string]*reportDocument, len(before))
+	for _, d := range before {
 		was[d.File] = d
 	}
-	for _, d := range r.Documents {
+	for _, d := range after {
 		old, known := was[d.File]
 		delete(was, d.File)
 		switch {
@@ -40,13 +41,30 @@ func (r *report) since(last *report) *changes {
 			c.changed = append(c.changed, d)
 		}
 	}
-	for _, d := range last.Documents {
+	for _, d := range before {
 		if _, left := was[d.File]; left {
 			c.removed = append(c.removed, d)
 		}
 	}
 	c.found, c.gone = without(r.list, last.list), without(last.list, r.list)
 	return c
+}
+
+// apart gives what is not the very same in two lists of documents by ID.
+func apart(a, b []*reportDocument) (onlyA, onlyB []*reportDocument) {
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0] == b[0]:
+			a, b = a[1:], b[1:]
+		case a[0].ID < b[0].ID:
+			onlyA, a = append(onlyA, a[0]), a[1:]
+		case a[0].ID > b[0].ID:
+			onlyB, b = append(onlyB, b[0]), b[1:]
+		default:
+			onlyA, onlyB, a, b = append(onlyA, a[0]), append(onlyB, b[0]), a[1:], b[1:]
+		}
+	}
+	return append(onlyA, a...), append(onlyB, b...)
 }
 
 // findingKey is what makes a finding the same one after lines were added above it.
@@ -87,9 +105,9 @@ func (c *changes) write(w io.Writer, format string) error {
 }
 
 // present gives a list that is not null in JSON.
-func present(docs []reportDocument) []reportDocument {
+func present(docs []*reportDocument) []*reportDocument {
 	if docs == nil {
-		return []reportDocument{}
+		return []*reportDocument{}
 	}
 	return docs
 }

@@ -149,9 +149,9 @@ func TestReportText(t *testing.T) {
 // TestReportOfReload: only what changed is said, and a finding that moved did not change.
 func TestReportOfReload(t *testing.T) {
 	t.Parallel()
-	doc := func(id, hash string, state engine.State) reportDocument {
+	doc := func(id, hash string, state engine.State) *reportDocument {
 		a := reportAdapter{Kind: plan.MCP, URL: "http://127.0.0.1:1/mcp/" + id, Tools: 1}
-		return reportDocument{ID: id, File: id + ".yaml", State: state, Adapters: []reportAdapter{a}, hash: hash}
+		return &reportDocument{ID: id, File: id + ".yaml", State: state, Adapters: []reportAdapter{a}, hash: hash, isServed: true}
 	}
 	finding := func(file string, line int, message string) diag.Diagnostic {
 		return diag.Diagnostic{
@@ -160,11 +160,11 @@ func TestReportOfReload(t *testing.T) {
 		}
 	}
 	last := &report{
-		Documents: []reportDocument{doc("a", "1", engine.Served), doc("b", "1", engine.Served), doc("c", "1", engine.Served)},
+		Documents: []*reportDocument{doc("a", "1", engine.Served), doc("b", "1", engine.Served), doc("c", "1", engine.Served)},
 		list:      diag.List{finding("a.yaml", 3, "stays"), finding("b.yaml", 3, "mended")},
 	}
 	now := &report{
-		Documents: []reportDocument{doc("a", "1", engine.Served), doc("b", "2", engine.Stale), doc("d", "1", engine.Served)},
+		Documents: []*reportDocument{doc("a", "1", engine.Served), doc("b", "2", engine.Stale), doc("d", "1", engine.Served)},
 		list:      diag.List{finding("a.yaml", 4, "stays"), finding("d.yaml", 1, "new"), finding("d.yaml", 2, "new")},
 	}
 	var text strings.Builder

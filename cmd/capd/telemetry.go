@@ -73,16 +73,16 @@ func (s *server) closeTelemetry() {
 // reloaded tells of a reload, or of the start.
 func (s *server) reloaded(begun time.Time, err error) {
 	s.wiring.desk.reloaded(begun, err)
-	r := telemetry.Reload{Begun: begun, Took: time.Since(begun), Err: err, Documents: map[string]int{}}
+	snapshot := s.engine.Current()
+	r := telemetry.Reload{
+		Begun: begun, Took: time.Since(begun), Err: err, Documents: map[string]int{},
+		Serves: func(id string) bool { return snapshot.Plan.Unit(id) != nil },
+	}
 	for _, state := range []engine.State{engine.Served, engine.Refused, engine.Stale, engine.Ignored} {
 		r.Documents[state.String()] = 0
 	}
-	snapshot := s.engine.Current()
 	for _, d := range snapshot.Docs {
 		r.Documents[d.State.String()]++
-	}
-	for _, u := range snapshot.Plan.Units {
-		r.IDs = append(r.IDs, u.ID)
 	}
 	if p := snapshot.Policy; p.File != "" {
 		r.Policy = "ok"

@@ -107,7 +107,7 @@ func (c *command) validate(ctx context.Context, paths []string, f *validateFlags
 		Logger:      f.log.logger(c.stderr),
 	})
 	if bad, ok := errors.AsType[*engine.PolicyError](err); ok {
-		loaded, err = &engine.Loaded{Plan: &plan.Plan{}, Diagnostics: bad.Diagnostics, Docs: []engine.DocState{}}, nil
+		loaded, err = &engine.Loaded{Plan: &plan.Plan{}, Diagnostics: bad.Diagnostics, Docs: []*engine.DocState{}}, nil
 	} else if err == nil && len(loaded.Docs) == 0 {
 		err = fmt.Errorf("no .yaml or .yml file found in %s", strings.Join(paths, ", "))
 	}

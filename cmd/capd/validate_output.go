@@ -84,7 +84,7 @@ type findingsWriter struct {
 
 // write writes all targets. Files are written before standard output, which a reader may
 // close at any time.
-func (w *findingsWriter) write(l diag.List, docs []engine.DocState) error {
+func (w *findingsWriter) write(l diag.List, docs []*engine.DocState) error {
 	targets := slices.Clone(w.flags.targets.list)
 	slices.SortStableFunc(targets, func(a, b target) int { return -strings.Compare(a.file, b.file) })
 	for _, o := range targets {
@@ -105,7 +105,7 @@ func (w *findingsWriter) write(l diag.List, docs []engine.DocState) error {
 	return nil
 }
 
-func (w *findingsWriter) render(out io.Writer, o target, l diag.List, docs []engine.DocState) error {
+func (w *findingsWriter) render(out io.Writer, o target, l diag.List, docs []*engine.DocState) error {
 	switch o.format {
 	case formatJSON:
 		return diag.WriteJSON(out, l)

@@ -77,7 +77,7 @@ func countCodes(l diag.List) []*codeCount {
 }
 
 // writeSummary writes a table of codes and the states of files.
-func writeSummary(out io.Writer, l diag.List, docs []engine.DocState) error {
+func writeSummary(out io.Writer, l diag.List, docs []*engine.DocState) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, n := range countCodes(l) {
 		fmt.Fprintf(w, "%s\t%s\t%d in %s\n", n.severity, n.code, n.findings, plural(len(n.files), "file"))

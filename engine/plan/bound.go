@@ -2,6 +2,7 @@ package plan
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +23,8 @@ type BindOptions struct {
 	Gate func(Lock) Gate
 	// Scripts runs the scripts of steps; nil means in this process.
 	Scripts ScriptRunner
+	// Last is what was bound before; what comes to the same is shared with it. It may be nil.
+	Last *Bound
 	// Watch is told of every call; nil: nobody watches.
 	Watch Watcher
 	// Quotas count what documents use; nil: they may use everything.
@@ -43,8 +46,10 @@ type Bound struct {
 	benches workbenches
 }
 
-// boundUnit holds the values of one document, by the indices of its Variables and Bases.
+// boundUnit holds the values of one document, by the indices of its Variables and Bases. It is
+// shared from one plan to the next as long as all of them have the same values.
 type boundUnit struct {
+	sound  bool   // nothing was found wrong with it
 	grant  *Grant // nil: it may do everything
 	values []boundValue
 	bases  []boundBase
@@ -59,6 +64,11 @@ type boundValue struct {
 	placeholder bool // it stands for a value that is not set
 }
 
+// same reports whether both give calls the same value.
+func (v boundValue) same(o boundValue) bool {
+	return v.err == nil && o.err == nil && v.placeholder == o.placeholder && v.value.Reveal() == o.value.Reveal()
+}
+
 // isSet reports whether the variable really has a value.
 func (v *boundValue) isSet() bool { return v.err == nil && !v.placeholder }
 
@@ -71,22 +81,25 @@ type boundBase struct {
 // Bind looks up every variable of the plan. A variable without a value is a warning, and
 // an error of the calls that need it.
 func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
+	last := o.Last
+	o.Last = nil // or every plan there was would be held
 	b := &Bound{plan: p, opts: o, units: make(map[*Unit]*boundUnit, len(p.Units)), gates: map[*Exposure]Gate{}}
 	var list diag.List
+	var values []boundValue
 	for _, u := range p.Units {
-		bu := &boundUnit{grant: p.subjects[u].Grant, values: make([]boundValue, len(u.Variables)), quota: o.Quotas.of(u, p.subjects[u].Grant.Caps())}
-		for i, v := range u.Variables {
+		grant, found := p.subjects[u].Grant, len(list)
+		values = values[:0]
+		for _, v := range u.Variables {
 			if err := p.withheld[v]; err != nil {
-				bu.values[i] = boundValue{err: err}
+				values = append(values, boundValue{err: err})
 				continue
 			}
-			bu.values[i] = o.lookUp(u, v, bu.grant, &list)
+			values = append(values, o.lookUp(u, v, grant, &list))
 		}
-		for _, base := range u.Bases {
-			bu.bases = append(bu.bases, base.bind(u, bu, o.Placeholders, &list))
-		}
-		for _, c := range u.credentials {
-			bu.credentials = append(bu.credentials, c.bind(u, bu, &list))
+		bu := last.unit(u)
+		if bu == nil || !bu.sound || bu.grant != grant || !slices.EqualFunc(bu.values, values, boundValue.same) {
+			bu = o.bindUnit(u, grant, slices.Clone(values), &list)
+			bu.sound = found == len(list)
 		}
 		b.units[u] = bu
 		for _, x := range u.Exposures {
@@ -103,12 +116,41 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 	return b, list
 }
 
+// bindUnit makes what a document has of the values of its variables.
+func (o *BindOptions) bindUnit(u *Unit, grant *Grant, values []boundValue, list *diag.List) *boundUnit {
+	bu := &boundUnit{grant: grant, values: values, quota: o.Quotas.of(u, grant.Caps())}
+	for _, base := range u.Bases {
+		bu.bases = append(bu.bases, base.bind(u, bu, o.Placeholders, list))
+	}
+	for _, c := range u.credentials {
+		bu.credentials = append(bu.credentials, c.bind(u, bu, list))
+	}
+	return bu
+}
+
+// unit gives what a document has; nil when it is not there.
+func (b *Bound) unit(u *Unit) *boundUnit {
+	if b == nil {
+		return nil
+	}
+	return b.units[u]
+}
+
 // Plan gives the plan whose variables are bound; nil for a nil Bound.
 func (b *Bound) Plan() *Plan {
 	if b == nil {
 		return nil
 	}
 	return b.plan
+}
+
+// Shares reports whether a document has the same values as in another one, where both know that
+// without a look at them.
+func (b *Bound) Shares(o *Bound, u *Unit) bool {
+	if u == nil || b == nil || o == nil {
+		return u == nil
+	}
+	return b.units[u] != nil && b.units[u] == o.units[u]
 }
 
 // base gives a bound base, and notes the secrets in it.

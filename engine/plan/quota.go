@@ -53,6 +53,9 @@ func (q *Quotas) forget(p *Plan) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if len(q.byID) == len(p.Units) {
+		return // every document that is served is known
+	}
 	for id, used := range q.byID {
 		if p.Unit(id) == nil && used.isNothing() {
 			delete(q.byID, id)
