@@ -35,7 +35,7 @@ func TestReloadIsAsFresh(t *testing.T) {
 			lived := f.serve(fmt.Sprintf("127.0.%d.1", 10+seed), f.live)
 			for step := range steps {
 				var did []string
-				for range 1 + f.dice.IntN(3) {
+				for range 1 + f.dice.IntN(2) {
 					did = append(did, f.change())
 				}
 				f.settle()
@@ -68,13 +68,14 @@ type changing struct {
 	broken       map[string]bool
 	loaded       map[string]string // as they were last good at a load
 	edition      int
+	views        bool // views of several documents are wanted
 }
 
 func newChanging(t *testing.T, seed uint64) *changing {
 	return &changing{
 		t: t, dice: rand.New(rand.NewPCG(seed, 7)), live: t.TempDir(), shadow: t.TempDir(),
 		ports: []string{freePort(t, "127.0.0.1"), freePort(t, "127.0.0.1")},
-		texts: map[string]string{}, broken: map[string]bool{},
+		texts: map[string]string{}, broken: map[string]bool{}, views: seed%2 == 1,
 	}
 }
 
@@ -156,16 +157,20 @@ capability:
     resources: { say: { path: "/say/%d", operations: { say: { method: GET } } } }
   exposes:
 `, f.edition)
+	own := ""
+	if f.dice.IntN(2) == 0 { // it has to do with nobody
+		own = fmt.Sprintf("/%d", f.edition)
+	}
 	for n := range 1 + f.dice.IntN(3) {
 		namespace, port := fmt.Sprintf("n%d", n), pick(f.dice, f.ports)
-		switch f.dice.IntN(6) {
-		case 0, 1, 2:
+		switch f.dice.IntN(11) {
+		case 0, 1, 2, 3, 4:
 			fmt.Fprintf(&b, "  - type: rest\n    namespace: %s\n    port: %s\n    resources:\n", namespace, port)
 			for k, path := range f.some(sharedPaths) {
 				call := pick(f.dice, []string{"up.say", "up.say", "up.say", "up.nothing"})
-				fmt.Fprintf(&b, "      r%d: { path: %q, operations: { o%d: { method: GET, call: %s, outputParameters: [ { name: own, type: string, value: e%d } ] } } }\n", k, path, k, call, f.edition)
+				fmt.Fprintf(&b, "      r%d: { path: %q, operations: { o%d: { method: GET, call: %s, outputParameters: [ { name: own, type: string, value: e%d } ] } } }\n", k, own+path, k, call, f.edition)
 			}
-		case 3, 4:
+		case 5, 6, 7, 8, 9:
 			fmt.Fprintf(&b, "  - type: mcp\n    namespace: %s\n    port: %s\n    tools:\n", namespace, port)
 			for _, tool := range f.some([]string{"one", "two", "three"}) {
 				fmt.Fprintf(&b, "      %s: { description: Say %d., call: up.say }\n", tool, f.edition)
@@ -204,8 +209,10 @@ func (f *changing) serve(host, dir string) *served {
 	log := &quiet{control: make(chan string, 1), serving: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
-	args := []string{"serve", dir, "--address", host, "--control-address", "127.0.0.1:0", "--watch", "off", "--stub", "--log-format", "json",
-		"--mcp-combined", "--mcp-view", "reds=tag:red,team/**"}
+	args := []string{"serve", dir, "--address", host, "--control-address", "127.0.0.1:0", "--watch", "off", "--stub", "--log-format", "json"}
+	if f.views {
+		args = append(args, "--mcp-combined", "--mcp-view", "reds=tag:red,team/**")
+	}
 	go func() { ended <- run(ctx, args, nil, strings.NewReader(""), io.Discard, log) }()
 	s := &served{dir: dir, host: host, stop: func() { stop(); <-ended }}
 	f.t.Cleanup(stop)

@@ -140,13 +140,3 @@ func (x *Listener) findSoleControl() {
 		}
 	}
 }
-
-// hasControl reports whether the first segment of paths "control" is taken.
-func (x *Listener) hasControl() bool {
-	for _, m := range x.Mounts {
-		if m.Exposure.Kind == Control {
-			return true
-		}
-	}
-	return false
-}

@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
 	"net"
 	"net/url"
 	"slices"
@@ -46,44 +47,63 @@ type LinkOptions struct {
 // the same between plans; so do the listeners of prev that come out equal. It reports only
 // problems between documents.
 func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
-	l := &linker{options: o, listeners: map[string]*Listener{}}
-	p := &Plan{Units: slices.Clone(units), public: o.PublicURL, subjects: o.Subjects}
-	slices.SortStableFunc(p.Units, func(a, b *Unit) int { return cmp.Compare(a.ID, b.ID) })
+	l := &linker{options: o, listeners: map[string]*Listener{}, seed: prev.claimSeed()}
+	p := &Plan{Units: slices.Clone(units), public: o.PublicURL, subjects: o.Subjects, layout: o.layout(), alone: o.judgesEachAlone(), seed: l.seed}
+	slices.SortStableFunc(p.Units, unitOrder)
 	if o.Stdio != nil {
 		p.Stdio = l.stdio(p.Units, o.Stdio)
 		l.list.Sort()
 		return p, l.list
 	}
 	l.guarded(prev, p)
+	if !l.relink(prev, p) {
+		l.together(prev, p)
+	}
+	l.judgeViews(p)
+	l.list.Sort()
+	p.notes = l.list
+	return p, slices.Clone(l.list)
+}
+
+// together links all documents.
+func (l *linker) together(prev, p *Plan) {
 	for _, u := range p.Units {
-		for _, e := range u.Exposures {
-			if addr, ok := l.address(e); ok && l.canBeNamed(e) {
-				l.warnOfCertificates(e)
-				l.listener(addr).mount(e)
-			}
-		}
+		l.mountAll(u)
 	}
 	for _, addr := range sortedKeys(l.listeners) {
 		x := l.listeners[addr]
-		x.keepViews()
-		x.findSoleControl()
-		l.shadowed(x)
-		l.bareRoutes(x)
-		l.bareSkills(x)
+		l.settle(x)
 		if old := prev.Listener(addr); old != nil && old.equal(x) {
 			x = old
 		}
 		p.Listeners = append(p.Listeners, x)
 	}
-	l.judgeViews(p)
-	l.list.Sort()
-	return p, l.list
+}
+
+// mountAll gives the exposures of a document their fixed addresses.
+func (l *linker) mountAll(u *Unit) {
+	for _, e := range u.Exposures {
+		if addr, ok := l.address(e); ok && l.canBeNamed(e) {
+			l.warnOfCertificates(e)
+			l.listener(addr).mount(e)
+		}
+	}
+}
+
+// settle decides on what documents at an address claim twice.
+func (l *linker) settle(x *Listener) {
+	x.keepViews()
+	x.findSoleControl()
+	l.shadowed(x)
+	l.bareRoutes(x)
+	l.bareSkills(x)
 }
 
 type linker struct {
 	options   LinkOptions
 	listeners map[string]*Listener
 	list      diag.List
+	seed      maphash.Seed // of claims
 }
 
 func (l *linker) note(sev diag.Severity, code diag.Code, e *Exposure, at diag.Span, hint, format string, args ...any) {
@@ -146,7 +166,7 @@ func isLoopback(host string) bool {
 func (l *linker) listener(addr string) *Listener {
 	x := l.listeners[addr]
 	if x == nil {
-		x = &Listener{Addr: addr, Combined: l.options.CombinedMCP, named: l.options.Views}
+		x = &Listener{Addr: addr, Combined: l.options.CombinedMCP, named: l.options.Views, claims: claims{}}
 		l.listeners[addr] = x
 	}
 	return x
@@ -173,6 +193,7 @@ func (x *Listener) mount(e *Exposure) {
 	if same > 1 && e.Namespace != "" {
 		x.Mounts = append(x.Mounts, newMount(e, append(slices.Clone(id), e.Namespace), !first))
 	}
+	x.control = x.control || e.Kind == Control
 	if e.Kind == MCP {
 		x.countMCP()
 	}
@@ -281,6 +302,7 @@ func (l *linker) claimBare(x *Listener, claimed map[string]*BareRoute, served bo
 				continue
 			}
 			key := routeKey(r)
+			l.claim(x, key)
 			if first := claimed[key]; first != nil {
 				if served && first.Exposure != m.Exposure {
 					l.conflict(m, r, first)
@@ -309,7 +331,7 @@ func (x *Listener) isReserved(r *Route) bool {
 	case "apis", "mcp", "skills", ".well-known":
 		return true
 	case Control.Prefix():
-		return x.hasControl()
+		return x.control
 	}
 	return false
 }

@@ -6,6 +6,7 @@
 package plan
 
 import (
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
@@ -188,6 +189,12 @@ type Plan struct {
 
 	subjects map[*Unit]Subject // what documents are to the policy; empty: there is none
 	public   string            // URL under which clients reach all of it; empty when not known
+
+	// For the next link: how this one was made, and what it found between documents.
+	layout layout
+	alone  bool // see [LinkOptions.judgesEachAlone]
+	notes  diag.List
+	seed   maphash.Seed // of claims
 }
 
 // Listener is everything served at one address.
@@ -205,6 +212,9 @@ type Listener struct {
 	SoleControl *Mount
 	// Combined: /mcp is the view of all exposures when there are several.
 	Combined bool
+
+	claims  claims
+	control bool // an exposure is of control: the first segment of paths "control" is taken
 
 	named []NamedView
 	once  sync.Once
@@ -237,6 +247,14 @@ func (p *Plan) Listener(addr string) *Listener {
 		return nil
 	}
 	return p.Listeners[i]
+}
+
+// claimSeed gives the seed of the claims of a plan and of all that follow it.
+func (p *Plan) claimSeed() maphash.Seed {
+	if p == nil || p.seed == (maphash.Seed{}) {
+		return maphash.MakeSeed()
+	}
+	return p.seed
 }
 
 // Unit gives the unit of an ID, or nil.
