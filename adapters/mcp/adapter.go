@@ -160,10 +160,12 @@ type Adapter struct {
 	kept    *keptResults   // by all endpoints together
 	buffers *answerBuffers // so are they
 
-	mu    sync.Mutex
-	bound *plan.Bound               // of the last swap
-	live  map[endpointKey]*endpoint // what is served since
-	pipes []*pipe                   // connections over streams; they end with the process
+	mu      sync.Mutex
+	bound   *plan.Bound                  // of the last swap
+	live    map[endpointKey]*endpoint    // what is served since
+	own     map[*plan.Exposure]*endpoint // those of them that are of one exposure
+	routers map[string]*router           // by address
+	pipes   []*pipe                      // connections over streams; they end with the process
 }
 
 // New makes an adapter that serves nothing yet.
@@ -174,8 +176,18 @@ func New(o Options) *Adapter {
 // generation is what one plan needs of endpoints.
 type generation struct {
 	bound     *plan.Bound
-	endpoints map[endpointKey]*endpoint
-	states    map[*endpoint]*state
+	endpoints map[endpointKey]*endpoint // at first, those of before
+	own       map[*plan.Exposure]*endpoint
+	routers   map[string]*router
+	states    []prepared
+	renewed   map[*endpoint]bool // of which there is another view now
+	left      []*endpoint        // of exposures that are no more
+}
+
+// prepared is the next state of an endpoint.
+type prepared struct {
+	*endpoint
+	state *state
 }
 
 // Prepare makes ready to serve next. Nothing that is being served changes until the
@@ -183,37 +195,39 @@ type generation struct {
 // listen address, and what to call once the previous handlers get no new requests.
 func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (handler func(addr string) http.Handler, retire func()), error) {
 	a.mu.Lock()
-	live := maps.Clone(a.live)
+	live, own, routers := maps.Clone(a.live), a.own, a.routers
 	a.mu.Unlock()
 
-	g := &generation{next, map[endpointKey]*endpoint{}, map[*endpoint]*state{}}
 	p := next.Plan()
 	if p == nil {
 		p = &plan.Plan{}
 	}
-	routers := map[string]*router{}
+	g := &generation{
+		bound: next, endpoints: live, own: make(map[*plan.Exposure]*endpoint, len(own)+1), routers: make(map[string]*router, len(p.Listeners)),
+		renewed: map[*endpoint]bool{},
+	}
 	for _, l := range p.Listeners {
-		byExposure := map[*plan.Exposure]*endpoint{}
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("preparing the MCP endpoints: %w", err)
+		}
 		for _, m := range l.Mounts {
-			if err := ctx.Err(); err != nil {
-				return nil, fmt.Errorf("preparing the MCP endpoints: %w", err)
-			}
 			if m.Main && m.Exposure.Kind == plan.MCP {
-				byExposure[m.Exposure] = a.add(g, keyOf(m.Exposure), live, plan.Single(m))
+				a.add(g, m, own[m.Exposure])
 			}
 		}
-		routers[l.Addr] = newRouter(l, byExposure, next, a.open)
+		g.routers[l.Addr] = newRouter(l, g.own, next, a.open, routers[l.Addr])
 	}
+	g.leaveOut(own)
 	for key, ep := range live {
 		g.renew(key, ep)
 	}
 	return func() (func(string) http.Handler, func()) {
 		gone := a.swap(g)
 		return func(addr string) http.Handler {
-				if r := routers[addr]; r != nil {
+				if r := g.routers[addr]; r != nil {
 					return r
 				}
-				return newRouter(&plan.Listener{Addr: addr}, nil, next, a.open)
+				return newRouter(&plan.Listener{Addr: addr}, nil, next, a.open, nil)
 			}, func() {
 				for _, ep := range gone {
 					ep.close()
@@ -222,54 +236,78 @@ func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (han
 	}, nil
 }
 
-// add gives the endpoint of a view of one exposure its next state.
-func (a *Adapter) add(g *generation, key endpointKey, live map[endpointKey]*endpoint, v *plan.View) *endpoint {
-	ep := live[key]
+// add gives the endpoint of an exposure its next state. old is the one it has already, if it was
+// served before as it is.
+func (a *Adapter) add(g *generation, m *plan.Mount, old *endpoint) {
+	if old != nil {
+		if cur := old.current.Load(); cur.view.Path == m.Path {
+			g.own[m.Exposure] = old
+			g.states = append(g.states, prepared{old, cur.on(g.bound)})
+			return
+		}
+	}
+	key, v := keyOf(m.Exposure), plan.Single(m)
+	ep := g.endpoints[key]
 	if ep == nil {
 		ep = a.newEndpoint(v)
+		g.endpoints[key] = ep
 	}
-	g.endpoints[key], g.states[ep] = ep, ep.prepare(v, g.bound)
-	return ep
+	g.own[m.Exposure], g.renewed[ep] = ep, true
+	g.states = append(g.states, prepared{ep, ep.prepare(v, g.bound)})
+}
+
+// leaveOut takes out the endpoints of exposures that are no more.
+func (g *generation) leaveOut(own map[*plan.Exposure]*endpoint) {
+	for x, ep := range own {
+		if g.own[x] == nil && !g.renewed[ep] {
+			delete(g.endpoints, keyOf(x))
+			g.left = append(g.left, ep)
+		}
+	}
 }
 
 // renew gives the endpoint of a view of several its next state, if the view is still there,
 // and that of standard input and output in any case.
 func (g *generation) renew(key endpointKey, ep *endpoint) {
-	if g.endpoints[key] != nil {
-		return
+	switch {
+	case g.renewed[ep]:
+	case key == stdioKey:
+		g.put(key, ep, stdioView(g.bound))
+	case key.several:
+		var v *plan.View
+		if l := g.bound.Plan().Listener(key.addr); l != nil {
+			v = l.View(split(key.view))
+		}
+		if v == nil {
+			delete(g.endpoints, key)
+			return
+		}
+		g.put(key, ep, v)
 	}
-	if key == stdioKey {
-		g.endpoints[key], g.states[ep] = ep, ep.prepare(stdioView(g.bound), g.bound)
-	}
-	if !key.several {
-		return
-	}
-	l := g.bound.Plan().Listener(key.addr)
-	if l == nil {
-		return
-	}
-	if v := l.View(split(key.view)); v != nil {
-		g.endpoints[key], g.states[ep] = ep, ep.prepare(v, g.bound)
-	}
+}
+
+func (g *generation) put(key endpointKey, ep *endpoint, v *plan.View) {
+	g.endpoints[key], g.renewed[ep] = ep, true
+	g.states = append(g.states, prepared{ep, ep.prepare(v, g.bound)})
 }
 
 // swap puts a generation in place and gives the endpoints that are no more.
 func (a *Adapter) swap(g *generation) []*endpoint {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	previous := a.live
-	for key, ep := range previous {
+	gone := g.left
+	for key, ep := range a.live {
+		if !key.several && !key.stdio {
+			continue
+		}
 		g.renew(key, ep) // of a view that was first used meanwhile
-	}
-	a.live, a.bound = g.endpoints, g.bound
-	for ep, st := range g.states {
-		ep.swap(st)
-	}
-	var gone []*endpoint
-	for key, ep := range previous {
 		if g.endpoints[key] != ep {
 			gone = append(gone, ep)
 		}
+	}
+	a.live, a.own, a.routers, a.bound = g.endpoints, g.own, g.routers, g.bound
+	for _, p := range g.states {
+		p.swap(p.state)
 	}
 	return gone
 }

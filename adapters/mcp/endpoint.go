@@ -110,7 +110,9 @@ func (a *Adapter) newEndpoint(v *plan.View) *endpoint {
 // prepare makes the next state. A view that did not change keeps its catalogue.
 func (e *endpoint) prepare(v *plan.View, bound *plan.Bound) *state {
 	if cur := e.current.Load(); cur != nil && cur.view.Equal(v) {
-		return &state{v, bound, cur.catalogue, cur.scoped}
+		next := cur.on(bound)
+		next.view = v
+		return next
 	}
 	st := &state{v, bound, sync.OnceValue(func() *catalogue { return e.newCatalogue(v) }), isScoped(v)}
 	if e.server.Load() != nil {
@@ -143,8 +145,18 @@ func (o *Options) searches(v *plan.View) bool {
 	return v.Tools() > above
 }
 
+// on gives the same state of another plan.
+func (st *state) on(bound *plan.Bound) *state {
+	return &state{st.view, bound, st.catalogue, st.scoped}
+}
+
 // swap puts st in place and tells the clients when a list of theirs became another.
 func (e *endpoint) swap(st *state) {
+	if old := e.current.Load(); old != nil && old.view == st.view {
+		e.current.Store(st)
+		e.watches.reloaded()
+		return
+	}
 	for _, m := range st.view.Members {
 		if len(m.Resources) > 0 {
 			e.hasResources.Store(true)

@@ -2,8 +2,10 @@ package mcp
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -13,12 +15,13 @@ import (
 
 // router finds the endpoint of a path at one listen address. It is immutable.
 type router struct {
-	bound  *plan.Bound         // has the gates
-	byPath map[string]*guarded // by decoded segments, joined with NUL
-	sole   *guarded            // at /mcp itself; nil when there are none or several
-	mounts []*plan.Mount       // that the index lists
-	views  func() []indexView  // all of them
-	index  func() []byte       // of all mounts
+	bound     *plan.Bound          // has the gates
+	byPath    map[string]place     // by decoded segments, joined with NUL
+	contested bool                 // two mounts have one address
+	sole      *guarded             // at /mcp itself; nil when there are none or several
+	mounts    func() []*plan.Mount // that the index lists
+	views     func() []indexView   // all of them
+	index     func() []byte        // of all mounts
 
 	listener *plan.Listener
 	open     func(addr string, segments []string) *guarded // of a view of several exposures
@@ -63,33 +66,81 @@ func (g *guarded) refuse(w http.ResponseWriter, r *http.Request, need []string) 
 	writeProblem(w, r, http.StatusForbidden, plan.CodeForbidden.String(), "no caller of this adapter has the scopes that this needs")
 }
 
-func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint, bound *plan.Bound, open func(addr string, segments []string) *guarded) *router {
-	r := &router{bound: bound, byPath: map[string]*guarded{}, listener: l, open: open}
-	owner := map[string]string{}
-	for _, m := range l.Mounts {
-		ep := endpoints[m.Exposure]
-		if m.Exposure.Kind != plan.MCP || ep == nil {
-			continue
-		}
-		key, id := joined(m.Segments), m.Exposure.Unit.ID
-		if prev, taken := owner[key]; taken && len(prev) >= len(id) {
-			continue // the longest ID owns an address
-		}
-		r.byPath[key], owner[key] = &guarded{ep, bound.Gate(m.Exposure)}, id
+// place is an endpoint and the exposure that it serves.
+type place struct {
+	endpoint *endpoint
+	exposure *plan.Exposure
+}
+
+// newRouter makes the router of a listener. old is that of the same address before, or nil.
+func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint, bound *plan.Bound, open func(addr string, segments []string) *guarded, old *router) *router {
+	r := &router{bound: bound, listener: l, open: open}
+	if r.byPath = old.follow(l, endpoints); r.byPath == nil {
+		r.byPath, r.contested = placesOf(l.Mounts, endpoints)
 	}
 	if l.SoleMCP != nil {
 		if ep := endpoints[l.SoleMCP.Exposure]; ep != nil {
 			r.sole = &guarded{ep, bound.Gate(l.SoleMCP.Exposure)}
 		}
 	}
-	for _, m := range l.Mounts {
-		if m.Main && m.Exposure.Kind == plan.MCP {
-			r.mounts = append(r.mounts, m)
-		}
-	}
+	r.mounts = sync.OnceValue(func() []*plan.Mount {
+		return slices.DeleteFunc(slices.Clone(l.Mounts), func(m *plan.Mount) bool { return !m.Main || m.Exposure.Kind != plan.MCP })
+	})
 	r.views = sync.OnceValue(func() []indexView { return viewsOf(l, bound) })
-	r.index = sync.OnceValue(func() []byte { return renderIndex(r.mounts, r.views()) })
+	r.index = sync.OnceValue(func() []byte { return renderIndex(r.mounts(), r.views()) })
 	return r
+}
+
+// placesOf gives the endpoints of mounts by path. Of two with one address the longest ID owns it;
+// contested says whether there are any.
+func placesOf(mounts []*plan.Mount, endpoints map[*plan.Exposure]*endpoint) (out map[string]place, contested bool) {
+	out = make(map[string]place, len(mounts))
+	for _, m := range mounts {
+		ep := endpoints[m.Exposure]
+		if m.Exposure.Kind != plan.MCP || ep == nil {
+			continue
+		}
+		key := joined(m.Segments)
+		prev, taken := out[key]
+		contested = contested || taken
+		if taken && len(prev.exposure.Unit.ID) >= len(m.Exposure.Unit.ID) {
+			continue
+		}
+		out[key] = place{ep, m.Exposure}
+	}
+	return out, contested
+}
+
+// follow gives the endpoints of a listener by path, made of those of before: the same, without
+// the mounts that are gone and with those that came. It is nil where that cannot be said, since an address
+// is, or was, of two.
+func (rt *router) follow(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint) map[string]place {
+	switch {
+	case rt == nil || rt.contested:
+		return nil
+	case rt.listener == l:
+		return rt.byPath
+	}
+	gone, came := l.Since(rt.listener)
+	out := maps.Clone(rt.byPath)
+	for _, m := range gone {
+		if m.Exposure.Kind != plan.MCP {
+			continue
+		}
+		key := joined(m.Segments)
+		if out[key].exposure != m.Exposure {
+			return nil
+		}
+		delete(out, key)
+	}
+	more, contested := placesOf(came, endpoints)
+	for key, p := range more {
+		if _, taken := out[key]; taken || contested {
+			return nil
+		}
+		out[key] = p
+	}
+	return out
 }
 
 // ServeHTTP serves the endpoints below /mcp.
@@ -114,8 +165,8 @@ func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // a view of several.
 func (rt *router) find(segs []string) *guarded {
 	if len(segs) > 0 {
-		if g := rt.byPath[joined(segs)]; g != nil {
-			return g
+		if p, ok := rt.byPath[joined(segs)]; ok {
+			return &guarded{p.endpoint, rt.bound.Gate(p.exposure)}
 		}
 		return rt.open(rt.listener.Addr, segs)
 	}
@@ -129,20 +180,21 @@ func (rt *router) find(segs []string) *guarded {
 // may be seen is refused as its first endpoint refuses.
 func (rt *router) serveIndex(w http.ResponseWriter, r *http.Request) {
 	var seen []*plan.Mount
-	for _, m := range rt.mounts {
-		if plan.Shows(rt.bound.Gate(m.Exposure), r, len(rt.mounts)) {
+	mounts := rt.mounts()
+	for _, m := range mounts {
+		if plan.Shows(rt.bound.Gate(m.Exposure), r, len(mounts)) {
 			seen = append(seen, m)
 		}
 	}
-	if len(rt.mounts) > 0 && len(seen) == 0 {
-		rt.bound.Gate(rt.mounts[0].Exposure).Refuse(w, r)
+	if len(mounts) > 0 && len(seen) == 0 {
+		rt.bound.Gate(mounts[0].Exposure).Refuse(w, r)
 		return
 	}
 	index := rt.index
-	if len(seen) < len(rt.mounts) {
+	if len(seen) < len(mounts) {
 		var views []indexView
 		for _, v := range rt.views() {
-			if plan.Shows(v.gate, r, len(rt.mounts)) {
+			if plan.Shows(v.gate, r, len(mounts)) {
 				views = append(views, v)
 			}
 		}

@@ -227,6 +227,26 @@ func spliced[T any](all, own []T, id string, of func(T) string) []T {
 	return slices.Replace(all, from, to, own...)
 }
 
+// Since gives the mounts of a listener that another one has not, and those that it had instead. Both
+// may hold some that both have, where more than one document changed.
+func (x *Listener) Since(old *Listener) (gone, came []*Mount) { return middle(old.Mounts, x.Mounts) }
+
+// BareSince is Since for the routes at their declared path.
+func (x *Listener) BareSince(old *Listener) (gone, came []*BareRoute) {
+	return middle(old.Bare, x.Bare)
+}
+
+// middle leaves out what two lists have in common at their beginnings and at their ends.
+func middle[T comparable](a, b []T) (onlyA, onlyB []T) {
+	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return a, b
+}
+
 // all gives the listeners of the new plan, by address.
 func (e *edit) all() []*Listener {
 	out := slices.DeleteFunc(slices.Clone(e.prev.Listeners), func(x *Listener) bool { return e.listeners[x.Addr] != nil })
