@@ -17,6 +17,9 @@ type wellKnown map[string][]byte
 // newWellKnown gathers what the gates of a listener tell.
 func newWellKnown(l *plan.Listener, bound *plan.Bound) wellKnown {
 	out := wellKnown{}
+	if bound.IsOpen() {
+		return out
+	}
 	add := func(path string, gate plan.Gate) {
 		d, ok := gate.(plan.Described)
 		key, valid := pathKey(path)

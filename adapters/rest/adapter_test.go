@@ -245,12 +245,14 @@ func TestSwapSharesWhatDidNotChange(t *testing.T) {
 	handler, _ := swap()
 	h2 := handler(addr)
 	s2 := a.live
-	if s1.tables[x] != s2.tables[x] || s1.sites[addr].bare != s2.sites[addr].bare {
+	if s1.sites[addr].mounts.at([]string{"kept"}).mount.table != s2.sites[addr].mounts.at([]string{"kept"}).mount.table || s1.sites[addr].bare != s2.sites[addr].bare {
 		t.Errorf("the table of an unchanged exposure was built again")
 	}
-	if _, ok := s2.tables[before]; ok {
-		t.Errorf("the table of an exposure that is gone is kept")
-	}
+	s2.sites[addr].mounts.each(func(m *mounted) {
+		if m.mount.Exposure == before {
+			t.Errorf("the table of an exposure that is gone is kept")
+		}
+	})
 	retire()
 	for _, c := range []struct {
 		h      http.Handler

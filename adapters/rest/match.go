@@ -22,6 +22,7 @@ type node struct {
 	any     *node // behind a placeholder
 	many    *node // behind any number of segments
 	routes  []*entry
+	size    int // routes that end here or below
 }
 
 // entry is a route as the table knows it.
@@ -54,13 +55,23 @@ func newEntry(x *plan.Exposure, r *plan.Route) *entry {
 // add puts a route into the tree. A route that was added earlier wins over one that has
 // the same path, method and conditions.
 func (t *table) add(x *plan.Exposure, r *plan.Route) {
-	segments := r.Segments
-	if len(segments) == 0 {
-		segments = []plan.Segment{nil} // "/" has one empty segment
+	t.root.add(x, r, 0)
+}
+
+// segmentsOf gives the segments of a path. That of "/" has one empty segment.
+func segmentsOf(r *plan.Route) []plan.Segment {
+	if len(r.Segments) == 0 {
+		return []plan.Segment{nil}
 	}
-	n := &t.root
-	for _, s := range segments {
+	return r.Segments
+}
+
+// add puts a route into the tree below a place that is so many segments deep.
+func (n *node) add(x *plan.Exposure, r *plan.Route, depth int) {
+	n.size++
+	for _, s := range segmentsOf(r)[depth:] {
 		n = n.child(s)
+		n.size++
 	}
 	// Routes with more conditions are tried first, those with as many as declared.
 	at := len(n.routes)

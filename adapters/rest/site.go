@@ -8,6 +8,8 @@ type site struct {
 	listener *plan.Listener
 	mounts   mountNode
 	bare     *table
+
+	contested bool // two mounts have one address
 }
 
 // mountNode is a place in the path behind /apis.
@@ -51,9 +53,11 @@ func newSite(l *plan.Listener, bare *table, table func(*plan.Exposure) *table) *
 		for _, segment := range m.Segments {
 			n = n.child(segment)
 		}
-		if n.mount == nil {
-			n.mount = &mounted{mount: m, table: table(m.Exposure)}
+		if n.mount != nil {
+			s.contested = true
+			continue
 		}
+		n.mount = &mounted{mount: m, table: table(m.Exposure)}
 	}
 	return s
 }

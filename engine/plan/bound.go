@@ -144,6 +144,9 @@ func (b *Bound) Plan() *Plan {
 	return b.plan
 }
 
+// IsOpen reports whether everybody may come in everywhere.
+func (b *Bound) IsOpen() bool { return len(b.gates) == 0 }
+
 // Shares reports whether a document has the same values as in another one, where both know that
 // without a look at them.
 func (b *Bound) Shares(o *Bound, u *Unit) bool {

@@ -358,8 +358,8 @@ func (o *ownedRoute) isOf(s Subject) bool { return s.Name != "" && o.owner.match
 
 // equal reports whether both serve the very same things.
 func (x *Listener) equal(y *Listener) bool {
-	return slices.EqualFunc(x.Mounts, y.Mounts, func(a, b *Mount) bool { return a.Exposure == b.Exposure && a.Path == b.Path && a.Main == b.Main }) &&
-		slices.EqualFunc(x.Bare, y.Bare, func(a, b *BareRoute) bool { return *a == *b }) &&
+	return slices.EqualFunc(x.Mounts, y.Mounts, sameMount) &&
+		slices.EqualFunc(x.Bare, y.Bare, sameBare) &&
 		slices.EqualFunc(x.Skills, y.Skills, func(a, b *BareSkill) bool { return *a == *b }) &&
 		x.Combined == y.Combined && slices.EqualFunc(x.named, y.named, func(a, b NamedView) bool {
 		return a.Name == b.Name && slices.Equal(a.Selectors, b.Selectors)

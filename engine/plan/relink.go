@@ -229,19 +229,27 @@ func spliced[T any](all, own []T, id string, of func(T) string) []T {
 
 // Since gives the mounts of a listener that another one has not, and those that it had instead. Both
 // may hold some that both have, where more than one document changed.
-func (x *Listener) Since(old *Listener) (gone, came []*Mount) { return middle(old.Mounts, x.Mounts) }
+func (x *Listener) Since(old *Listener) (gone, came []*Mount) {
+	return middle(old.Mounts, x.Mounts, sameMount)
+}
 
 // BareSince is Since for the routes at their declared path.
 func (x *Listener) BareSince(old *Listener) (gone, came []*BareRoute) {
-	return middle(old.Bare, x.Bare)
+	return middle(old.Bare, x.Bare, sameBare)
 }
 
+func sameMount(a, b *Mount) bool {
+	return a == b || a.Exposure == b.Exposure && a.Path == b.Path && a.Main == b.Main
+}
+
+func sameBare(a, b *BareRoute) bool { return a == b || *a == *b }
+
 // middle leaves out what two lists have in common at their beginnings and at their ends.
-func middle[T comparable](a, b []T) (onlyA, onlyB []T) {
-	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
+func middle[T any](a, b []T, same func(T, T) bool) (onlyA, onlyB []T) {
+	for len(a) > 0 && len(b) > 0 && same(a[0], b[0]) {
 		a, b = a[1:], b[1:]
 	}
-	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
+	for len(a) > 0 && len(b) > 0 && same(a[len(a)-1], b[len(b)-1]) {
 		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
 	return a, b
