@@ -37,14 +37,15 @@ func (e *Engine) Start(ctx context.Context) error {
 	})
 }
 
-// Reload loads everything again and serves it from one moment to the next. An unchanged
+// Reload looks at everything again and serves it from one moment to the next. A file on a file
+// system of this machine alone is read if its stamp (size, times, place on the disk) has changed, any other one in any case. An unchanged
 // document keeps its unit, a document that is broken now keeps its last good one, a removed
 // one is gone. When Reload fails, everything is as it was, but for TLS: its files are read
 // again whatever becomes of the documents. Reloads happen one after another.
 func (e *Engine) Reload(ctx context.Context) error { return e.reload(ctx, false) }
 
 // Refresh is Reload for those who were told of a change by [Engine.Watch]. It does not read a
-// file again whose stamp (size, times, place on the disk) has not changed since it was read.
+// file again whose stamp has not changed since it was read, wherever it is.
 func (e *Engine) Refresh(ctx context.Context) error { return e.reload(ctx, true) }
 
 func (e *Engine) reload(ctx context.Context, trust bool) error {

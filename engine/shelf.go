@@ -1,17 +1,10 @@
 package engine
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -108,21 +101,6 @@ type item struct {
 	since          time.Time // stale since; zero: it is not
 }
 
-// head is what the second line of a form says.
-type head struct {
-	ID   string `json:"id"`
-	Path string `json:"path"` // absolute
-	// folder is the absolute path that was asked for.
-	folder string
-}
-
-// form is what is kept of a document.
-type form struct {
-	Text  []byte     `json:"text"`
-	Reads []keptRead `json:"reads,omitempty"`
-	since time.Time
-}
-
 // newShelf makes a shelf. Nothing is read or written.
 func newShelf(o *Options) *shelf {
 	if o.State == nil {
@@ -160,12 +138,6 @@ func (s *shelf) open(create bool) (*os.Root, error) {
 		return nil, errors.New("the folder " + shelfFolder + " in it must belong to the user who runs capd, and nobody else may use it (mode 0700)")
 	}
 	return os.OpenRoot(s.dir)
-}
-
-// name is the name of a document on the shelf, without a suffix.
-func shelfName(path, id string) string {
-	sum := sha256.Sum256([]byte(path + "\x00" + id))
-	return hex.EncodeToString(sum[:])
 }
 
 // look opens the shelf to read from it; nil when it cannot be opened, or nothing was kept yet.
@@ -230,49 +202,6 @@ func (s *shelf) readWhole(root *os.Root, name string) ([]byte, error) {
 	return readAll(f, info.Size(), s.max)
 }
 
-// errDamaged is why a form is not used.
-var errDamaged = errors.New("it is damaged")
-
-// parseForm reads a form of a document. The digest is of everything behind the first line.
-func parseForm(whole []byte, want head) (*form, error) {
-	first, rest, ok := bytes.Cut(whole, []byte("\n"))
-	digest, known := bytes.CutPrefix(first, []byte(shelfMagic))
-	if !ok || !known {
-		return nil, errDamaged
-	}
-	if sum := sha256.Sum256(rest); hex.EncodeToString(sum[:]) != string(digest) {
-		return nil, errDamaged
-	}
-	second, texts, ok := bytes.Cut(rest, []byte("\n"))
-	var is head
-	if !ok || json.Unmarshal(second, &is) != nil {
-		return nil, errDamaged
-	}
-	if is != want {
-		return nil, errors.New("it is of another document")
-	}
-	f := &form{}
-	if json.Unmarshal(texts, f) != nil {
-		return nil, errDamaged
-	}
-	return f, nil
-}
-
-// encode writes a form. The same form always has the same bytes.
-func (k *keepsake) encode(of head) ([]byte, error) {
-	first, err := json.Marshal(of)
-	if err != nil {
-		return nil, err
-	}
-	texts, err := json.Marshal(form{Text: k.text, Reads: k.reads})
-	if err != nil {
-		return nil, err
-	}
-	rest := slices.Concat(first, []byte("\n"), texts, []byte("\n"))
-	sum := sha256.Sum256(rest)
-	return slices.Concat([]byte(shelfMagic+hex.EncodeToString(sum[:])+"\n"), rest), nil
-}
-
 // heads gives what is on the shelf of documents below a folder.
 func (s *shelf) heads(folder string) []head {
 	if !s.readable {
@@ -326,25 +255,6 @@ func shelved(root *os.Root) (map[string]int64, error) {
 		}
 	}
 	return out, nil
-}
-
-// readHead reads whose form a file is, without a look at the digest.
-func readHead(root *os.Root, name string) (h head, ok bool) {
-	f, err := root.Open(name)
-	if err != nil {
-		return head{}, false
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	lines := bufio.NewReader(io.LimitReader(f, maxHead))
-	first, err := lines.ReadString('\n')
-	if err != nil || !strings.HasPrefix(first, shelfMagic) {
-		return head{}, false
-	}
-	second, err := lines.ReadBytes('\n')
-	if err != nil || json.Unmarshal(second, &h) != nil {
-		return head{}, false
-	}
-	return h, shelfName(h.Path, h.ID)+formSuffix == name
 }
 
 // keep takes what was committed, to be written when there is time. It does not block.
@@ -434,180 +344,6 @@ func (s *shelf) close(ctx context.Context) {
 	case <-s.done:
 	case <-ctx.Done():
 		s.log.Warn("the last good forms of some documents are not kept: writing them takes too long")
-	}
-}
-
-// flush brings the shelf to what is pending. What fails stays pending.
-func (s *shelf) flush() {
-	s.mu.Lock()
-	h := s.pending
-	s.mu.Unlock()
-	if h == nil {
-		return
-	}
-	facts := StateFacts{Dir: s.facts.Dir}
-	if err := s.write(h, &facts); err != nil {
-		facts.Error = err.Error()
-		for _, i := range h.items {
-			if i.version != nil && i.version.keepsake.Load() != nil {
-				facts.Unsaved++
-			}
-		}
-	}
-	s.mu.Lock()
-	s.facts = facts
-	if s.pending == h && facts.Error == "" {
-		s.pending = nil
-	}
-	s.mu.Unlock()
-}
-
-// write does what can be done, and gives the first thing that went wrong.
-func (s *shelf) write(h *holding, facts *StateFacts) error {
-	root, err := s.open(true)
-	if err != nil {
-		return s.fail("open", err)
-	}
-	defer func() { _ = root.Close() }() // files were closed one by one
-	names, err := shelved(root)
-	if err != nil {
-		return s.fail("read", err)
-	}
-	var total int64
-	for _, size := range names {
-		total += size
-	}
-	s.sweep(root, h, names, &total)
-	var failed error
-	wrote := false
-	for _, i := range h.items {
-		grown, err := s.put(root, i, names, total)
-		total += grown
-		wrote = wrote || grown != 0
-		if err != nil && failed == nil {
-			failed = s.fail("write", fmt.Errorf("the last good form of %s is not kept: %w", i.id, err))
-		} else if err != nil {
-			s.failed("write")
-		}
-	}
-	if wrote {
-		if err := syncFolder(root); err != nil && failed == nil {
-			failed = s.fail("write", err)
-		}
-	}
-	for name := range names {
-		if strings.HasSuffix(name, formSuffix) {
-			facts.Forms++
-		}
-	}
-	facts.Bytes = total
-	return failed
-}
-
-// put brings the files of one document to what they should be, and gives by how much they grew.
-func (s *shelf) put(root *os.Root, i item, names map[string]int64, total int64) (int64, error) {
-	mark := i.name + staleSuffix
-	switch _, marked := names[mark]; {
-	case marked && i.since.IsZero():
-		if err := root.Remove(mark); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return 0, err
-		}
-	case !marked && !i.since.IsZero():
-		if err := root.WriteFile(mark, nil, 0o600); err != nil {
-			return 0, err
-		}
-		if err := root.Chtimes(mark, i.since, i.since); err != nil {
-			return 0, err
-		}
-	}
-	if i.version == nil {
-		return 0, nil
-	}
-	k := i.version.keepsake.Load()
-	if k == nil {
-		return 0, nil // it was written before
-	}
-	whole, err := k.encode(head{ID: i.id, Path: i.path})
-	if err != nil {
-		return 0, err
-	}
-	file := i.name + formSuffix
-	grown := int64(len(whole)) - names[file]
-	if total+grown > s.max {
-		return 0, fmt.Errorf("all together would have more than %s", sizeText(s.max))
-	}
-	if was, err := s.readWhole(root, file); err != nil || !bytes.Equal(was, whole) {
-		if err := replaceFile(root, file, whole); err != nil {
-			return 0, err
-		}
-	}
-	names[file] = int64(len(whole))
-	i.version.keepsake.CompareAndSwap(k, nil)
-	return grown, nil
-}
-
-// replaceFile writes a file beside, and puts it in place when all of it is on the disk.
-func replaceFile(root *os.Root, name string, text []byte) (err error) {
-	temp := tempPrefix + rand.Text()
-	f, err := root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = root.Remove(temp) // what matters is in err
-		}
-	}()
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return root.Rename(temp, name)
-}
-
-// syncFolder puts the names on the disk. Not every file system can.
-func syncFolder(root *os.Root) error {
-	dir, err := root.Open(".")
-	if err != nil {
-		return err
-	}
-	_ = dir.Sync() // then the names are written a little later
-	return dir.Close()
-}
-
-// sweep removes the forms of documents that are gone, and what a process that was killed left.
-func (s *shelf) sweep(root *os.Root, h *holding, names map[string]int64, total *int64) {
-	for name, size := range maps.Clone(names) {
-		bare, isForm := strings.CutSuffix(name, formSuffix)
-		switch {
-		case strings.HasPrefix(name, tempPrefix):
-			if info, err := root.Lstat(name); err != nil || time.Since(info.ModTime()) < tempLife {
-				continue
-			}
-		case !isForm || h.present[bare]:
-			continue
-		default:
-			of, ok := readHead(root, name)
-			if !ok || !s.owns(of.Path) || slices.ContainsFunc(h.closed, func(dir string) bool { return isBelow(dir, of.Path) }) {
-				continue
-			}
-		}
-		if err := root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			_ = s.fail("remove", err)
-			continue
-		}
-		if isForm {
-			_ = root.Remove(bare + staleSuffix) // most have none
-			delete(names, bare+staleSuffix)
-		}
-		delete(names, name)
-		*total -= size
 	}
 }
 

@@ -145,7 +145,7 @@ func (b *Bound) Plan() *Plan {
 }
 
 // IsOpen reports whether everybody may come in everywhere.
-func (b *Bound) IsOpen() bool { return len(b.gates) == 0 }
+func (b *Bound) IsOpen() bool { return b == nil || len(b.gates) == 0 }
 
 // Shares reports whether a document has the same values as in another one, where both know that
 // without a look at them.

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"maps"
+	"slices"
+)
+
+// digest stands for what came of a question. An error has the digest of its text.
+func digest(text []byte, err error) string {
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+func (f *files) note(u use, digest string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.uses[u] = digest
+}
+
+// unchanged reports whether every question would have the same answer now. A file whose stamp
+// has not changed is not read for that when it is local, or with trust.
+func (f *files) unchanged(trust bool, local *localSystems) bool {
+	for u, was := range f.asked() {
+		var now string
+		switch u.what {
+		case useRead:
+			if f.isUntouched(u, trust, local) {
+				continue
+			}
+			now = digest(f.read(u.from, u.location))
+		case usePlace:
+			place, _, err := f.place(u.from, u.location)
+			now = digest([]byte(place.Path), err)
+		case useFolder:
+			continue
+		}
+		if now != was {
+			return false
+		}
+	}
+	return true
+}
+
+// isUntouched reports whether a file that was read has certainly not changed since.
+func (f *files) isUntouched(u use, trust bool, local *localSystems) bool {
+	was, ok := f.lookedAt(u)
+	if !ok {
+		return false
+	}
+	at, err := f.find(u.from, u.location)
+	if err != nil || at.real == "" {
+		return false
+	}
+	now := lookAt(at.real).info
+	return was.isCertainly(now) && (trust || local.holds(at.real, now))
+}
+
+// moved reports whether a file that was read is another one now, as far as its stamp says.
+func (f *files) moved() bool {
+	for u := range f.asked() {
+		if was, ok := f.lookedAt(u); ok {
+			at, err := f.find(u.from, u.location)
+			if err != nil || !same(was.info, lookAt(at.real).info) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (f *files) lookedAt(u use) (looked, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	was, ok := f.looked[u]
+	return was, ok
+}
+
+// refersToNothing reports whether the document asked for no file.
+func (f *files) refersToNothing() bool {
+	if f == nil {
+		return true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.uses) == 0
+}
+
+func (f *files) asked() map[use]string {
+	if f.refersToNothing() {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.uses)
+}
+
+// hash adds what was read to the hash of a document's text.
+func (f *files) hash(text string) string {
+	uses := f.asked()
+	maps.DeleteFunc(uses, func(u use, _ string) bool { return u.what != useRead })
+	if len(uses) == 0 {
+		return text
+	}
+	sum := sha256.New()
+	_, _ = io.WriteString(sum, text) // a hash takes everything
+	for _, u := range slices.SortedFunc(maps.Keys(uses), func(a, b use) int {
+		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(a.location, b.location))
+	}) {
+		_, _ = io.WriteString(sum, "\x00"+u.from+"\x00"+u.location+"\x00"+uses[u])
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
