@@ -75,7 +75,7 @@ func TestReloadOfWhatADocumentUses(t *testing.T) {
 	write("mounted/..1/key", "mounted-1\n")
 	link("..1", "mounted/..data")
 	link("..data/key", "mounted/key")
-	p := spawn(t, []string{"UP=" + server.URL}, dir)
+	p := spawn(t, []string{"UP=" + server.URL}, "--watch", "off", dir)
 	wants := func(when, body, door string) {
 		t.Helper()
 		if got := call(t, "GET", p.url+"/get", ""); got.Status != http.StatusOK || got.Body != `"`+body+`"` {
