@@ -16,7 +16,7 @@ import (
 
 // moreAllocations is how many allocations a call that is passed through may cost more than
 // httputil.ReverseProxy needs for it.
-const moreAllocations = 8
+const moreAllocations = 6
 
 // TestAllocationsBesideProxy holds capd to what a bare proxy in front of the same upstream
 // allocates. Client and upstream speak from memory that they have, so that nothing of theirs is
