@@ -13,7 +13,8 @@ import (
 )
 
 // answerBuffers are where the answers to plain calls are put together. One is given back when its
-// answer is written: nothing refers to it then.
+// answer is written: nothing refers to it then. One whose answer could not be written is not: HTTP/2
+// may still read it when the write has failed, because its client reset the stream.
 type answerBuffers struct{ pool sync.Pool }
 
 type answerBuffer struct{ bytes []byte }
@@ -41,22 +42,23 @@ func (c *directCall) write(w http.ResponseWriter, res *sdk.CallToolResult, err e
 	if err != nil && c.modern {
 		status = statusOf(err)
 	}
-	b := c.endpoint.buffers.get()
-	defer c.endpoint.buffers.put(b)
+	b, mediaType := c.endpoint.buffers.get(), "application/json"
 	if c.events && status == http.StatusOK {
+		mediaType = "text/event-stream"
 		b.bytes = append(b.bytes, "event: message\ndata: "...)
 		b.bytes = append(c.append(b.bytes, res, err), "\n\n"...)
-		c.send(w, status, "text/event-stream", b.bytes)
-		return
+	} else {
+		b.bytes = c.append(b.bytes, res, err)
 	}
-	b.bytes = c.append(b.bytes, res, err)
-	c.send(w, status, "application/json", b.bytes)
+	if c.send(w, status, mediaType, b.bytes) == nil {
+		c.endpoint.buffers.put(b)
+	}
 }
 
 // refuse answers a call with the ID of another one that the session has under way.
 func (c *directCall) refuse(w http.ResponseWriter) {
 	err := &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("duplicate in-flight request ID %v", c.rpcID().Raw())}
-	c.send(w, http.StatusBadRequest, "application/json", c.append(nil, nil, err))
+	_ = c.send(w, http.StatusBadRequest, "application/json", c.append(nil, nil, err)) // who is gone does not read it
 }
 
 // statusOf gives the status of an error of the modern protocol (specification 2026-07-28,
@@ -74,11 +76,12 @@ func statusOf(err error) int {
 }
 
 // send writes an answer. A client that takes nothing of it for too long does not get the rest.
-func (c *directCall) send(w http.ResponseWriter, status int, mediaType string, b []byte) {
+func (c *directCall) send(w http.ResponseWriter, status int, mediaType string, b []byte) error {
 	h, values := w.Header(), [...]string{mediaType, "no-cache, no-transform", strconv.Itoa(len(b))}
 	h["Content-Type"], h["Cache-Control"], h["Content-Length"] = values[0:1:1], values[1:2:2], values[2:3:3]
 	w.WriteHeader(status)
-	_, _ = writeInTime(w, http.NewResponseController(w), c.endpoint.opts.StallTimeout, b)
+	_, err := writeInTime(w, http.NewResponseController(w), c.endpoint.opts.StallTimeout, b)
+	return err
 }
 
 // append appends the message that answers the call: the bytes that the SDK would write.

@@ -104,7 +104,7 @@ func (c *directCall) safely(ctx context.Context) (res *sdk.CallToolResult, err e
 // wellHeaded reports whether the headers of a request may be those of a plain call.
 func (e *endpoint) wellHeaded(r *http.Request) bool {
 	h := r.Header
-	if r.Method != http.MethodPost || h.Get("Expect") != "" || h.Get("Last-Event-Id") != "" || !isJSONType(h.Get("Content-Type")) {
+	if r.Method != http.MethodPost || h.Get("Expect") != "" || h["Last-Event-Id"] != nil || !isJSONType(h.Get("Content-Type")) {
 		return false
 	}
 	json, stream := accepts(h)

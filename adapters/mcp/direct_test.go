@@ -2,6 +2,7 @@ package mcp_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -119,12 +120,17 @@ func (w *twin) incoming(t testing.TB, a asked) *http.Request {
 			}
 		case v == "":
 			r.Header.Del(k)
+		case v == empty:
+			r.Header.Set(k, "")
 		default:
 			r.Header.Set(k, v)
 		}
 	}
 	return r.WithContext(plan.WithRequestID(r.Context(), "r-1"))
 }
+
+// empty is a header that is there and says nothing.
+const empty = "(empty)"
 
 // compare wants one behaviour of both, and reports whether it was without the SDK.
 func (tw *twins) compare(t testing.TB, a asked) (direct bool) {
@@ -325,6 +331,7 @@ func TestWhatIsNoPlainCall(t *testing.T) {
 		"another Content-Type":     {asked{doc: "rooms", header: with(header, "Content-Type", "text/plain"), body: body}, false},
 		"no Content-Type":          {asked{doc: "rooms", header: with(header, "Content-Type", ""), body: body}, false},
 		"a lost stream":            {asked{doc: "rooms", header: with(olderHeader(""), "Last-Event-Id", "1"), body: older}, false},
+		"no stream that is lost":   {asked{doc: "rooms", header: with(header, "Last-Event-Id", empty), body: body}, false},
 		"a listening header":       {asked{doc: "rooms", header: with(olderHeader(""), "Mcp-Method", "subscriptions/listen"), body: older}, false},
 		"deep arguments":           {asked{doc: "rooms", header: header, body: strings.Replace(body, `"7"`, strings.Repeat("[", 1200)+strings.Repeat("]", 1200), 1)}, false},
 	} {
@@ -392,4 +399,37 @@ func TestDirectCallsAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// deaf is a client that went away, of which somebody still reads what was written to it.
+type deaf struct {
+	*httptest.ResponseRecorder
+	reading []byte
+}
+
+func (d *deaf) Write(b []byte) (int, error) {
+	d.reading = b
+	return 0, errors.New("the stream was reset")
+}
+
+// TestBuffersOfFailedWrites: a server of HTTP/2 may still read an answer when its write has failed, so
+// that its memory is not used for another.
+func TestBuffersOfFailedWrites(t *testing.T) {
+	t.Parallel()
+	w := &twin{house: open(t, map[string]string{"rooms": rooms}, mcp.Options{})}
+	header, body := modern("tools/call", "list.rooms", `{"name":"list.rooms"}`)
+	a := asked{doc: "rooms", header: header, body: body}
+	for range 20 { // a pool may give any of its buffers
+		gone := &deaf{ResponseRecorder: httptest.NewRecorder()}
+		w.upstream.answer(http.StatusOK, "text/plain", "mine")
+		if !w.adapter.ServesDirect(a.doc, gone, w.incoming(t, a)) {
+			t.Fatal("it went through the SDK")
+		}
+		was := string(gone.reading)
+		w.upstream.answer(http.StatusOK, "text/plain", "yours")
+		w.adapter.ServesDirect(a.doc, httptest.NewRecorder(), w.incoming(t, a))
+		if string(gone.reading) != was {
+			t.Fatalf("it became %s", gone.reading)
+		}
+	}
 }
