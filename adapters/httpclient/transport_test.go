@@ -2,12 +2,15 @@ package httpclient_test
 
 import (
 	"crypto/tls"
+	"encoding/binary"
 	"encoding/pem"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,4 +140,60 @@ func TestTimeoutsOfADocument(t *testing.T) {
 			t.Errorf("%s %+v: got %s: %s", tc.target, tc.way, e.Code, e.Message)
 		}
 	}
+}
+
+// TestContentWithHead: content that is in memory goes out with the head, in one write. Over TLS
+// each write is a record of its own, which can be counted.
+func TestContentWithHead(t *testing.T) {
+	t.Parallel()
+	var records atomic.Int64
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}))
+	srv.Listener = recordListener{srv.Listener, &records}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	c := newClient(t, httpclient.Options{TLS: srv.Client().Transport.(*http.Transport).TLSClientConfig})
+	post := request(t, "POST", srv.URL, "/", "Content-Type", "application/json")
+	post.Body = plan.BytesBody([]byte(`{"a":1}`))
+	do(t, c, post) // opens the connection
+	before := records.Load()
+	do(t, c, post)
+	if got := records.Load() - before; got != 1 {
+		t.Errorf("a request came in %d records, want 1", got)
+	}
+}
+
+// recordListener counts the TLS records that come in.
+type recordListener struct {
+	net.Listener
+	records *atomic.Int64
+}
+
+func (l recordListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	return &recordConn{Conn: conn, records: l.records}, err
+}
+
+type recordConn struct {
+	net.Conn
+	records *atomic.Int64
+	head    []byte // of a record, as far as it was read
+	rest    int    // of its content
+}
+
+func (c *recordConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	for p = p[:n]; len(p) > 0; {
+		if c.rest > 0 {
+			skip := min(c.rest, len(p))
+			c.rest, p = c.rest-skip, p[skip:]
+			continue
+		}
+		if c.head, p = append(c.head, p[0]), p[1:]; len(c.head) == 5 {
+			c.rest, c.head = int(binary.BigEndian.Uint16(c.head[3:])), nil
+			c.records.Add(1)
+		}
+	}
+	return n, err
 }
