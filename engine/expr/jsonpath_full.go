@@ -22,30 +22,71 @@ type node struct {
 	order   int // place in the text
 }
 
-func decode(raw []byte, order *int) *node {
-	n := &node{raw: raw, order: *order}
-	*order++
-	switch Kind(raw) {
+// decode reads a valid JSON text, in one pass however deep it nests.
+func decode(raw []byte) *node {
+	r := reader{raw: raw}
+	root, _ := r.read(skipSpace(raw, 0))
+	return root
+}
+
+// reader is a text while it is decoded.
+type reader struct {
+	raw   []byte
+	order int // of the next value
+}
+
+// read reads the value that begins at i, and gives the index behind it.
+func (r *reader) read(i int) (n *node, end int) {
+	n = &node{order: r.order}
+	r.order++
+	switch r.raw[i] {
 	case '{':
-		n.members = map[string]*node{}
-		value := map[string]any{}
-		Members(raw, func(name string, v []byte) {
-			child := decode(v, order)
-			n.members[name], value[name] = child, child.value
-		})
-		n.value = value
+		end = r.object(n, i+1)
 	case '[':
-		elements, _ := Elements(raw)
-		value := make([]any, len(elements))
-		for i, e := range elements {
-			child := decode(e, order)
-			n.items, value[i] = append(n.items, child), child.value
-		}
-		n.value = value
+		end = r.list(n, i+1)
 	default:
-		n.value = scalar(raw)
+		end = skipValue(r.raw, i, 0)
+		n.value = scalar(r.raw[i:end])
 	}
-	return n
+	n.raw = r.raw[i:end]
+	return n, end
+}
+
+// object reads an object from behind its brace.
+func (r *reader) object(n *node, i int) (end int) {
+	value := map[string]any{}
+	n.members, n.value = map[string]*node{}, value
+	for i = skipSpace(r.raw, i); r.raw[i] != '}'; i = r.next(i) {
+		from := i
+		i = skipString(r.raw, i+1)
+		var name string
+		known := json.Unmarshal(r.raw[from:i], &name) == nil
+		child, end := r.read(skipColon(r.raw, i))
+		if i = end; known {
+			n.members[name], value[name] = child, child.value
+		}
+	}
+	return i + 1
+}
+
+// list reads a list from behind its bracket.
+func (r *reader) list(n *node, i int) (end int) {
+	value := []any{}
+	for i = skipSpace(r.raw, i); r.raw[i] != ']'; i = r.next(i) {
+		child, end := r.read(i)
+		n.items, value = append(n.items, child), append(value, child.value)
+		i = end
+	}
+	n.value = value
+	return i + 1
+}
+
+// next gives the index of what follows a part of an object or a list: another one, or its end.
+func (r *reader) next(i int) int {
+	if i = skipSpace(r.raw, i); r.raw[i] == ',' {
+		i = skipSpace(r.raw, i+1)
+	}
+	return i
 }
 
 // scalar decodes what is no object and no list. Numbers are only compared, so that digits
@@ -90,8 +131,7 @@ func findFull(x jp.Expr, raw []byte) ([]byte, bool, error) {
 	if k := Kind(raw); k != '{' && k != '[' { // nothing is inside, which the library need not be asked
 		return list(nil), !isDefinite(x), nil
 	}
-	order := 0
-	root := decode(raw, &order)
+	root := decode(raw)
 	if readsRoot(x) {
 		return findByValue(x, root.value)
 	}

@@ -54,6 +54,34 @@ func TestFind(t *testing.T) {
 	}
 }
 
+// TestFindDeep: what nests as deep as JSON may is read once, not once for each level, which would
+// take minutes for all of these.
+func TestFindDeep(t *testing.T) {
+	t.Parallel()
+	const depth = 9999
+	objects := []byte(strings.Repeat(`{"a" : `, depth) + "1" + strings.Repeat("}", depth))
+	lists := []byte(strings.Repeat("[ ", depth) + `"\u00e9"` + strings.Repeat("]", depth))
+	for _, x := range []struct {
+		path string
+		raw  []byte
+		want string
+	}{
+		{"$..b", objects, "[]"}, {"$[?(@.b)]", objects, "[]"}, {"$.a[0:2]", objects, "[]"}, {"$['a','b'].b", objects, "[]"},
+		{"$..b", lists, "[]"}, {"$[?(@ > 1)]", lists, "[]"}, {"$[0:2].a", lists, "[]"}, {"$[?(@.a)]", []byte(`[{"a":1},` + string(lists) + "]"), `[{"a":1}]`},
+	} {
+		p, err := expr.ParseJSONPath(x.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 10 {
+			got, ok, err := p.Find(x.raw)
+			if err != nil || !ok || string(got) != x.want {
+				t.Fatalf("%s: got %.100s, %v, %v, want %s", x.path, got, ok, err, x.want)
+			}
+		}
+	}
+}
+
 // TestFindIsStable: what a path gives does not depend on the order of a Go map.
 func TestFindIsStable(t *testing.T) {
 	t.Parallel()
