@@ -8,6 +8,8 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"capd/engine/expr"
+
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
@@ -36,29 +38,37 @@ func (a *answerBuffers) put(b *answerBuffer) {
 	}
 }
 
-// write answers the call with a result, or with an error of the protocol.
-func (c *directCall) write(w http.ResponseWriter, res *sdk.CallToolResult, err error) {
+// reply is how a plain request is answered.
+type reply struct {
+	endpoint *endpoint
+	id       []byte // of the request, as the client wrote it
+	modern   bool
+	events   bool // with an event stream of one event
+}
+
+// write answers with a result, which result appends, or with an error of the protocol.
+func (r *reply) write(w http.ResponseWriter, result func([]byte) ([]byte, error), err error) {
 	status := http.StatusOK
-	if err != nil && c.modern {
+	if err != nil && r.modern {
 		status = statusOf(err)
 	}
-	b, mediaType := c.endpoint.buffers.get(), "application/json"
-	if c.events && status == http.StatusOK {
+	b, mediaType := r.endpoint.buffers.get(), "application/json"
+	if r.events && status == http.StatusOK {
 		mediaType = "text/event-stream"
 		b.bytes = append(b.bytes, "event: message\ndata: "...)
-		b.bytes = append(c.append(b.bytes, res, err), "\n\n"...)
+		b.bytes = append(r.append(b.bytes, result, err), "\n\n"...)
 	} else {
-		b.bytes = c.append(b.bytes, res, err)
+		b.bytes = r.append(b.bytes, result, err)
 	}
-	if c.send(w, status, mediaType, b.bytes) == nil {
-		c.endpoint.buffers.put(b)
+	if r.send(w, status, mediaType, b.bytes) == nil {
+		r.endpoint.buffers.put(b)
 	}
 }
 
-// refuse answers a call with the ID of another one that the session has under way.
-func (c *directCall) refuse(w http.ResponseWriter) {
-	err := &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("duplicate in-flight request ID %v", c.rpcID().Raw())}
-	_ = c.send(w, http.StatusBadRequest, "application/json", c.append(nil, nil, err)) // who is gone does not read it
+// refuse answers a request with the ID of another one that the session has under way.
+func (r *reply) refuse(w http.ResponseWriter) {
+	err := &jsonrpc.Error{Code: jsonrpc.CodeInvalidRequest, Message: fmt.Sprintf("duplicate in-flight request ID %v", r.rpcID().Raw())}
+	_ = r.send(w, http.StatusBadRequest, "application/json", r.append(nil, nil, err)) // who is gone does not read it
 }
 
 // statusOf gives the status of an error of the modern protocol (specification 2026-07-28,
@@ -76,39 +86,62 @@ func statusOf(err error) int {
 }
 
 // send writes an answer. A client that takes nothing of it for too long does not get the rest.
-func (c *directCall) send(w http.ResponseWriter, status int, mediaType string, b []byte) error {
+func (r *reply) send(w http.ResponseWriter, status int, mediaType string, b []byte) error {
 	h, values := w.Header(), [...]string{mediaType, "no-cache, no-transform", strconv.Itoa(len(b))}
 	h["Content-Type"], h["Cache-Control"], h["Content-Length"] = values[0:1:1], values[1:2:2], values[2:3:3]
 	w.WriteHeader(status)
-	_, err := writeInTime(w, http.NewResponseController(w), c.endpoint.opts.StallTimeout, b)
+	_, err := writeInTime(w, http.NewResponseController(w), r.endpoint.opts.StallTimeout, b)
 	return err
 }
 
-// append appends the message that answers the call: the bytes that the SDK would write.
-func (c *directCall) append(b []byte, res *sdk.CallToolResult, err error) []byte {
+// append appends the message that is the answer: the bytes that the SDK would write.
+func (r *reply) append(b []byte, result func([]byte) ([]byte, error), err error) []byte {
 	begin := len(b)
 	if err == nil {
-		b = append(append(append(b, `{"jsonrpc":"2.0","id":`...), c.id...), `,"result":`...)
-		if b, err = c.appendResult(b, res); err == nil {
+		b = append(append(append(b, `{"jsonrpc":"2.0","id":`...), r.id...), `,"result":`...)
+		if b, err = result(b); err == nil {
 			return append(b, '}')
 		}
 		err = internalError()
 	}
-	text, err := jsonrpc.EncodeMessage(&jsonrpc.Response{ID: c.rpcID(), Error: err})
+	text, err := jsonrpc.EncodeMessage(&jsonrpc.Response{ID: r.rpcID(), Error: err})
 	if err != nil { // texts and numbers always marshal
 		text = []byte("{}")
 	}
 	return append(b[:begin], text...)
 }
 
-// appendResult appends a result. What is not in most of them is left to encoding/json.
-func (c *directCall) appendResult(b []byte, res *sdk.CallToolResult) (_ []byte, err error) {
+// rpcID gives the ID as the SDK knows it.
+func (r *reply) rpcID() jsonrpc.ID {
+	var v any = string(plainText(r.id))
+	if expr.Kind(r.id) != '"' {
+		v, _ = strconv.ParseFloat(string(r.id), 64) // a whole number
+	}
+	id, _ := jsonrpc.MakeID(v) // of a text or a number there is one
+	return id
+}
+
+// appendServer appends what every result of the modern protocol says of the server.
+func (r *reply) appendServer(b []byte) []byte {
+	return append(append(append(b, `"_meta":{"`+sdk.MetaKeyServerInfo+`":`...), r.endpoint.serverInfo...), '}', ',')
+}
+
+// appendPage appends the result of a list, of which page is what all versions of the protocol have.
+func (r *reply) appendPage(b, page []byte) []byte {
+	if !r.modern {
+		return append(b, page...)
+	}
+	return append(r.appendServer(append(b, `{"resultType":"complete",`...)), page[1:]...)
+}
+
+// appendResult appends the result of a call. What is not in most of them is left to encoding/json.
+func (r *reply) appendResult(b []byte, res *sdk.CallToolResult) (_ []byte, err error) {
 	b = append(b, '{')
-	if c.modern {
+	if r.modern {
 		if res.Meta == nil {
-			b = append(append(append(b, `"_meta":{"`+sdk.MetaKeyServerInfo+`":`...), c.endpoint.serverInfo...), '}', ',')
+			b = r.appendServer(b)
 		} else {
-			res.Meta[sdk.MetaKeyServerInfo] = c.endpoint.serverInfo
+			res.Meta[sdk.MetaKeyServerInfo] = r.endpoint.serverInfo
 		}
 	}
 	if len(res.Meta) > 0 {
@@ -139,7 +172,7 @@ func (c *directCall) appendResult(b []byte, res *sdk.CallToolResult) (_ []byte, 
 	if res.IsError {
 		b = append(b, `,"isError":true`...)
 	}
-	if c.modern {
+	if r.modern {
 		b = append(b, `,"resultType":"complete"`...)
 	}
 	return append(b, '}'), nil

@@ -66,18 +66,28 @@ func BenchmarkToolsCall(b *testing.B) {
 func BenchmarkServeToolsCall(b *testing.B) {
 	for _, mode := range modes(b, map[string]string{"rooms": rooms}) {
 		mode.house.upstream.answer(200, "application/json", `{"id":"7","name":"room"}`)
-		handler, r := *mode.house.handler.Load(), mode.request()
-		b.Run(mode.name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				in := r.WithContext(r.Context())
-				in.Body, _ = r.GetBody() // a reader of a text never fails
-				w := &discarded{header: http.Header{}}
-				if handler.ServeHTTP(w, in); w.status != http.StatusOK {
-					b.Fatal(w.status)
-				}
-			}
-		})
+		b.Run(mode.name, func(b *testing.B) { serve(b, mode.house, mode.request()) })
+	}
+}
+
+// BenchmarkServeToolsList is the same for the first page of a tools/list.
+func BenchmarkServeToolsList(b *testing.B) {
+	h := open(b, map[string]string{"rooms": rooms}, mcp.Options{})
+	header, body := modern("tools/list", "", "{}")
+	serve(b, h, h.request(http.MethodPost, "/mcp/rooms", header, body))
+}
+
+// serve serves a request again and again.
+func serve(b *testing.B, h *house, r *http.Request) {
+	b.ReportAllocs()
+	handler := *h.handler.Load()
+	for b.Loop() {
+		in := r.WithContext(r.Context())
+		in.Body, _ = r.GetBody() // a reader of a text never fails
+		w := &discarded{header: http.Header{}}
+		if handler.ServeHTTP(w, in); w.status != http.StatusOK {
+			b.Fatal(w.status)
+		}
 	}
 }
 

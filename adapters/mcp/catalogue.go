@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -206,6 +207,23 @@ func (c *catalogue) page(cursor string, seen visible) (*sdk.ListToolsResult, err
 	return res, nil
 }
 
+// firstPage gives the result of tools/list as it is for everybody, in JSON: without what the modern
+// protocol adds to every result. It is nil where that cannot be said.
+func firstPage(c *catalogue, v *plan.View) []byte {
+	page, err := c.page("", nil)
+	if err != nil {
+		return nil
+	}
+	page.Cacheable = cachingOf(v)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if enc.Encode(page) != nil {
+		return nil
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
 // visible says which tools of a catalogue a caller may see and call; nil: all.
 type visible func(*entry) bool
 
@@ -237,9 +255,11 @@ func invalidCursor() error {
 
 // caching is what every list and every resource says about itself. Unless the document says
 // otherwise, a reload may change it at any time, and what one caller sees is not for others.
-func (s *state) caching() sdk.Cacheable {
+func (s *state) caching() sdk.Cacheable { return cachingOf(s.view) }
+
+func cachingOf(v *plan.View) sdk.Cacheable {
 	c := sdk.Cacheable{CacheScope: "public"}
-	for i, m := range s.view.Members {
+	for i, m := range v.Members {
 		if i == 0 || m.Exposure.TTL < c.TTLMs {
 			c.TTLMs = m.Exposure.TTL
 		}

@@ -13,32 +13,30 @@ import (
 	"capd/engine/expr"
 	"capd/engine/plan"
 
-	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// This file and answer.go are a way past the SDK for what clients ask most: one plain tools/call
-// over HTTP. The SDK decodes every part of a message several times and encodes its answer twice
-// (docs/decisions/0046). Both ways meet in [pendingCall.answer].
+// This file and answer.go are a way past the SDK for what clients ask most: one plain tools/call or
+// tools/list over HTTP. The SDK decodes every part of a message several times and encodes its answer
+// twice (docs/decisions/0046). For a call, both ways meet in [pendingCall.answer].
 //
-// A call is plain when nothing about it is left open: its headers and its body are as the protocol
+// A request is plain when nothing about it is left open: its headers and its body are as the protocol
 // wants them, no member is there that is not looked at here, and nothing is asked or told before its
 // answer. Everything else goes to the SDK, which knows what is wrong with a request and says so. When
-// in doubt a call is not plain.
+// in doubt a request is not plain.
 
-// directCall is a plain call on its way.
+// directCall is a plain tools/call on its way.
 type directCall struct {
 	pendingCall
-	id     []byte // as the client wrote it
-	events bool   // the answer is an event stream of one event
+	reply reply
 }
 
 // defaultVersion is the version of clients without a session that do not say theirs (specification
 // 2025-06-18, basic/transports).
 const defaultVersion = "2025-03-26"
 
-// serveDirect answers a plain call. It is false for any other request: then nothing has happened,
-// but that its body may have been read and put back.
+// serveDirect answers a plain request. It is false for any other one: then nothing has happened, but
+// that its body may have been read and put back.
 func (e *endpoint) serveDirect(w http.ResponseWriter, r *http.Request) bool {
 	if e.opts.viaSDK || !e.wellHeaded(r) {
 		return false
@@ -48,40 +46,78 @@ func (e *endpoint) serveDirect(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	var m plainMessage
-	if !m.read(body) {
+	modern := r.Header.Get(headerVersion) == firstModern
+	st := e.current.Load()
+	if !m.read(body) || !m.fits(r.Header, modern) || st.isGuarded() && plan.CallerOf(r.Context()).Scheme == "" {
 		return false
 	}
-	c := e.plainCall(r, &m)
-	if c == nil {
+	answer := reply{e, m.id, modern, !modern}
+	if m.lists {
+		return e.listDirect(w, r, st, &answer)
+	}
+	c := e.plainCall(r, st, &m, answer)
+	return c != nil && c.serve(w, r, m.trace)
+}
+
+// listDirect answers a plain tools/list, where all callers see the same.
+func (e *endpoint) listDirect(w http.ResponseWriter, r *http.Request, st *state, answer *reply) bool {
+	if st.scoped || st.firstPage() == nil {
 		return false
 	}
+	if !answer.modern && !e.opts.WithoutSessions {
+		id := string(answer.id)
+		x, taken := e.older.begin(r.Header.Get(headerSession), plan.CallerOf(r.Context()).ID(), id, false, func() {})
+		if x == nil {
+			return false
+		}
+		if taken {
+			answer.refuse(w)
+			return true
+		}
+		e.older.end(x, id)
+	}
+	answer.write(w, func(b []byte) ([]byte, error) { return answer.appendPage(b, st.firstPage()), nil }, nil)
+	return true
+}
+
+// serve runs the call and answers it. It is false when the SDK has to.
+func (c *directCall) serve(w http.ResponseWriter, r *http.Request, trace plan.TraceContext) bool {
 	defer c.close()
-	ctx := r.Context()
-	if c.bound.IsWatched() && m.trace.Parent != "" {
-		ctx = plan.WithTrace(ctx, m.trace)
+	ctx, e := r.Context(), c.endpoint
+	if c.bound.IsWatched() && trace.Parent != "" {
+		ctx = plan.WithTrace(ctx, trace)
 	}
 	if c.modern || e.opts.WithoutSessions {
-		res, err := c.safely(ctx) // a client that goes away cancels its call
-		c.write(w, res, err)
+		c.write(w, c.safely(ctx)) // a client that goes away cancels its call
 		return true
 	}
 	// A client with a session cancels its call by saying so.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	call := string(m.id)
-	x, taken := e.older.begin(r.Header.Get(headerSession), plan.CallerOf(ctx).ID(), call, c.tool.steps() > 0, cancel)
+	id := string(c.reply.id)
+	x, taken := e.older.begin(r.Header.Get(headerSession), plan.CallerOf(ctx).ID(), id, c.tool.steps() > 0, cancel)
 	switch {
 	case x == nil:
 		return false
 	case taken:
-		c.refuse(w)
+		c.reply.refuse(w)
 		return true
 	}
 	c.version = x.version
-	res, err := c.safely(ctx)
-	e.older.end(x, call) // before it is answered: then its client may use the ID again
-	c.write(w, res, err)
+	ran := c.safely(ctx)
+	e.older.end(x, id) // before it is answered: then its client may use the ID again
+	c.write(w, ran)
 	return true
+}
+
+// ran is what became of a call.
+type ran struct {
+	result *sdk.CallToolResult
+	err    error
+}
+
+func (c *directCall) write(w http.ResponseWriter, of ran) {
+	c.reply.write(w, func(b []byte) ([]byte, error) { return c.reply.appendResult(b, of.result) }, of.err)
 }
 
 // close gives free what the answer was made of, which is in memory until it is written.
@@ -92,16 +128,17 @@ func (c *directCall) close() {
 }
 
 // safely runs the call. A panic is an error of it.
-func (c *directCall) safely(ctx context.Context) (res *sdk.CallToolResult, err error) {
+func (c *directCall) safely(ctx context.Context) (of ran) {
 	defer func() {
 		if p := recover(); p != nil {
-			res, err = nil, c.endpoint.panicked(ctx, methodCallTool, c.requestID, p)
+			of = ran{err: c.endpoint.panicked(ctx, methodCallTool, c.requestID, p)}
 		}
 	}()
-	return c.answer(ctx)
+	of.result, of.err = c.answer(ctx)
+	return of
 }
 
-// wellHeaded reports whether the headers of a request may be those of a plain call.
+// wellHeaded reports whether the headers of a request may be those of a plain request.
 func (e *endpoint) wellHeaded(r *http.Request) bool {
 	h := r.Header
 	if r.Method != http.MethodPost || h.Get("Expect") != "" || h["Last-Event-Id"] != nil || !isJSONType(h.Get("Content-Type")) {
@@ -110,10 +147,10 @@ func (e *endpoint) wellHeaded(r *http.Request) bool {
 	json, stream := accepts(h)
 	version, method := h.Get(headerVersion), h.Get(headerMethod)
 	if version == firstModern {
-		return json && method == methodCallTool
+		return json && (method == methodCallTool || method == methodListTools)
 	}
 	return json && stream && (version == "" || version < firstModern && slices.Contains(e.versions, version)) &&
-		(method == "" || method == methodCallTool) && (e.opts.WithoutSessions || h.Get(headerSession) != "")
+		(method == "" || method == methodCallTool || method == methodListTools) && (e.opts.WithoutSessions || h.Get(headerSession) != "")
 }
 
 // isJSONType reports whether a body is JSON by its Content-Type.
@@ -125,13 +162,9 @@ func isJSONType(contentType string) bool {
 	return err == nil && media == "application/json"
 }
 
-// plainCall gives the plain call that a request with that body is; nil when it is none.
-func (e *endpoint) plainCall(r *http.Request, m *plainMessage) *directCall {
-	st, ctx, version := e.current.Load(), r.Context(), r.Header.Get(headerVersion)
-	modern := version == firstModern
-	if !m.fits(r.Header, modern) || st.isGuarded() && plan.CallerOf(ctx).Scheme == "" {
-		return nil
-	}
+// plainCall gives the plain tools/call that a request with that body is; nil when it is none.
+func (e *endpoint) plainCall(r *http.Request, st *state, m *plainMessage, answer reply) *directCall {
+	ctx := r.Context()
 	named := st.catalogue().tools[string(m.name)]
 	if named == nil {
 		return nil
@@ -140,19 +173,18 @@ func (e *endpoint) plainCall(r *http.Request, m *plainMessage) *directCall {
 	if tool.own == nil && (tool.tool.Mirrored || tool.tool.Operation != nil && tool.tool.Operation.Asks()) {
 		return nil
 	}
-	if tool.steps() > 0 && (m.told || !modern && e.opts.WithoutSessions) {
+	if tool.steps() > 0 && (m.told || !answer.modern && e.opts.WithoutSessions) {
 		return nil // its client is told of them, as every one is that has neither a session nor the modern protocol
 	}
-	events := !modern
-	if modern && (named.own != nil || named.steps() > 0) {
-		_, events = accepts(r.Header)
+	if answer.modern && (named.own != nil || named.steps() > 0) {
+		_, answer.events = accepts(r.Header)
 	}
 	return &directCall{
 		pendingCall: pendingCall{
-			endpoint: e, state: st, tool: tool, arguments: arguments, modern: modern,
-			version: cmp.Or(version, defaultVersion), requestID: plan.RequestID(ctx),
+			endpoint: e, state: st, tool: tool, arguments: arguments, modern: answer.modern,
+			version: cmp.Or(r.Header.Get(headerVersion), defaultVersion), requestID: plan.RequestID(ctx),
 		},
-		id: m.id, events: events,
+		reply: answer,
 	}
 }
 
@@ -161,15 +193,19 @@ func (m *plainMessage) fits(h http.Header, modern bool) bool {
 	if !modern {
 		return m.version == nil
 	}
+	if m.lists {
+		return h.Get(headerMethod) == methodListTools && string(m.version) == firstModern && m.capabilities
+	}
 	name := h.Get(headerName)
 	if decoded, ok := decodeHeaderValue(name); ok {
 		name = decoded
 	}
-	return name == string(m.name) && string(m.version) == firstModern && m.capabilities
+	return h.Get(headerMethod) == methodCallTool && name == string(m.name) && string(m.version) == firstModern && m.capabilities
 }
 
-// plainMessage is the body of a plain call. It is part of the body.
+// plainMessage is what the body of a plain request says. It is part of the body.
 type plainMessage struct {
+	lists        bool // is a tools/list, else a tools/call
 	id, name     []byte
 	arguments    []byte // an object; nil when there are none
 	version      []byte // that _meta says; nil when it says none
@@ -177,20 +213,20 @@ type plainMessage struct {
 	told         bool   // its client wants to know what happens meanwhile
 	trace        plan.TraceContext
 
-	not bool // something was found that makes it no plain call
+	not bool // something was found that makes it no plain request
 }
 
-// maxNested is how many objects and lists a body may have to be a plain call's: the SDK refuses
+// maxNested is how many objects and lists a body may have to be a plain request's: the SDK refuses
 // those that nest as deep.
 const maxNested = 1000
 
-// read reads a body, and reports whether it is that of a plain call: each member once, spelled
-// without escapes, and with a value of its type.
+// read reads a body, and reports whether it is that of a plain request: each member once,
+// spelled without escapes, and with a value of its type.
 func (m *plainMessage) read(body []byte) bool {
 	if bytes.Count(body, []byte{'{'})+bytes.Count(body, []byte{'['}) > maxNested {
 		return false
 	}
-	if !bytes.Contains(body, []byte(methodCallTool)) || !utf8.Valid(body) || !expr.Valid(body) || expr.Kind(body) != '{' {
+	if !bytes.Contains(body, []byte("tools/")) || !utf8.Valid(body) || !expr.Valid(body) || expr.Kind(body) != '{' {
 		return false
 	}
 	var version, method, params []byte
@@ -208,9 +244,14 @@ func (m *plainMessage) read(body []byte) bool {
 			m.not = true
 		}
 	})
-	if m.not || string(version) != `"2.0"` || string(method) != `"`+methodCallTool+`"` || !isPlainID(m.id) || expr.Kind(params) != '{' {
+	m.lists = string(method) == `"`+methodListTools+`"`
+	if m.not || string(version) != `"2.0"` || !m.lists && string(method) != `"`+methodCallTool+`"` || !isPlainID(m.id) {
 		return false
 	}
+	if m.lists && params == nil {
+		return true
+	}
+	m.not = expr.Kind(params) != '{'
 	m.readParams(params)
 	return !m.not
 }
@@ -235,7 +276,12 @@ func (m *plainMessage) readParams(params []byte) {
 		}
 	})
 	m.name = plainText(name)
-	m.not = m.not || m.name == nil || m.arguments != nil && expr.Kind(m.arguments) != '{'
+	switch {
+	case m.lists:
+		m.not = m.not || name != nil || m.arguments != nil
+	case m.name == nil, m.arguments != nil && expr.Kind(m.arguments) != '{':
+		m.not = true
+	}
 	if meta != nil && !m.not {
 		m.not = expr.Kind(meta) != '{'
 		m.readMeta(meta)
@@ -350,16 +396,6 @@ func isPlainID(id []byte) bool {
 	}
 	text := plainText(id)
 	return text != nil && !slices.ContainsFunc(text, func(c byte) bool { return c < ' ' || c > '~' })
-}
-
-// rpcID gives the ID as the SDK knows it.
-func (c *directCall) rpcID() jsonrpc.ID {
-	var v any = string(plainText(c.id))
-	if expr.Kind(c.id) != '"' {
-		v, _ = strconv.ParseFloat(string(c.id), 64) // a whole number
-	}
-	id, _ := jsonrpc.MakeID(v) // of a text or a number there is one
-	return id
 }
 
 // cancelled cancels the call that a client of a session does not wait for any more, where the SDK

@@ -52,6 +52,7 @@ type state struct {
 	view      *plan.View
 	bound     *plan.Bound
 	catalogue func() *catalogue // rendered when first wanted
+	firstPage func() []byte     // of tools/list, for callers who see all; the same
 	scoped    bool              // something needs scopes of its own
 }
 
@@ -114,7 +115,8 @@ func (e *endpoint) prepare(v *plan.View, bound *plan.Bound) *state {
 		next.view = v
 		return next
 	}
-	st := &state{v, bound, sync.OnceValue(func() *catalogue { return e.newCatalogue(v) }), isScoped(v)}
+	c := sync.OnceValue(func() *catalogue { return e.newCatalogue(v) })
+	st := &state{v, bound, c, sync.OnceValue(func() []byte { return firstPage(c(), v) }), isScoped(v)}
 	if e.server.Load() != nil {
 		st.catalogue() // its clients will want it at once
 	}
@@ -147,7 +149,7 @@ func (o *Options) searches(v *plan.View) bool {
 
 // on gives the same state of another plan.
 func (st *state) on(bound *plan.Bound) *state {
-	return &state{st.view, bound, st.catalogue, st.scoped}
+	return &state{st.view, bound, st.catalogue, st.firstPage, st.scoped}
 }
 
 // swap puts st in place and tells the clients when a list of theirs became another.

@@ -22,6 +22,7 @@ const (
 	methodInitialize = "initialize"
 	methodListen     = "subscriptions/listen"
 	methodCallTool   = "tools/call"
+	methodListTools  = "tools/list"
 	methodComplete   = "completion/complete"
 	methodRead       = "resources/read"
 )
