@@ -1,5 +1,7 @@
 package mcp
 
+//lint:file-ignore SA1019 clients of the older protocol have what 2026-07-28 deprecates
+
 import (
 	"bytes"
 	"cmp"
