@@ -14,6 +14,7 @@ type heldBody struct {
 	quota *plan.Quota
 	held  int64
 	read  int64
+	known bool // its length is, and no more can be read of it
 	full  bool // the document holds as much as it may
 }
 
@@ -24,7 +25,7 @@ const bodyStride = 64 << 10
 // left for the SDK to refuse.
 func holdBody(r *http.Request, q *plan.Quota, limit int64) *heldBody {
 	b := &heldBody{ReadCloser: r.Body, quota: q}
-	if r.ContentLength > 0 && r.ContentLength <= limit {
+	if b.known = r.ContentLength > 0 && r.ContentLength <= limit; b.known {
 		b.hold(r.ContentLength)
 	}
 	if r.Body != nil {
@@ -41,15 +42,18 @@ func (b *heldBody) hold(n int64) {
 	b.full = true
 }
 
-// Read reads no further than there is room.
+// Read reads no further than there is room. The end of a body of known length takes none.
 func (b *heldBody) Read(p []byte) (int, error) {
-	if b.read >= b.held && !b.full {
+	if !b.known && b.read >= b.held && !b.full {
 		b.hold(bodyStride)
 	}
 	if b.full {
 		return 0, b.quota.Overloaded()
 	}
-	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.held-b.read)])
+	if !b.known {
+		p = p[:min(int64(len(p)), b.held-b.read)]
+	}
+	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
 	return n, err
 }

@@ -69,6 +69,21 @@ func TestStreamsOfOneDocument(t *testing.T) {
 	}
 }
 
+// TestBodiesNearTheCap: a body takes what its length is, and no more to see that it ends. One for which
+// there is no room is told to come again.
+func TestBodiesNearTheCap(t *testing.T) {
+	t.Parallel()
+	dir := folderOf(t, map[string]string{"lib.yaml": publisher("p.txt", "fine", "s.js"), "p.txt": "hello", "fine/a.txt": "fine"})
+	i := start(t, nil, "--document-memory", "40KiB", dir)
+	for size, want := range map[int]int{1 << 10: http.StatusOK, 30 << 10: http.StatusOK, 50 << 10: http.StatusServiceUnavailable} {
+		got := post(t, i.url+"/mcp/lib", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},`+
+			`"clientInfo":{"name":"`+strings.Repeat("t", size)+`","version":"1"}}}`)
+		if got.Status != want {
+			t.Errorf("%d bytes: %d %s", size, got.Status, got.Body)
+		}
+	}
+}
+
 func post(t *testing.T, url, body string) answer {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
