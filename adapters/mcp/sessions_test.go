@@ -3,6 +3,7 @@ package mcp_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -242,5 +243,71 @@ func TestASessionEndsDuringACall(t *testing.T) {
 	close(finish)
 	if a := <-result; !strings.Contains(a.body, `"text":"done"`) {
 		t.Errorf("the call got %d %s", a.status, a.body)
+	}
+}
+
+// TestACallOutlivesItsRequest in a session, whose client cancels it by saying so. With the last two IDs
+// it goes through the SDK.
+func TestACallOutlivesItsRequest(t *testing.T) {
+	t.Parallel()
+	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{})
+	started := make(chan context.Context)
+	h.upstream.set(func(ctx context.Context, _ *plan.Request) (*plan.Response, error) {
+		started <- ctx
+		<-ctx.Done()
+		return response(200, "text/plain", "done"), nil
+	})
+	header := map[string]string{"Mcp-Session-Id": h.session("/mcp/rooms")}
+	for _, id := range []string{"7", `"seven"`, "-7", `"sept é"`} {
+		over := make(chan struct{})
+		leave := h.begin(header, strings.Replace(toolCall("get-room", `{"id":"7"}`), `"id":1`, `"id":`+id, 1), over)
+		call := <-started
+		leave()
+		if call.Err() != nil {
+			t.Errorf("%s: the call ended with its request", id)
+		}
+		h.post("/mcp/rooms", header, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":`+id+`}}`)
+		<-call.Done()
+		<-over
+	}
+}
+
+// begin makes a request of a client that can leave. over is closed when the server is done with it.
+func (h *house) begin(header map[string]string, body string, over chan<- struct{}) (leave func()) {
+	r := h.request(http.MethodPost, "/mcp/rooms", header, body)
+	ctx, leave := context.WithCancel(plan.WithRequestID(context.Background(), "left"))
+	go func() {
+		defer close(over)
+		(*h.handler.Load()).ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+	}()
+	return leave
+}
+
+// TestNothingNewInASessionThatEnds: its time is up, and a call is still under way that nobody waits for.
+func TestNothingNewInASessionThatEnds(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	var now atomic.Int64
+	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{
+		SessionTimeout: time.Minute, After: clock.After, Now: func() time.Time { return time.Unix(now.Load(), 0) },
+	})
+	started, finish := make(chan struct{}), make(chan struct{})
+	h.upstream.set(func(context.Context, *plan.Request) (*plan.Response, error) {
+		started <- struct{}{}
+		<-finish
+		return response(200, "text/plain", "done"), nil
+	})
+	defer close(finish)
+	header := map[string]string{"Mcp-Session-Id": h.session("/mcp/rooms")}
+	over := make(chan struct{})
+	leave := h.begin(header, strings.Replace(toolCall("get-room", `{"id":"7"}`), `"id":1`, `"id":-1`, 1), over)
+	<-started
+	leave()
+	<-over // the SDK lets a request go whose client left
+	now.Add(60)
+	clock.pass(time.Minute)
+	h.upstream.answer(200, "text/plain", "more")
+	if a := h.post("/mcp/rooms", header, toolCall("get-room", `{"id":"7"}`)); a.status != http.StatusNotFound {
+		t.Errorf("a call got %d %s", a.status, a.body)
 	}
 }
