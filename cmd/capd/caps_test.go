@@ -84,6 +84,33 @@ func TestBodiesNearTheCap(t *testing.T) {
 	}
 }
 
+// TestMemoryOfCallsComesBack: what an MCP call holds is free when it is answered, whichever way it took:
+// an ID below zero goes through the SDK.
+func TestMemoryOfCallsComesBack(t *testing.T) {
+	t.Parallel()
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(strings.Repeat("t", 20<<10)))
+	}))
+	t.Cleanup(up.Close)
+	dir := folderOf(t, map[string]string{"things.yaml": `naftiko: 1.0.0-beta2
+binds: [{namespace: up, keys: {UPSTREAM: UPSTREAM}}]
+capability:
+  consumes:
+    - {type: http, namespace: up, baseUri: '{{UPSTREAM}}', resources: [{path: /things, operations: [{name: things, method: GET}]}]}
+  exposes:
+    - {type: mcp, namespace: things, port: 9090, tools: [{name: things, description: Things., call: up.things}]}
+`})
+	i := start(t, []string{"UPSTREAM=" + up.URL}, "--document-memory", "120KiB", "--mcp-sessions", "off", dir)
+	for _, id := range []string{"1", "-1"} {
+		for range 10 {
+			got := post(t, i.url+"/mcp/things", `{"jsonrpc":"2.0","id":`+id+`,"method":"tools/call","params":{"name":"things","arguments":{}}}`)
+			if got.Status != http.StatusOK || strings.Contains(got.Body, `"isError"`) {
+				t.Fatalf("%s: %d %.300s", id, got.Status, got.Body)
+			}
+		}
+	}
+}
+
 func post(t *testing.T, url, body string) answer {
 	t.Helper()
 	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(body))
