@@ -311,3 +311,14 @@ func TestNothingNewInASessionThatEnds(t *testing.T) {
 		t.Errorf("a call got %d %s", a.status, a.body)
 	}
 }
+
+// TestNothingIsLeftOfASession that its client ends: no timer either, which would keep it in memory.
+func TestNothingIsLeftOfASession(t *testing.T) {
+	t.Parallel()
+	clock := newClock()
+	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{SessionTimeout: time.Minute, After: clock.After})
+	id := h.session("/mcp/rooms")
+	clock.await(time.Minute, 1)
+	h.do(http.MethodDelete, "/mcp/rooms", map[string]string{"Mcp-Session-Id": id}, "")
+	clock.await(time.Minute, 0)
+}

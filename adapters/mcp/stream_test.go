@@ -92,7 +92,14 @@ func TestLateErrors(t *testing.T) {
 // TestStalledClient: who takes nothing of an answer or of a stream does not keep it for ever.
 func TestStalledClient(t *testing.T) {
 	t.Parallel()
-	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{StallTimeout: 50 * time.Millisecond})
+	o := mcp.Options{StallTimeout: 50 * time.Millisecond, MaxText: 30 << 20} // more than connections take ahead
+	for name, o := range map[string]mcp.Options{"directly": o, "through the SDK": mcp.ViaSDK(o)} {
+		t.Run(name, func(t *testing.T) { testStalledClient(t, o) })
+	}
+}
+
+func testStalledClient(t *testing.T, o mcp.Options) {
+	h := open(t, map[string]string{"rooms": rooms}, o)
 	h.upstream.answer(200, "text/plain", strings.Repeat("x", 24<<20))
 	over, inner := make(chan struct{}), *h.handler.Load()
 	var watched http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
