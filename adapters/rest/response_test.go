@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -304,3 +305,38 @@ type endless struct{ closed chan struct{} }
 
 func (e *endless) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func (e *endless) Close() error               { close(e.closed); return nil }
+
+// TestBuffersOfFailedWrites: a server of HTTP/2 may still read an answer when its write has failed, so
+// that its memory is not used for another.
+func TestBuffersOfFailedWrites(t *testing.T) {
+	said := ""
+	h := serveThings(t, Options{}, func(context.Context, *plan.Request) (*plan.Response, error) {
+		body := plan.Body{Stream: io.NopCloser(strings.NewReader(said)), Len: int64(len(said))}
+		return &plan.Response{Status: 200, Body: body, Header: []plan.Field{{Name: "Content-Type", Value: "text/plain"}}}, nil
+	}).Config.Handler
+	get := func(w http.ResponseWriter) {
+		defer func() { _ = recover() }() // the connection is cut
+		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/things/7", nil))
+	}
+	for range 20 { // a pool may give any of its buffers
+		gone := &deaf{discard: discard{header: http.Header{}}}
+		said = "mine"
+		get(gone)
+		said = "yours"
+		get(&discard{header: http.Header{}})
+		if string(gone.reading) != "mine" {
+			t.Fatalf("it became %q", gone.reading)
+		}
+	}
+}
+
+// deaf is a response whose writes fail, and that goes on reading what it was given.
+type deaf struct {
+	discard
+	reading []byte
+}
+
+func (d *deaf) Write(p []byte) (int, error) {
+	d.reading = p
+	return 0, io.ErrClosedPipe
+}

@@ -24,9 +24,14 @@ func newBuffers() *buffers {
 //
 // net/http's own copy (ReadFrom) would gain nothing: a body from the network is copied
 // through a buffer there too, and which side broke would be lost.
-func (s *server) stream(c *call, result *plan.Result) error {
+func (s *server) stream(c *call, result *plan.Result) (err error) {
 	buffer := s.buffers.pool.Get().(*[32 << 10]byte)
-	defer s.buffers.pool.Put(buffer)
+	// A server of HTTP/2 may still read what a failed write was given, so that buffer is left alone.
+	defer func() {
+		if err == nil {
+			s.buffers.pool.Put(buffer)
+		}
+	}()
 
 	events := isEventStream(result.MediaType)
 	out := &outbound{server: s, c: c, result: result, flush: result.Body.Len < 0 || events}

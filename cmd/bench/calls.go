@@ -30,7 +30,8 @@ type scenario struct {
 // world is the processes of a run.
 type world struct {
 	upstream, proxy, tool *process
-	tuned                 *process // the proxy with a collector that runs as seldom as capd's
+	pooled                *process // the proxy with a pool of buffers
+	tuned                 *process // that, and with a collector that runs as seldom as capd's
 	capd, alone           *process // alone has no sessions of MCP
 	all                   []*process
 }
@@ -61,7 +62,10 @@ func newWorld(ctx context.Context, o *options, dir string) (w *world, err error)
 	if w.proxy, err = w.add(spawn(ctx, nil, "proxy", w.upstream.url)); err != nil {
 		return w, err
 	}
-	if w.tuned, err = w.add(spawn(ctx, []string{"GOGC=" + seldom}, "proxy", w.upstream.url)); err != nil {
+	if w.pooled, err = w.add(spawn(ctx, nil, "pooled", w.upstream.url)); err != nil {
+		return w, err
+	}
+	if w.tuned, err = w.add(spawn(ctx, []string{"GOGC=" + seldom}, "pooled", w.upstream.url)); err != nil {
 		return w, err
 	}
 	if w.tool, err = w.add(spawn(ctx, nil, "tool", w.upstream.url)); err != nil {
@@ -104,7 +108,8 @@ func (w *world) scenarios() ([]scenario, error) {
 	apis, mcp := w.capd.url+"/apis/bench", w.capd.url+"/mcp/bench"
 	add(scenario{name: "upstream alone", process: w.upstream, beside: "proxy 1k"}, "GET", w.upstream.url+"/things/1k/42", "", `"id":"42"`)
 	add(scenario{name: "proxy 1k", process: w.proxy}, "GET", w.proxy.url+"/things/1k/42", "", `"id":"42"`)
-	add(scenario{name: "proxy 1k, GOGC=" + seldom, process: w.tuned, beside: "proxy 1k"}, "GET", w.tuned.url+"/things/1k/42", "", `"id":"42"`)
+	add(scenario{name: "proxy 1k, pool", process: w.pooled, beside: "proxy 1k"}, "GET", w.pooled.url+"/things/1k/42", "", `"id":"42"`)
+	add(scenario{name: "proxy 1k, pool, GOGC=" + seldom, process: w.tuned, beside: "proxy 1k"}, "GET", w.tuned.url+"/things/1k/42", "", `"id":"42"`)
 	add(scenario{name: "pass-through 1k", process: w.capd, beside: "proxy 1k", goal: "≥ 0.90"}, "GET", apis+"/whole/1k/42", "", `"id":"42"`)
 	add(scenario{name: "forward 1k", process: w.capd, beside: "proxy 1k"}, "GET", apis+"/forward/things/1k/42", "", `"id":"42"`)
 	add(scenario{name: "object 1k", process: w.capd, beside: "proxy 1k", goal: "≥ 0.75"}, "GET", apis+"/object/1k/42", "", `"key":"42"`)

@@ -19,7 +19,9 @@ func serve(kind string, args []string) error {
 	case "upstream":
 		return listen(upstream())
 	case "proxy":
-		return listen(proxy(args[0]))
+		return listen(proxy(args[0], nil))
+	case "pooled":
+		return listen(proxy(args[0], &buffers{}))
 	case "tool":
 		return listen(tool(args[0]))
 	case "parse":
@@ -64,18 +66,18 @@ func transport() *http.Transport {
 	return t
 }
 
-// proxy is httputil.ReverseProxy, with a pool of buffers as in production.
-func proxy(to string) http.Handler {
+// proxy is httputil.ReverseProxy. Without buffers it allocates one of 32 KiB for each answer.
+func proxy(to string, pool httputil.BufferPool) http.Handler {
 	target, err := url.Parse(to)
 	if err != nil {
 		return http.NotFoundHandler()
 	}
 	p := httputil.NewSingleHostReverseProxy(target)
-	p.Transport, p.BufferPool = transport(), &buffers{}
+	p.Transport, p.BufferPool = transport(), pool
 	return p
 }
 
-// buffers are what the proxy copies bodies through.
+// buffers are what a proxy copies bodies through.
 type buffers struct{ pool sync.Pool }
 
 // Get is [httputil.BufferPool]'s.
