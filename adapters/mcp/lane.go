@@ -26,6 +26,7 @@ type lane struct {
 	mu      sync.Mutex
 	version string // that was agreed on; empty before
 	told    bool   // of a subscription: it is acknowledged
+	hushed  bool   // of a subscription: it is cancelled
 	asked   map[jsonrpc.ID]bool
 }
 
@@ -112,9 +113,17 @@ func (l *lane) wants(method string) bool {
 	case !changed:
 		return true
 	case l.modern:
-		return l.told
+		return l.told && !l.hushed
 	}
 	return l.version != ""
+}
+
+// hush tells the client of no more changes, from now on: the SDK ends a subscription that was
+// cancelled when it gets to it.
+func (l *lane) hush() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.hushed = true
 }
 
 // negotiated reads the version that the session agrees on.

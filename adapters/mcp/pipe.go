@@ -251,6 +251,9 @@ func (p *pipe) cancel(m *jsonrpc.Request) {
 	}
 	p.mu.Unlock()
 	if c != nil && c.method != methodInitialize {
+		if c.lane.listens {
+			c.lane.hush()
+		}
 		c.lane.deliver(m)
 	}
 }
