@@ -14,13 +14,13 @@ import (
 
 // fleet is a capd with many documents, and what it costs.
 type fleet struct {
-	name        string
-	folder      string
-	documents   int
-	process     *process
-	last        string        // the document that was written last, of generated ones
-	parse, load time.Duration // CPU time
-	resident    int           // KiB
+	name         string
+	folder       string
+	documents    int
+	process      *process
+	last         string        // the document that was written last, of generated ones
+	parse, begun time.Duration // CPU time, of a bare parse and of a start
+	resident     int           // KiB
 
 	unchanged, changed time.Duration // of a reload
 	call, list         request
@@ -93,7 +93,7 @@ func report(out io.Writer, all []*fleet) {
 			calls, tail = beside(perSecond(f.calls), perSecond(first.calls)), besideTime(quantile(f.calls, 0.99), quantile(first.calls, 0.99))
 			lists = besideTime(quantile(f.lists, 0.5), quantile(first.lists, 0.5))
 		}
-		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", f.name, besideTime(f.load, f.parse), besideTime(f.process.ready, first.process.ready), memory,
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", f.name, besideTime(f.begun, f.parse), besideTime(f.process.ready, first.process.ready), memory,
 			calls, tail, lists, inMilliseconds(f.changed, first.changed), inMilliseconds(f.unchanged, first.unchanged))
 	}
 }
@@ -150,13 +150,9 @@ func (f *fleet) start(ctx context.Context, o *options, up *process) error {
 		f.documents = len(files)
 		f.name = fmt.Sprintf("%d published", len(files))
 	}
-	if f.parse, err = parseAll(files); err != nil {
+	if err := f.load(ctx, o, up, files); err != nil {
 		return err
 	}
-	if f.process, err = spawnCapd(ctx, o.capd, []string{"UPSTREAM=" + up.url}, true, f.folder); err != nil {
-		return err
-	}
-	f.load, f.resident = f.process.cpu(), f.process.resident()
 	if f.unchanged, err = least(o.rounds, f.reload); err != nil || f.last == "" {
 		return err
 	}
@@ -177,6 +173,31 @@ func (f *fleet) start(ctx context.Context, o *options, up *process) error {
 	f.list, err = newRequest("POST", f.process.url+"/mcp/"+f.last, `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`,
 		`get-thing`, accept, "Mcp-Protocol-Version: 2026-07-28", "Mcp-Method: tools/list")
 	return err
+}
+
+// maxStarts is how often capd is started with the same documents, at most.
+const maxStarts = 3
+
+// load parses and starts in turns, and keeps the least that each took. The last capd stays up.
+func (f *fleet) load(ctx context.Context, o *options, up *process, files []string) error {
+	for n := range min(o.rounds, maxStarts) {
+		parse, err := parseAll(files)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			f.process.stop()
+		}
+		if f.process, err = spawnCapd(ctx, o.capd, []string{"UPSTREAM=" + up.url}, true, f.folder); err != nil {
+			return err
+		}
+		begun, resident := f.process.cpu(), f.process.resident()
+		if n == 0 {
+			f.parse, f.begun, f.resident = parse, begun, resident
+		}
+		f.parse, f.begun, f.resident = min(f.parse, parse), min(f.begun, begun), min(f.resident, resident)
+	}
+	return nil
 }
 
 // reload asks for a reload and waits for its end.
