@@ -192,10 +192,7 @@ func (e *endpoint) lacking(r *http.Request) []string {
 func (e *endpoint) messages(r *http.Request) []rpc {
 	var one rpc
 	if r.Header.Get(headerVersion) >= firstModern {
-		name := r.Header.Get(headerName)
-		if decoded, ok := decodeHeaderValue(name); ok {
-			name = decoded
-		}
+		name := nameOf(r.Header)
 		f := e.current.Load().catalogue().finder
 		if f != nil && name == f.call || r.Header.Get(headerMethod) == methodComplete { // the body says for what
 			_ = json.Unmarshal(peek(r, e.opts.MaxBody), &one)

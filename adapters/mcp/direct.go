@@ -198,11 +198,7 @@ func (m *plainMessage) fits(h http.Header, modern bool) bool {
 	if m.lists {
 		return h.Get(headerMethod) == methodListTools && string(m.version) == firstModern && m.capabilities
 	}
-	name := h.Get(headerName)
-	if decoded, ok := decodeHeaderValue(name); ok {
-		name = decoded
-	}
-	return h.Get(headerMethod) == methodCallTool && name == string(m.name) && string(m.version) == firstModern && m.capabilities
+	return h.Get(headerMethod) == methodCallTool && nameOf(h) == string(m.name) && string(m.version) == firstModern && m.capabilities
 }
 
 // plainMessage is what the body of a plain request says. It is part of the body.

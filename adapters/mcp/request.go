@@ -34,8 +34,8 @@ const (
 // forSDK gives the request as the SDK is to see it.
 func forSDK(r *http.Request) *http.Request {
 	header := r.Header.Clone()
-	if name, ok := decodeHeaderValue(header.Get(headerName)); ok {
-		header.Set(headerName, name)
+	if len(header[headerName]) > 0 {
+		header.Set(headerName, nameOf(header))
 	}
 	header.Set(headerRequestID, plan.RequestID(r.Context()))
 	header.Del(headerTraceParent)
@@ -150,6 +150,15 @@ func accepts(h http.Header) (json, stream bool) {
 		}
 	}
 	return json, stream
+}
+
+// nameOf gives what a request says in its headers that it is for.
+func nameOf(h http.Header) string {
+	name := h.Get(headerName)
+	if decoded, ok := decodeHeaderValue(name); ok {
+		return decoded
+	}
+	return name
 }
 
 // decodeHeaderValue decodes "=?base64?…?=", in which clients send names that a header

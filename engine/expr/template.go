@@ -35,14 +35,6 @@ type Part struct {
 // Template is a string with references.
 type Template struct{ Parts []Part }
 
-// Sole gives the reference when the string is exactly one, else nil.
-func (t Template) Sole() *Ref {
-	if len(t.Parts) == 1 {
-		return t.Parts[0].Ref
-	}
-	return nil
-}
-
 // Refs gives the references in order.
 func (t Template) Refs() []*Ref {
 	var out []*Ref

@@ -66,19 +66,19 @@ func TestParse(t *testing.T) {
 func TestTemplate(t *testing.T) {
 	t.Parallel()
 	sole := expr.ParseTemplate("{{x}}")
-	if r := sole.Sole(); r == nil || r.Name != "x" {
-		t.Errorf("sole reference %v", r)
+	if refs := sole.Refs(); len(sole.Parts) != 1 || len(refs) != 1 || refs[0].Name != "x" {
+		t.Errorf("sole reference %v", refs)
 	}
 	if _, ok := sole.Literal(); ok {
 		t.Error("a reference is a literal")
 	}
 	mixed := expr.ParseTemplate("a{{x}}b<<y>>")
-	if mixed.Sole() != nil || len(mixed.Refs()) != 2 || mixed.Refs()[1].Name != "y" {
+	if len(mixed.Refs()) != 2 || mixed.Refs()[1].Name != "y" {
 		t.Errorf("got %v", mixed.Refs())
 	}
 	for in, want := range map[string]string{"": "", "abc": "abc", `\{{x}}`: "{{x}}"} {
 		tpl := expr.ParseTemplate(in)
-		if got, ok := tpl.Literal(); !ok || got != want || tpl.Sole() != nil || len(tpl.Refs()) > 0 {
+		if got, ok := tpl.Literal(); !ok || got != want || len(tpl.Refs()) > 0 {
 			t.Errorf("%q: got %q %v", in, got, ok)
 		}
 	}
