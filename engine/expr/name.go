@@ -45,8 +45,17 @@ func UpperSnake(s string) string {
 // Fold gives what is compared when names need not be spelled alike (contract N1):
 // lower-cased letters and digits, nothing else.
 func Fold(s string) string {
+	at := 0 // of the first character that is not as it is compared
+	for at < len(s) && ('a' <= s[at] && s[at] <= 'z' || '0' <= s[at] && s[at] <= '9') {
+		at++
+	}
+	if at == len(s) {
+		return s
+	}
 	var b strings.Builder
-	for _, r := range s {
+	b.Grow(len(s))
+	b.WriteString(s[:at])
+	for _, r := range s[at:] {
 		switch {
 		case 'A' <= r && r <= 'Z':
 			b.WriteRune(r + 'a' - 'A')

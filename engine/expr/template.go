@@ -3,7 +3,11 @@
 // byte offsets in the string, which spec.Text maps back to the file.
 package expr
 
-import "strings"
+import (
+	"iter"
+	"slices"
+	"strings"
+)
 
 // Form is how a reference is written.
 type Form uint8
@@ -25,25 +29,33 @@ type Ref struct {
 	Start, End int
 }
 
-// Part is literal text, or a reference when Ref is not nil. Of a reference, Literal is the
-// text as written, for forms that turn out to be plain text.
+// Part is literal text, or a reference, as IsRef says. Of a reference, Literal is the text as
+// written, for forms that turn out to be plain text.
 type Part struct {
 	Literal string
-	Ref     *Ref
+	Ref     Ref
 }
+
+// IsRef reports whether the part is a reference.
+func (p *Part) IsRef() bool { return p.Ref.Form != 0 }
 
 // Template is a string with references.
 type Template struct{ Parts []Part }
 
 // Refs gives the references in order.
-func (t Template) Refs() []*Ref {
-	var out []*Ref
-	for _, p := range t.Parts {
-		if p.Ref != nil {
-			out = append(out, p.Ref)
+func (t Template) Refs() iter.Seq[Ref] {
+	return func(yield func(Ref) bool) {
+		for i := range t.Parts {
+			if p := &t.Parts[i]; p.IsRef() && !yield(p.Ref) {
+				return
+			}
 		}
 	}
-	return out
+}
+
+// HasRefs reports whether there is a reference.
+func (t Template) HasRefs() bool {
+	return slices.ContainsFunc(t.Parts, func(p Part) bool { return p.IsRef() })
 }
 
 // Literal gives the text of a template without references, and whether it is one.
@@ -51,7 +63,7 @@ func (t Template) Literal() (string, bool) {
 	switch {
 	case len(t.Parts) == 0:
 		return "", true
-	case len(t.Parts) == 1 && t.Parts[0].Ref == nil:
+	case len(t.Parts) == 1 && !t.Parts[0].IsRef():
 		return t.Parts[0].Literal, true
 	}
 	return "", false
@@ -68,46 +80,49 @@ func ParsePath(s string) Template { return parse(s, allowBrace) }
 // address stay text.
 func ParseBaseURI(s string) Template { return parse(s, allowBrace|allowBracket) }
 
+// AppendTemplate appends the parts that [ParseTemplate] splits a string into.
+func AppendTemplate(dst []Part, s string) []Part { return appendParts(dst, s, 0) }
+
+// AppendPath appends the parts that [ParsePath] splits a path into.
+func AppendPath(dst []Part, s string) []Part { return appendParts(dst, s, allowBrace) }
+
 const (
 	allowBrace = 1 << iota
 	allowBracket
 )
 
 func parse(s string, allow int) Template {
-	var t Template
-	begin := 0              // of the text that is not yet in a part
-	var lit strings.Builder // what stands before it: text that had an escape
+	var room [8]Part
+	return Template{slices.Clone(appendParts(room[:0], s, allow))}
+}
+
+func appendParts(dst []Part, s string, allow int) []Part {
+	begin := 0   // of the text that is not yet in a part
+	escape := "" // what stands before it: text that had an escape
 	flush := func(end int) {
-		text := s[begin:end]
-		if lit.Len() > 0 {
-			lit.WriteString(text)
-			text = lit.String()
-			lit.Reset()
+		if text := escape + s[begin:end]; text != "" {
+			dst = append(dst, Part{Literal: text})
 		}
-		if text != "" {
-			t.Parts = append(t.Parts, Part{Literal: text})
-		}
+		escape = ""
 	}
 	for i := 0; i < len(s); {
-		if strings.HasPrefix(s[i:], `\{{`) {
-			lit.WriteString(s[begin:i])
-			lit.WriteString("{{")
+		if s[i] == '\\' && strings.HasPrefix(s[i:], `\{{`) {
+			escape += s[begin:i] + "{{"
 			i += 3
 			begin = i
 			continue
 		}
-		found, ok := refAt(s, i, allow)
+		ref, ok := refAt(s, i, allow)
 		if !ok {
 			i++
 			continue
 		}
 		flush(i)
-		ref := found
-		t.Parts = append(t.Parts, Part{Literal: s[ref.Start:ref.End], Ref: &ref})
+		dst = append(dst, Part{Literal: s[ref.Start:ref.End], Ref: ref})
 		i, begin = ref.End, ref.End
 	}
 	flush(len(s))
-	return t
+	return dst
 }
 
 // refAt reads the reference that begins at byte i, if one does.

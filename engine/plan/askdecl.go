@@ -142,7 +142,7 @@ func (d *draft) addAsk(decl *spec.Question, q *question) *fault {
 	q.index = len(d.asks.drafts)
 	d.asks.drafts = append(d.asks.drafts, questionDraft{decl, d.own, d.asks.rounds, q})
 	for _, t := range []spec.Text{decl.Message, decl.URL, decl.Prompt, decl.System} {
-		for _, r := range expr.ParseTemplate(t.Value).Refs() {
+		for r := range expr.ParseTemplate(t.Value).Refs() {
 			name := r.Name
 			if _, rest, ok := cutInputPrefix(name, d.own); ok {
 				name = rest
@@ -344,7 +344,7 @@ func (d *draft) judgeKind(decl *spec.Question, q *question) *fault {
 func (d *draft) askText(t spec.Text) (expression, *fault) {
 	x := expression{kind: exprText}
 	for _, p := range expr.ParseTemplate(t.Value).Parts {
-		if p.Ref == nil || p.Ref.Form != expr.Mustache && !d.c.vars.isReference(p.Ref) {
+		if !p.IsRef() || p.Ref.Form != expr.Mustache && !d.c.vars.isReference(p.Ref) {
 			x.parts = append(x.parts, literalExpr(p.Literal))
 			continue
 		}
@@ -360,7 +360,7 @@ func (d *draft) askText(t spec.Text) (expression, *fault) {
 	return mergeLiterals(x), nil
 }
 
-func (d *draft) askWord(r *expr.Ref, at diag.Span) (expression, *fault) {
+func (d *draft) askWord(r expr.Ref, at diag.Span) (expression, *fault) {
 	name, isInput := r.Name, false
 	if d.isAnswer(name) {
 		return d.answer(name, at)

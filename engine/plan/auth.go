@@ -234,7 +234,7 @@ func (a *authReader) secret(t spec.Text) (expression, *fault) {
 	tpl := expr.ParseTemplate(t.Value)
 	x := expression{kind: exprText}
 	for _, p := range tpl.Parts {
-		if p.Ref == nil || p.Ref.Form != expr.Mustache && !a.c.vars.isReference(p.Ref) {
+		if !p.IsRef() || p.Ref.Form != expr.Mustache && !a.c.vars.isReference(p.Ref) {
 			x.parts = append(x.parts, literalExpr(p.Literal))
 			continue
 		}
@@ -315,7 +315,7 @@ func (op *consumed) fillPlaceholder(name string) bool {
 	if found {
 		return true
 	}
-	for _, r := range expr.ParseBaseURI(op.api.BaseURI.Value).Refs() {
+	for r := range expr.ParseBaseURI(op.api.BaseURI.Value).Refs() {
 		found = found || r.Name == name
 	}
 	return found

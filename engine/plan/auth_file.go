@@ -55,7 +55,7 @@ func (r *credentialReader) keyMaterial(keys ...string) bool {
 
 func isLoneReference(s string) bool {
 	parts := expr.ParseTemplate(strings.TrimSpace(s)).Parts
-	return len(parts) == 1 && parts[0].Ref != nil
+	return len(parts) == 1 && parts[0].IsRef()
 }
 
 // place gives where a file is that the document names.

@@ -90,7 +90,7 @@ func (h *hmacText) read(name string, t spec.Text, usual string, signature bool) 
 		out = append(out, struct{ word, part string }{part: part})
 	}
 	for _, p := range expr.ParseTemplate(t.Value).Parts {
-		if p.Ref != nil && (p.Ref.Form == expr.Mustache || h.r.c.vars.isReference(p.Ref)) {
+		if p.IsRef() && (p.Ref.Form == expr.Mustache || h.r.c.vars.isReference(p.Ref)) {
 			x, f := h.r.reference(p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End))
 			if f != nil {
 				h.r.fail(f)

@@ -22,7 +22,7 @@ func (c *compiler) readBase(op *consumed) {
 	}
 	r := baseReader{c: c, op: op, alternatives: []baseChoice{{base: &BaseURI{span: text.Span()}}}}
 	for _, p := range expr.ParseBaseURI(strings.TrimSpace(cutAny(text.Value, "?#"))).Parts {
-		if p.Ref == nil {
+		if !p.IsRef() {
 			r.literal(p.Literal)
 			continue
 		}
@@ -82,7 +82,7 @@ func (r *baseReader) add(p basePart) {
 	}
 }
 
-func (r *baseReader) reference(ref *expr.Ref, at diag.Span) *fault {
+func (r *baseReader) reference(ref expr.Ref, at diag.Span) *fault {
 	authority := inAuthority(r.alternatives[0].base)
 	got, f := r.c.baseRef(r.op, ref, at, authority)
 	switch {
@@ -128,7 +128,7 @@ func (r *baseReader) cutSegment() []piece {
 		p := parts[n]
 		if p.variable != nil {
 			p.variable.Setting = false
-			out = append([]piece{{ref: &expr.Ref{Name: p.variable.Key, Form: expr.Mustache}, value: p.variable}}, out...)
+			out = append([]piece{{ref: expr.Ref{Name: p.variable.Key, Form: expr.Mustache}, value: p.variable}}, out...)
 			continue
 		}
 		if i := strings.LastIndexByte(p.literal, '/'); i >= 0 {
@@ -190,7 +190,7 @@ func (c *compiler) readBaseTail(op *consumed, i int) {
 // joinPieces puts one slash between a moved base path and the path.
 func joinPieces(base, path []piece) []piece {
 	last, first := &base[len(base)-1], path[0].literal
-	if last.ref == nil {
+	if !last.isRef() {
 		last.literal = strings.TrimSuffix(last.literal, "/")
 	}
 	if !strings.HasPrefix(first, "/") {
@@ -215,7 +215,7 @@ func inAuthority(b *BaseURI) bool {
 }
 
 // baseRef resolves one reference of a base URI by rule V4.
-func (c *compiler) baseRef(op *consumed, ref *expr.Ref, at diag.Span, authority bool) (piece, *fault) {
+func (c *compiler) baseRef(op *consumed, ref expr.Ref, at diag.Span, authority bool) (piece, *fault) {
 	p := piece{ref: ref, span: at}
 	braced := ref.Form == expr.Brace || ref.Form == expr.Bracket
 	if !braced && c.vars.isVariable(ref.Name) {

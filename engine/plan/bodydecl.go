@@ -64,7 +64,7 @@ func (c *compiler) dropFilled(op *consumed) {
 			continue
 		}
 		walkStrings(m.Value, func(t spec.Text) {
-			for _, r := range expr.ParseTemplate(t.Value).Refs() {
+			for r := range expr.ParseTemplate(t.Value).Refs() {
 				name := r.Name
 				if _, rest, ok := cutInputPrefix(name, ""); ok {
 					name = rest
@@ -146,7 +146,7 @@ func jsonParts(tpl expr.Template) (quoted []bool, ok bool) {
 	in := false
 	for _, p := range tpl.Parts {
 		quoted = append(quoted, in)
-		if p.Ref != nil {
+		if p.IsRef() {
 			if in {
 				sample.WriteByte('x')
 			} else {

@@ -1,38 +1,57 @@
 package plan
 
 import (
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"capd/engine/diag"
 	"capd/engine/expr"
 	"capd/engine/spec"
 )
 
-// draft is one exposed operation while it is compiled: what its calls have in common.
+// draft is one exposed operation while it is compiled: what its calls have in common. A compiler
+// has one, of which it makes operation after operation: what an operation keeps is copied.
 type draft struct {
 	c         *compiler
 	x         *exposed
 	own       string // namespace by which the strings being compiled refer to inputs
 	inputs    []input
-	index     map[string]int
-	reached   map[string]bool   // input names that something asks for
-	paths     map[int]bool      // placeholders that something asks for
-	excused   map[string]bool   // names that only a dropped parameter asked for
-	fed       map[string]bool   // input names that with uses
-	props     map[int]*property // what is known of each input
-	fallbacks map[int]*slot     // parameters with a default that take the input
-	implicit  *property         // the body of a tool whose body is implicit
-	bindings  []binding         // names that with of the operation or of a flow gives, the inner ones last
-	steps     *stepDraft        // nil: a single call, or no call
-	shape     []spec.Output     // outputParameters that shape the answer
-	answering *consumed         // what gives the answer; nil: no call
-	asks      *askDraft         // nil: nothing is asked
+	known     []knownInput  // what is known of each input
+	reached   names         // input names that something asks for
+	paths     []bool        // placeholders that something asks for
+	excused   names         // names that only a dropped parameter asked for, by letters and digits
+	fed       names         // input names that with uses
+	implicit  *property     // the body of a tool whose body is implicit
+	bindings  []binding     // names that with of the operation or of a flow gives, the inner ones last
+	steps     *stepDraft    // nil: a single call, or no call
+	shape     []spec.Output // outputParameters that shape the answer
+	answering *consumed     // what gives the answer; nil: no call
+	asks      *askDraft     // nil: nothing is asked
 
 	outputDecls map[*output]*spec.Output // what declares the parts of the answer
 
 	out *Operation
 	why []*provenance // of each call; empty unless explained
+
+	builder builder
+}
+
+// knownInput is what is known of an input while its operation is compiled.
+type knownInput struct {
+	asked    []lookup  // the places by which it was asked for
+	says     *property // what the slots that it feeds say of it; nil: it feeds none
+	fallback *slot     // a parameter with a default that takes it
+}
+
+// names is a set of few names.
+type names []string
+
+func (n names) has(name string) bool { return slices.Contains(n, name) }
+
+func (n *names) add(name string) {
+	if !n.has(name) {
+		*n = append(*n, name)
+	}
 }
 
 // builder makes one call of a consumed operation.
@@ -43,14 +62,43 @@ type builder struct {
 	with     *spec.Value
 	slots    []*slot // live slots of op
 	vars     []templateVar
-	feeds    map[*slot]*expression  // from with or own value
-	varFeeds map[string]*expression // template variables fed by with
-	extra    []member               // W5: members of an implicit body
-	pairs    []queryPart            // W5: query pairs
-	whole    *expression            // W5: the whole of an implicit body
-	readAt   []string               // where in the answer nested mappings read
+	feeds    feeds[*slot]  // of slots, from with or own value
+	sources  feeds[*slot]  // the values of slots
+	varFeeds feeds[string] // template variables fed by with
+	extra    []member      // W5: members of an implicit body
+	pairs    []queryPart   // W5: query pairs
+	whole    *expression   // W5: the whole of an implicit body
+	readAt   []string      // where in the answer nested mappings read
 	call     *Call
+	parts    callParts
 	why      *provenance // nil unless explained
+}
+
+// feeds are values by what they are for.
+type feeds[K comparable] []feed[K]
+
+type feed[K comparable] struct {
+	of    K
+	value expression
+}
+
+func (f feeds[K]) get(of K) (x expression, ok bool) {
+	for i := range f {
+		if f[i].of == of {
+			return f[i].value, true
+		}
+	}
+	return x, false
+}
+
+func (f *feeds[K]) set(of K, x expression) {
+	for i := range *f {
+		if (*f)[i].of == of {
+			(*f)[i].value = x
+			return
+		}
+	}
+	*f = append(*f, feed[K]{of, x})
 }
 
 // build compiles an exposed operation, or says why it is refused.
@@ -107,18 +155,35 @@ func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
 	return d.out, nil
 }
 
-// newDraft begins an operation.
+// newDraft begins an operation. It ends the one before.
 func (c *compiler) newDraft(x *exposed) *draft {
-	return &draft{
-		c: c, x: x, own: x.own, index: map[string]int{}, reached: map[string]bool{}, paths: map[int]bool{},
-		excused: map[string]bool{}, fed: map[string]bool{}, props: map[int]*property{}, fallbacks: map[int]*slot{},
-		out: &Operation{unit: c.unit, exposure: x.out, called: x.unit.Name, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name},
-	}
+	c.draft.begin(c, x)
+	return &c.draft
 }
 
-// newBuilder begins a call, or, with a nil op, values without one.
+// begin forgets all but the memory.
+func (d *draft) begin(c *compiler, x *exposed) {
+	clear(d.outputDecls)
+	*d = draft{
+		c: c, x: x, own: x.own, outputDecls: d.outputDecls, builder: d.builder,
+		inputs: d.inputs[:0], known: d.known[:0], reached: d.reached[:0], excused: d.excused[:0], fed: d.fed[:0], bindings: d.bindings[:0],
+		paths: slices.Grow(d.paths[:0], len(x.params))[:len(x.params)],
+		out:   &Operation{unit: c.unit, exposure: x.out, called: x.unit.Name, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name},
+	}
+	clear(d.paths)
+}
+
+// newBuilder begins a call, or, with a nil op, values without one. It ends the one before, unless
+// that is to be explained.
 func (d *draft) newBuilder(op *consumed, with *spec.Value) *builder {
-	b := &builder{draft: d, op: op, answers: op != nil, with: with, feeds: map[*slot]*expression{}, varFeeds: map[string]*expression{}}
+	b := &d.builder
+	if d.c.explain {
+		b = new(builder)
+	}
+	*b = builder{
+		draft: d, op: op, answers: op != nil, with: with, parts: b.parts,
+		slots: b.slots[:0], vars: b.vars[:0], feeds: b.feeds[:0], sources: b.sources[:0], varFeeds: b.varFeeds[:0], pairs: b.pairs[:0], readAt: b.readAt[:0],
+	}
 	if d.c.explain {
 		b.why = newProvenance(b)
 		d.why = append(d.why, b.why)
@@ -130,7 +195,7 @@ func (d *draft) newBuilder(op *consumed, with *spec.Value) *builder {
 func (d *draft) finish() {
 	d.out.intake = d.inputSchema()
 	d.applyDeclared()
-	d.out.inputs = d.inputs
+	d.out.inputs = exactly(d.inputs)
 	d.out.schema = d.outputSchema()
 	d.out.structured = d.x.kind == MCP && d.out.schema != nil
 	if d.out.output != nil {
@@ -211,12 +276,13 @@ func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
 func (b *builder) build() *fault {
 	op := b.op
 	b.call = &Call{unit: b.c.unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, pattern: op.segments(), transport: op.transport, resilience: op.resilience}
+	b.parts.lend(b.call)
 	b.out.calls = append(b.out.calls, b.call)
 	for _, s := range op.slots {
 		if !s.dropped && !s.authFilled {
 			b.slots = append(b.slots, s)
 		} else if !s.host {
-			b.excused[expr.Fold(s.name)] = true
+			b.excused.add(expr.Fold(s.name))
 		}
 	}
 	if f := b.collectVars(); f != nil {
@@ -227,7 +293,37 @@ func (b *builder) build() *fault {
 			return f
 		}
 	}
+	b.parts.settle(b.call)
 	return nil
+}
+
+// callParts is memory for the parts of a call while they are found.
+type callParts struct {
+	path             []pathPart
+	query            []queryPart
+	headers, cookies []headerPart
+	required         []requirement
+}
+
+// lend gives it to a call.
+func (p *callParts) lend(c *Call) {
+	c.path, c.query, c.headers, c.cookies, c.required = p.path[:0], p.query[:0], p.headers[:0], p.cookies[:0], p.required[:0]
+}
+
+// settle takes it back from a call, which gets memory of its own, as much as it needs.
+func (p *callParts) settle(c *Call) {
+	*p = callParts{path: c.path, query: c.query, headers: c.headers, cookies: c.cookies, required: c.required}
+	c.path, c.query, c.headers, c.cookies, c.required = exactly(p.path), exactly(p.query), exactly(p.headers), exactly(p.cookies), exactly(p.required)
+}
+
+// exactly copies a list into memory of its size.
+func exactly[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make([]T, len(list))
+	copy(out, list)
+	return out
 }
 
 // segments gives the operation's path as segments, for matching a request to it.
@@ -237,7 +333,7 @@ func (op *consumed) segments() []Segment {
 	}
 	var text strings.Builder
 	for _, p := range op.path {
-		if p.ref != nil {
+		if p.isRef() {
 			text.WriteString("{x}")
 		} else {
 			text.WriteString(p.literal)
@@ -253,25 +349,23 @@ func (op *consumed) segments() []Segment {
 
 // input gives the number of an input, made when first asked for.
 func (b *draft) input(name string, lookups []lookup) int {
-	key := append(make([]byte, 0, 64), name...)
-	for _, l := range lookups {
-		key = append(key, 0, byte(l.kind))
-		key = append(key, l.name...)
-		key = utf8.AppendRune(key, rune(l.index))
-		switch l.kind {
-		case lookPath:
+	for i := range lookups {
+		if l := &lookups[i]; l.kind == lookPath {
 			b.paths[l.index] = true
-			b.reached[b.x.params[l.index]] = true
-		default:
-			b.reached[l.name] = true
+			b.reached.add(b.x.params[l.index])
+		} else {
+			b.reached.add(l.name)
 		}
 	}
-	b.reached[name] = true
-	if i, ok := b.index[string(key)]; ok {
-		return i
+	b.reached.add(name)
+	for i := range b.inputs {
+		if b.inputs[i].name == name && slices.Equal(b.known[i].asked, lookups) {
+			return i
+		}
 	}
-	b.index[string(key)] = len(b.inputs)
-	b.inputs = append(b.inputs, input{name: name, lookups: lookups})
+	asked := exactly(lookups)
+	b.inputs = append(b.inputs, input{name: name, lookups: asked})
+	b.known = append(b.known, knownInput{asked: asked})
 	return len(b.inputs) - 1
 }
 
@@ -283,74 +377,81 @@ func (b *draft) inputExpr(name string, lookups []lookup) expression {
 // I2, I3).
 func (b *draft) byName(in, name string) expression {
 	if b.x.kind != REST {
-		return b.inputExpr(name, b.arguments(name))
+		return b.argument(name)
 	}
-	if l, ok := b.declaredPlace(name); ok {
+	var room [maxPlaces]lookup
+	l, declared := b.appendDeclared(room[:0], name)
+	if declared {
 		return b.inputExpr(name, l)
 	}
+	order := "BQP"
 	switch in {
 	case "path":
-		return b.inputExpr(name, b.places("PQB", name))
+		order = "PQB"
 	case "query":
-		return b.inputExpr(name, b.places("QP", name))
+		order = "QP"
 	case "header":
-		return b.inputExpr(name, b.places("H", name))
+		order = "H"
 	case "cookie":
-		return b.inputExpr(name, b.places("QH", name))
+		order = "QH"
 	}
-	return b.inputExpr(name, b.places("BQP", name))
+	return b.inputExpr(name, b.appendPlaces(l, order, name))
 }
 
-// declaredPlace is where the exposed operation says that the input is read; it is read
-// nowhere else.
-func (b *draft) declaredPlace(name string) ([]lookup, bool) {
-	names := make([]string, len(b.x.declared))
-	for i, d := range b.x.declared {
-		names[i] = d.name
-	}
-	i, ok := matchName(name, names)
+// maxPlaces is in how many places an input is usually looked for at most.
+const maxPlaces = 8
+
+// appendDeclared appends where the exposed operation says that the input is read; it is read
+// nowhere else. ok is false when the operation does not declare it.
+func (b *draft) appendDeclared(dst []lookup, name string) (_ []lookup, ok bool) {
+	i, ok := b.x.declares(name)
 	if !ok {
-		return nil, false
+		return dst, false
 	}
-	d := b.x.declared[i]
+	d := &b.x.declared[i]
+	order := "BQP"
 	switch d.in {
 	case "path":
-		return b.places("P", d.name), true
+		order = "P"
 	case "query":
-		return b.places("QP", d.name), true
+		order = "QP"
 	case "header":
-		return b.places("H", d.name), true
+		order = "H"
 	case "cookie":
-		return b.places("C", d.name), true
+		order = "C"
 	}
-	return b.places("BQP", d.name), true
+	return b.appendPlaces(dst, order, d.name), true
 }
 
-// places gives REST lookups in the order of the letters: P placeholder, Q query, B member
+// appendPlaces appends REST lookups in the order of the letters: P placeholder, Q query, B member
 // of the body, H header, C cookie.
-func (b *draft) places(order, name string) []lookup {
-	out := make([]lookup, 0, len(order))
+func (b *draft) appendPlaces(dst []lookup, order, name string) []lookup {
 	for _, letter := range order {
 		switch letter {
 		case 'P':
 			if i, ok := matchName(name, b.x.params); ok {
-				out = append(out, lookup{kind: lookPath, index: i})
+				dst = append(dst, lookup{kind: lookPath, index: i})
 			}
 		case 'Q':
-			out = append(out, lookup{kind: lookQuery, name: name})
+			dst = append(dst, lookup{kind: lookQuery, name: name})
 		case 'B':
-			out = append(out, lookup{kind: lookMember, name: name})
+			dst = append(dst, lookup{kind: lookMember, name: name})
 		case 'H':
-			out = append(out, lookup{kind: lookHeader, name: name})
+			dst = append(dst, lookup{kind: lookHeader, name: name})
 		case 'C':
-			out = append(out, lookup{kind: lookCookie, name: name})
+			dst = append(dst, lookup{kind: lookCookie, name: name})
 		}
 	}
-	return out
+	return dst
 }
 
-func (b *draft) arguments(name string) []lookup {
-	return []lookup{{kind: lookArg, name: name, fold: expr.Fold(name)}}
+// argument is the argument of a tool that has the name.
+func (b *draft) argument(name string) expression {
+	return b.inputExpr(name, []lookup{argumentLookup(name)})
+}
+
+func argumentLookup(name string) lookup {
+	return lookup{kind: lookArg, name: name, fold: expr.Fold(name)}
 }
 
 // reference is the input that a name with an input prefix means (contract W2). member
@@ -359,39 +460,36 @@ func (b *draft) reference(name string, member bool) expression {
 	if x, ok := b.bound(name); ok {
 		return x
 	}
-	b.fed[name] = true
+	b.fed.add(name)
+	scope, rest, scoped := cutScope(name)
 	if b.x.kind != REST {
-		x := b.inputExpr(name, b.arguments(name))
-		if scope, rest, ok := cutScope(name); ok && scope != "body" {
-			i := x.index
-			b.inputs[i].lookups = append(b.inputs[i].lookups[:1:1], b.arguments(rest)...)
-			b.reached[rest] = true
+		x := b.argument(name)
+		if scoped && scope != "body" {
+			b.inputs[x.index].lookups = []lookup{argumentLookup(name), argumentLookup(rest)}
+			b.reached.add(rest)
 		}
 		return x
 	}
+	var room [maxPlaces]lookup
 	switch {
 	case name == "body" && member:
-		return b.inputExpr(name, b.places("B", name))
+		return b.inputExpr(name, b.appendPlaces(room[:0], "B", name))
 	case name == "body":
 		return b.inputExpr(name, []lookup{{kind: lookBody, name: "body"}})
+	case !scoped:
+		l, _ := b.appendDeclared(room[:0], name)
+		return b.inputExpr(name, b.appendPlaces(l, "PQBH", name))
 	}
-	scope, rest, ok := cutScope(name)
-	if !ok {
-		if l, found := b.declaredPlace(name); found {
-			return b.inputExpr(name, append(l, b.places("PQBH", name)...))
-		}
-		return b.inputExpr(name, b.places("PQBH", name))
-	}
-	full := b.places("PQ", name)
+	order := "H"
 	switch scope {
 	case "path":
-		return b.inputExpr(rest, append(full, b.places("P", rest)...))
+		order = "P"
 	case "query":
-		return b.inputExpr(rest, append(full, b.places("Q", rest)...))
+		order = "Q"
 	case "body":
-		return b.inputExpr(rest, append(full, b.places("B", rest)...))
+		order = "B"
 	}
-	return b.inputExpr(rest, append(full, b.places("H", rest)...))
+	return b.inputExpr(rest, b.appendPlaces(b.appendPlaces(room[:0], "PQ", name), order, rest))
 }
 
 // cutScope takes path., query., header(s). or body. off a name.

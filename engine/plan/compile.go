@@ -119,6 +119,8 @@ type compiler struct {
 	grant       *Grant // nil: it may do everything
 
 	credentials map[*spec.Value]*credentialPlan // by the authentication that declares them
+
+	draft draft // the operation that is compiled
 }
 
 // fault is why a unit is refused: a diagnostic that is not reported yet.

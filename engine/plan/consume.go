@@ -43,11 +43,13 @@ type consumed struct {
 // piece is literal text of a path, not yet escaped, or a reference with its place.
 type piece struct {
 	literal string
-	ref     *expr.Ref
+	ref     expr.Ref
 	span    diag.Span
 	slot    *slot     // ref is an input
 	value   *Variable // ref is a variable
 }
+
+func (p *piece) isRef() bool { return p.ref.Form != 0 }
 
 // constant is a query pair or a header that the path's text fixes (contract C4, C5).
 type constant struct {
@@ -139,9 +141,11 @@ func (c *compiler) readOperation(op *consumed, replacing bool) {
 	if !isToken(op.method) {
 		op.fail(faultf(diag.CodeMethod, "C1", op.decl.Method.Span(), "%q is not an HTTP method", op.decl.Method.Value).
 			hintf("write one word such as GET"))
-	} else if near, ok := diag.Nearest(op.method, methods); ok && !slices.Contains(methods, op.method) {
-		op.warn(faultf(diag.CodeMethod, "C1", op.decl.Method.Span(), "%s is no method of HTTP; it is sent as written", op.method).
-			hintf("did you mean %s?", near))
+	} else if !slices.Contains(methods, op.method) {
+		if near, ok := diag.Nearest(op.method, methods); ok {
+			op.warn(faultf(diag.CodeMethod, "C1", op.decl.Method.Span(), "%s is no method of HTTP; it is sent as written", op.method).
+				hintf("did you mean %s?", near))
+		}
 	}
 	op.body = readBody(op.decl.Body)
 	op.slots = declaredSlots(op)
@@ -274,7 +278,7 @@ func (c *compiler) readFragment(op *consumed, text *joined, i int) {
 func (c *compiler) pieces(op *consumed, text *joined, at int, s string) []piece {
 	var out []piece
 	for _, p := range expr.ParsePath(s).Parts {
-		if p.Ref == nil || (p.Ref.Form == expr.Chevron || p.Ref.Form == expr.Dollar) && !c.vars.isReference(p.Ref) {
+		if !p.IsRef() || (p.Ref.Form == expr.Chevron || p.Ref.Form == expr.Dollar) && !c.vars.isReference(p.Ref) {
 			out = append(out, piece{literal: p.Literal})
 			continue
 		}
@@ -284,7 +288,7 @@ func (c *compiler) pieces(op *consumed, text *joined, at int, s string) []piece 
 }
 
 // pathRef decides whether a reference in a path is an input or a variable (contract C3).
-func (c *compiler) pathRef(op *consumed, ref *expr.Ref, span diag.Span) piece {
+func (c *compiler) pathRef(op *consumed, ref expr.Ref, span diag.Span) piece {
 	p := piece{ref: ref, span: span}
 	name := ref.Name
 	_, rest, prefixed := cutInputPrefix(name, "")

@@ -324,7 +324,7 @@ func (d *contentDraft) refer(x *contentItem, decl *spec.ContentItem) *fault {
 	switch {
 	case r.Text.IsSet():
 		text := literalExpr(r.Text.Value)
-		if len(expr.ParseTemplate(r.Text.Value).Refs()) > 0 {
+		if expr.ParseTemplate(r.Text.Value).HasRefs() {
 			break
 		}
 		x.text = &text

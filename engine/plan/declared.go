@@ -38,21 +38,19 @@ var boundWords = []string{"minimum", "maximum", "minLength", "maxLength", "minIt
 // applyDeclared gives every input that is declared what its declaration says.
 func (d *draft) applyDeclared() {
 	d.judgePlaces()
-	names := d.declaredNames()
 	for i := range d.inputs {
 		in := &d.inputs[i]
-		k, ok := matchName(in.name, names)
-		if !ok {
+		if k, ok := d.x.declares(in.name); ok {
+			p := &d.x.declared[k]
+			if path := d.bodyPath(p); path != nil {
+				in.lookups = []lookup{{kind: lookBodyPath, name: in.name, path: path}}
+			}
+			in.rule = d.rule(p)
+		}
+		s := d.known[i].fallback
+		if s == nil {
 			continue
 		}
-		p := d.x.declared[k]
-		if path := d.bodyPath(&p); path != nil {
-			in.lookups = []lookup{{kind: lookBodyPath, name: in.name, path: path}}
-		}
-		in.rule = d.rule(&p)
-	}
-	for i, s := range d.fallbacks {
-		in := &d.inputs[i]
 		if in.rule == nil {
 			in.rule = &inputRule{}
 		}
@@ -103,7 +101,7 @@ func isBodyPath(v *spec.Value) bool {
 
 // rule compiles what is said of an input's value. What cannot be checked is reported.
 func (d *draft) rule(p *declaredInput) *inputRule {
-	r := &inputRule{}
+	var r inputRule
 	if p.isFixed() {
 		r.fixed = convertText(scalar(p.param.Value), p.typ)
 	}
@@ -137,7 +135,7 @@ func (d *draft) rule(p *declaredInput) *inputRule {
 	if r.fixed == nil && r.fallback == nil && r.enum == nil && r.pattern == nil && r.bounds == nil {
 		return nil
 	}
-	return r
+	return &r
 }
 
 // apply gives the value of an input for what the caller gave. An explicit null is a value

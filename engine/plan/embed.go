@@ -57,7 +57,7 @@ func (d dialect) contexts(tpl expr.Template) []within {
 	before := byte('\n') // the last character that is no blank
 	for i, p := range tpl.Parts {
 		out[i] = in
-		if p.Ref != nil {
+		if p.IsRef() {
 			before = 'x'
 			continue
 		}
@@ -168,7 +168,7 @@ func (d dialect) opensIRI(rest string, more []expr.Part) bool {
 		if len(more) == 0 {
 			return false
 		}
-		if rest = ""; more[0].Ref == nil {
+		if rest = ""; !more[0].IsRef() {
 			rest = more[0].Literal
 		}
 		more = more[1:]

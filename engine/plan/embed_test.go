@@ -36,7 +36,7 @@ func TestValuesStayWhereTheyStand(t *testing.T) {
 		tpl := expr.ParseTemplate(tc.text)
 		x := expression{kind: exprEmbedded, detail: &detail{dialect: tc.dialect, within: tc.dialect.contexts(tpl)}}
 		for _, p := range tpl.Parts {
-			if p.Ref != nil {
+			if p.IsRef() {
 				x.parts = append(x.parts, expression{kind: exprInput})
 			} else {
 				x.parts = append(x.parts, literalExpr(p.Literal))

@@ -235,7 +235,7 @@ func compilePattern(path string) ([]Segment, []string) {
 	var params []string
 	all, ends := make([]SegmentPart, 0, 16), make([]int, 0, 16) // of segments in all
 	for _, p := range expr.ParsePath(path).Parts {
-		if p.Ref != nil && (p.Ref.Form == expr.Brace || p.Ref.Form == expr.Mustache) {
+		if p.IsRef() && (p.Ref.Form == expr.Brace || p.Ref.Form == expr.Mustache) {
 			all = append(all, SegmentPart{Param: len(params)})
 			params = append(params, p.Ref.Name)
 			continue
@@ -330,15 +330,24 @@ func (x *exposed) placeOf(name, in string) string {
 // matchName finds a name among others: exact, else the only one equal by letters and digits
 // (contract N1).
 func matchName(name string, among []string) (int, bool) {
-	for i, n := range among {
-		if n == name {
+	return matchAmong(name, among, func(n *string) string { return *n })
+}
+
+// declares finds the declared input of a name.
+func (x *exposed) declares(name string) (int, bool) {
+	return matchAmong(name, x.declared, func(d *declaredInput) string { return d.name })
+}
+
+func matchAmong[T any](name string, among []T, nameOf func(*T) string) (int, bool) {
+	for i := range among {
+		if nameOf(&among[i]) == name {
 			return i, true
 		}
 	}
 	found, count := 0, 0
 	fold := expr.Fold(name)
-	for i, n := range among {
-		if fold != "" && expr.Fold(n) == fold {
+	for i := range among {
+		if fold != "" && expr.Fold(nameOf(&among[i])) == fold {
 			found = i
 			count++
 		}

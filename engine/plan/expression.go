@@ -322,15 +322,21 @@ func (x *expression) reply() (name string, ok bool) {
 	return name, ok
 }
 
-// inputs gives the indices of the inputs it uses.
-func (x *expression) inputs() []int { return x.appendInputs(nil) }
+// input gives the index of the first input it uses.
+func (x *expression) input() (index int, ok bool) {
+	x.eachInput(func(i int) {
+		if !ok {
+			index, ok = i, true
+		}
+	})
+	return index, ok
+}
 
-func (x *expression) appendInputs(out []int) []int {
-	if x.kind == exprInput {
-		out = append(out, x.index)
-	}
-	for i := range x.parts {
-		out = x.parts[i].appendInputs(out)
-	}
-	return out
+// eachInput visits the indices of the inputs it uses.
+func (x *expression) eachInput(visit func(int)) {
+	x.walk(func(e *expression) {
+		if e.kind == exprInput {
+			visit(e.index)
+		}
+	})
 }

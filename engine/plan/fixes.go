@@ -240,7 +240,7 @@ func (ns *namespace) isAppending() bool {
 }
 
 // dollarToBraces writes ${X} as {{X}}.
-func dollarToBraces(t spec.Text, ref *expr.Ref) []diag.Edit {
+func dollarToBraces(t spec.Text, ref expr.Ref) []diag.Edit {
 	written := "${" + ref.Name + "}"
 	// References of a base URI are counted without the blanks around it.
 	if start := ref.Start + strings.Index(t.Value, strings.TrimSpace(t.Value)); start+len(written) <= len(t.Value) && t.Value[start:start+len(written)] == written {

@@ -224,6 +224,7 @@ func (c *compiler) consumeForward(api *spec.Consumed, x *exposed, forward *forwa
 func (b *builder) buildForward(forward *forwardPlan) *fault {
 	op, x := b.op, b.x
 	b.call = &Call{unit: b.c.unit, name: op.label(), method: op.method, base: op.base, transport: op.transport, resilience: op.resilience, forward: forward}
+	b.parts.lend(b.call)
 	b.out.calls = append(b.out.calls, b.call)
 	for _, s := range op.slots {
 		if s.dropped || s.authFilled {
@@ -236,14 +237,13 @@ func (b *builder) buildForward(forward *forwardPlan) *fault {
 		i, ok := matchName(s.name, x.params)
 		switch {
 		case ok && x.params[i] != remainderName:
-			x := b.inputExpr(s.name, b.places("P", s.name))
-			b.feeds[s] = &x
+			var room [1]lookup
+			b.feeds.set(s, b.inputExpr(s.name, b.appendPlaces(room[:0], "P", s.name)))
 		case s.required:
 			return faultf(diag.CodeParameter, "X1", s.nameSpan(), "parameter %s of %s has no value where requests are forwarded", s.name, op.namespace).
 				hintf("give it a value, or put {%s} into the path of the resource", s.name)
 		default:
-			x := literalExpr(absent{})
-			b.feeds[s] = &x
+			b.feeds.set(s, literalExpr(absent{}))
 		}
 	}
 	for _, step := range []func() *fault{b.placeSlots, b.placeAuth} {
@@ -251,6 +251,7 @@ func (b *builder) buildForward(forward *forwardPlan) *fault {
 			return f
 		}
 	}
+	b.parts.settle(b.call)
 	b.call.body.inbound = true
 	forward.remember(b.call)
 	b.why.forwarded(forward)
@@ -270,7 +271,7 @@ func (b *builder) checkForwardInputs() *fault {
 		}
 	}
 	for i, name := range x.params {
-		if name != remainderName && !b.paths[i] && !b.reached[name] {
+		if name != remainderName && !b.paths[i] && !b.reached.has(name) {
 			return faultf(diag.CodeUnusedPathInput, "I5", b.placeholderSpan(name), "{%s} of %s is not passed to %s: only {%s} is", name, x.path, b.op.namespace, remainderName).
 				hintf("a path such as /{%s}/{%s} needs a parameter %s of %s", name, remainderName, name, b.op.namespace)
 		}
@@ -339,7 +340,7 @@ func (x *exposed) place(route *Route) *fault {
 	route.Segments, route.Params = compilePattern(path)
 	x.params, x.conditions = route.Params, route.Conditions
 	at := x.at
-	for _, r := range expr.ParsePath(x.resource.Value).Refs() {
+	for r := range expr.ParsePath(x.resource.Value).Refs() {
 		if r.Name == remainderName {
 			at = x.resource.Sub(r.Start, r.End)
 		}

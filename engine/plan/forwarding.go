@@ -109,11 +109,7 @@ func isConnectionHeader(lower string) bool {
 
 // isCredentialHeader reports whether the value of a trusted header is not to be shown.
 func isCredentialHeader(lower string) bool {
-	switch lower {
-	case "authorization", "cookie":
-		return true
-	}
-	return credentialName.MatchString(lower)
+	return lower == "cookie" || isCredentialName(lower)
 }
 
 // asksUpgrade reports whether a request wants another protocol on its connection. An offer of

@@ -63,7 +63,7 @@ func writePieces(b *strings.Builder, pieces []piece) {
 		switch {
 		case p.value != nil:
 			b.WriteString("{{" + p.value.Name + "}}")
-		case p.ref != nil:
+		case p.isRef():
 			b.WriteString("{" + expr.Fold(p.ref.Name) + "}")
 		default:
 			b.WriteString(p.literal)

@@ -343,7 +343,7 @@ func (d *draft) statedInputs() []Parameter {
 		if !ok || d.isDeclaredAt(&d.inputs[i], p) {
 			continue
 		}
-		known := d.props[i]
+		known := d.known[i].says
 		if known == nil {
 			known = &property{}
 		}
@@ -366,7 +366,7 @@ func (d *draft) declaredInputPlace(in *declaredInput) (p Parameter, ok bool) {
 		return p, false
 	}
 	reached := d.isReached(in.name)
-	if !reached && (d.excused[expr.Fold(in.name)] || in.in == "body" && !d.out.usesInbound) {
+	if !reached && (d.excused.has(expr.Fold(in.name)) || in.in == "body" && !d.out.usesInbound) {
 		return p, false
 	}
 	if isBodyPath(in.param.Value) {

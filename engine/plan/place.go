@@ -28,13 +28,14 @@ func (b *builder) pairLost() *fault {
 	if len(open) != 1 || len(lost) != 1 {
 		return nil
 	}
-	lookups := b.arguments(lost[0])
+	var x expression
 	if b.x.kind == REST {
-		lookups = b.places("P", lost[0])
+		x = b.inputExpr(lost[0], b.appendPlaces(nil, "P", lost[0]))
+	} else {
+		x = b.argument(lost[0])
 	}
-	x := b.inputExpr(lost[0], lookups)
-	b.feeds[open[0]] = &x
-	b.fed[lost[0]] = true
+	b.feeds.set(open[0], x)
+	b.fed.add(lost[0])
 	b.why.fed(open[0].name, "I6", b.x.decl.Span)
 	b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "I6", b.x.decl.Span, "input %s of %s is taken for %s, the only path parameter of %s without a source", lost[0], b.x.title(), open[0].name, b.op.label()).
 		hintf("write with: {%s: %s.%s}", open[0].name, b.x.kind.prefix(), lost[0]).
@@ -66,7 +67,7 @@ func (b *builder) lostNames() []string {
 	wanted := b.slotNames()
 	var lost []string
 	for i, n := range names {
-		if b.x.kind == REST && b.paths[i] || b.reached[n] || b.excused[expr.Fold(n)] {
+		if b.x.kind == REST && b.paths[i] || b.reached.has(n) || b.excused.has(expr.Fold(n)) {
 			continue
 		}
 		if !wants(wanted, n, names) {
@@ -88,11 +89,9 @@ func wants(slots []string, name string, offered []string) bool {
 
 // source gives the value of a slot: from with, its own value, or the input of its name.
 func (b *builder) source(s *slot) (expression, *fault) {
-	var x expression
-	fed, ok := b.feeds[s]
+	x, fed := b.feeds.get(s)
 	switch {
-	case ok:
-		x = *fed
+	case fed:
 	case s.own != nil && s.own.Kind != spec.Null:
 		var f *fault
 		if x, f = b.dataValue(s.own); f != nil {
@@ -105,7 +104,7 @@ func (b *builder) source(s *slot) (expression, *fault) {
 		x.typ = s.typ
 	}
 	if x.kind == exprInput && s.decl != nil && s.decl.Default != nil {
-		b.fallbacks[x.index] = s
+		b.known[x.index].fallback = s
 	}
 	b.noteInputs(x, s)
 	return x, nil
@@ -120,8 +119,8 @@ func (b *builder) require(s *slot, x expression) {
 		b.requireParts(s, &x)
 		return
 	}
-	inputs := x.inputs()
-	if len(inputs) == 0 {
+	input, ok := x.input()
+	if !ok {
 		if name, ok := x.reply(); ok {
 			b.call.required = append(b.call.required, requirement{value: x, input: name})
 			return
@@ -132,7 +131,7 @@ func (b *builder) require(s *slot, x expression) {
 		return
 	}
 	nullable := s.in == "body" && b.call.body.format == formatJSON
-	b.call.required = append(b.call.required, requirement{value: x, input: b.inputs[inputs[0]].name, nullable: nullable})
+	b.call.required = append(b.call.required, requirement{value: x, input: b.inputs[input].name, nullable: nullable})
 }
 
 // requireParts wants a value for everything in a text that is part of a path: without one the
@@ -167,7 +166,6 @@ func (b *builder) placeSlots() *fault {
 			b.call.headers = append(b.call.headers, headerPart{name: k.name, value: x})
 		}
 	}
-	sources := map[*slot]expression{}
 	for _, s := range b.slots {
 		if s.in == "body" {
 			continue
@@ -177,7 +175,7 @@ func (b *builder) placeSlots() *fault {
 			return f
 		}
 		b.require(s, x)
-		sources[s] = x
+		b.sources.set(s, x)
 		b.why.placed(s, &x)
 		switch s.in {
 		case "query":
@@ -198,17 +196,17 @@ func (b *builder) placeSlots() *fault {
 	}
 	b.call.hosts = b.op.hosts
 	for _, s := range b.op.hostSlots {
-		x := sources[s]
+		x, _ := b.sources.get(s)
 		b.call.hostInputs = append(b.call.hostInputs, requirement{value: x, input: b.inputName(s, &x)})
 	}
-	b.placePath(sources)
+	b.placePath()
 	return nil
 }
 
 // headerOf is the header, or the cookie, of a slot.
 func (b *builder) headerOf(s *slot, x expression) headerPart {
 	h := headerPart{name: s.name, value: x, secret: usesVariable(&x)}
-	if len(x.inputs()) > 0 {
+	if _, ok := x.input(); ok {
 		h.input = b.inputName(s, &x)
 	} else if h.input, _ = x.reply(); h.input == "" {
 		h.step, _ = x.step()
@@ -223,18 +221,18 @@ func usesVariable(x *expression) bool {
 }
 
 // placePath compiles the path: escaped text and values.
-func (b *builder) placePath(sources map[*slot]expression) {
+func (b *builder) placePath() {
 	for _, p := range b.op.path {
 		switch {
-		case p.ref == nil:
+		case !p.isRef():
 			b.literalPath(p.literal)
 		case p.slot != nil && p.slot.authFilled:
 			x, _ := b.authValue("path", p.slot.name)
 			b.call.path = append(b.call.path, pathPart{value: &x, name: p.slot.name})
 		case p.slot != nil:
-			x := sources[p.slot]
+			x, _ := b.sources.get(p.slot)
 			part := pathPart{value: &x, name: b.inputName(p.slot, &x), input: true}
-			if len(x.inputs()) == 0 {
+			if _, ok := x.input(); !ok {
 				part.step, _ = x.step()
 			}
 			b.call.path = append(b.call.path, part)
@@ -247,8 +245,8 @@ func (b *builder) placePath(sources map[*slot]expression) {
 
 // inputName is what the caller calls the slot whose value is x.
 func (b *builder) inputName(s *slot, x *expression) string {
-	if in := x.inputs(); len(in) > 0 {
-		return b.inputs[in[0]].name
+	if i, ok := x.input(); ok {
+		return b.inputs[i].name
 	}
 	return s.name
 }
@@ -277,9 +275,9 @@ func (b *builder) constantValue(k constant) (expression, *fault) {
 	x := expression{kind: exprText}
 	for _, p := range k.value {
 		switch {
-		case p.ref == nil && k.in == "query":
+		case !p.isRef() && k.in == "query":
 			x.parts = append(x.parts, literalExpr(unescape(p.literal)))
-		case p.ref == nil:
+		case !p.isRef():
 			x.parts = append(x.parts, literalExpr(p.literal))
 		case p.slot != nil && p.slot.authFilled:
 			v, _ := b.authValue("path", p.slot.name)
@@ -332,7 +330,7 @@ func (b *builder) placeAuth() *fault {
 func (b *builder) checkInputs() *fault {
 	if b.x.kind == REST {
 		for i, name := range b.x.params {
-			if !b.paths[i] && !b.reached[name] && !b.excused[expr.Fold(name)] {
+			if !b.paths[i] && !b.reached.has(name) && !b.excused.has(expr.Fold(name)) {
 				return b.lostInput(faultf(diag.CodeUnusedPathInput, "I5", b.placeholderSpan(name), "{%s} of %s is not passed to %s %s", name, b.x.title(), b.op.method, b.op.wire), name)
 			}
 		}
@@ -342,7 +340,7 @@ func (b *builder) checkInputs() *fault {
 		if b.isReached(d.name) || b.isShown(d.name) {
 			continue
 		}
-		if b.excused[expr.Fold(d.name)] {
+		if b.excused.has(expr.Fold(d.name)) {
 			b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "A5", d.param.Span, "input %s of %s is ignored, since %s fills that parameter itself", d.name, b.x.title(), b.op.label()))
 			continue
 		}
@@ -364,7 +362,7 @@ func (b *builder) checkInputs() *fault {
 // lostInput says how an input that nothing takes can be passed on.
 func (b *builder) lostInput(f *fault, name string) *fault {
 	prefix := b.x.kind.prefix()
-	if near, ok := diag.Nearest(name, sortedKeys(b.fed)); ok {
+	if near, ok := diag.Nearest(name, slices.Sorted(slices.Values(b.fed))); ok {
 		return f.hintf("with reads %s.%s, did you mean %s.%s?", prefix, near, prefix, name)
 	}
 	if len(b.slotNames()) == 0 {
@@ -376,7 +374,7 @@ func (b *builder) lostInput(f *fault, name string) *fault {
 // placeholderSpan gives the place of a placeholder in the exposed path.
 func (b *draft) placeholderSpan(name string) diag.Span {
 	for _, t := range []spec.Text{b.x.decl.URI, b.x.resource} {
-		for _, r := range expr.ParsePath(t.Value).Refs() {
+		for r := range expr.ParsePath(t.Value).Refs() {
 			if r.Name == name && t.IsSet() {
 				return t.Sub(r.Start, r.End)
 			}
@@ -386,11 +384,11 @@ func (b *draft) placeholderSpan(name string) diag.Span {
 }
 
 func (b *draft) isReached(name string) bool {
-	if b.reached[name] {
+	if b.reached.has(name) {
 		return true
 	}
 	fold := expr.Fold(name)
-	for n := range b.reached {
+	for _, n := range b.reached {
 		if expr.Fold(n) == fold {
 			return true
 		}

@@ -122,10 +122,9 @@ func (b *builder) paramBody(params []*slot) *fault {
 
 // wholeBody gives the value of a sole in:body parameter that is the body itself.
 func (b *builder) wholeBody(s *slot) (expression, bool) {
-	fed, isFed := b.feeds[s]
-	if isFed {
-		if s.name == "body" || b.isBodyInput(fed) {
-			return *fed, true
+	if fed, ok := b.feeds.get(s); ok {
+		if s.name == "body" || b.isBodyInput(&fed) {
+			return fed, true
 		}
 		return expression{}, false
 	}
@@ -209,7 +208,7 @@ func (b *builder) implicitBody() {
 		b.why.inbound("B4", b.op.decl.Span)
 		return
 	default:
-		x := b.inputExpr("body", b.arguments("body"))
+		x := b.argument("body")
 		b.implicit = &property{name: "body", typ: "object", description: "The request body (JSON)."}
 		body.whole = &x
 		b.why.body("B4", &x, cause{"B4", b.op.decl.Span})
@@ -224,10 +223,10 @@ func (b *builder) implicitBody() {
 func (b *builder) inputsAsMembers() {
 	for i := range b.x.declared {
 		d := &b.x.declared[i]
-		if b.isReached(d.name) || b.excused[expr.Fold(d.name)] {
+		if b.isReached(d.name) || b.excused.has(expr.Fold(d.name)) {
 			continue
 		}
-		x := b.inputExpr(d.name, b.arguments(d.name))
+		x := b.argument(d.name)
 		x.typ = d.typ
 		b.call.body.members = append(b.call.body.members, member{d.name, x})
 		b.why.member(d, &x)
@@ -239,7 +238,7 @@ func (b *builder) inputsAsMembers() {
 // varWord compiles a word of a template of the consumed operation's own. What with feeds it
 // comes before what came of a step.
 func (b *builder) varWord(name string, isInput bool, at diag.Span) (expression, *fault) {
-	if _, fed := b.varFeeds[name]; !fed && !isInput && b.isStepName(name) {
+	if _, fed := b.varFeeds.get(name); !fed && !isInput && b.isStepName(name) {
 		return b.stepResult(name, at)
 	}
 	return b.varSource(name), nil
@@ -248,11 +247,9 @@ func (b *builder) varWord(name string, isInput bool, at diag.Span) (expression, 
 // varSource gives the value of a template variable: from with, else the input of its name
 // (B2). A declared in:body parameter of the name gives its type.
 func (b *builder) varSource(name string) expression {
-	var x expression
-	fed, ok := b.varFeeds[name]
+	x, fed := b.varFeeds.get(name)
 	switch {
-	case ok:
-		x = *fed
+	case fed:
 	case name == "body" && b.x.kind == REST && !b.bodyIsOneOfSeveral():
 		x = b.inputExpr(name, []lookup{{kind: lookMember, name: name}, {kind: lookBody, name: name}})
 	default:

@@ -223,8 +223,8 @@ func (p *Prompt) placeholder(literal, name string) expression {
 }
 
 // promptName gives the argument that a reference names, if it is a placeholder.
-func promptName(r *expr.Ref, p *Prompt, own string) (string, bool) {
-	if r == nil || r.Form != expr.Mustache {
+func promptName(r expr.Ref, p *Prompt, own string) (string, bool) {
+	if r.Form != expr.Mustache {
 		return "", false
 	}
 	if p.asks.refersTo(r) {

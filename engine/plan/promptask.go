@@ -20,7 +20,8 @@ type promptAsks struct {
 // promptAsks declares what a prompt asks.
 func (c *compiler) promptAsks(decl *spec.Prompt, p *Prompt, out *Exposure, unit diag.Unit) *fault {
 	x := &exposed{decl: &spec.ExposedOperation{Span: decl.Span, Node: decl.Node, Name: decl.Name, Label: decl.Label}, out: out, kind: MCP, what: "prompt", own: out.Namespace, unit: unit}
-	d := c.newDraft(x)
+	d := new(draft) // for as long as the prompt is compiled
+	d.begin(c, x)
 	if f := d.declareAsks(&decl.Asking); f != nil {
 		return f
 	}
@@ -31,7 +32,7 @@ func (c *compiler) promptAsks(decl *spec.Prompt, p *Prompt, out *Exposure, unit 
 }
 
 // refersTo reports whether a placeholder of the prompt's messages is an answer.
-func (a *promptAsks) refersTo(r *expr.Ref) bool {
+func (a *promptAsks) refersTo(r expr.Ref) bool {
 	if a == nil || !a.draft.isAnswer(r.Name) {
 		return false
 	}

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -125,7 +124,7 @@ func (p *provenance) auth(f *authField) {
 		return
 	}
 	why := cause{p.authRule(), f.span}
-	if f.prefix != "" || credentialName.MatchString(f.name) {
+	if f.prefix != "" || isCredentialName(f.name) {
 		p.hide(&f.value)
 	}
 	o := Origin{Part: Part(f.in), Name: f.name, Auth: true, Rule: why.rule, Span: f.span}
@@ -173,9 +172,17 @@ func (p *provenance) credential(c *credentialPlan) {
 	}
 }
 
-// credentialName matches names of parameters whose values are secrets, even where the
-// document itself holds them.
-var credentialName = regexp.MustCompile(`(?i)(^|[-_.])(api-?key|key|token|secret|password|passwd|pwd|signature|sig|auth|authorization)$`)
+// isCredentialName reports whether the value of a parameter of that name is a secret, even where
+// the document itself holds it: by the last word of the name.
+func isCredentialName(name string) bool {
+	word := name[strings.LastIndexAny(name, "-_.")+1:]
+	for _, secret := range [...]string{"apikey", "key", "token", "secret", "password", "passwd", "pwd", "signature", "sig", "auth", "authorization"} {
+		if strings.EqualFold(word, secret) {
+			return true
+		}
+	}
+	return false
+}
 
 // hide keeps the literal parts of a credential, so that what is shown of a request can be
 // masked.
@@ -238,7 +245,7 @@ func (p *provenance) templateText(o Origin, t spec.Text) {
 	var uses []int
 	for i, part := range tpl.Parts {
 		why := cause{"B1", t.Span()}
-		if part.Ref != nil {
+		if part.IsRef() {
 			why = cause{"E2", t.Sub(part.Ref.Start, part.Ref.End)}
 			if name, ok := p.b.templateName(part.Ref); ok {
 				why.rule = "B2"

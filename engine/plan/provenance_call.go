@@ -56,7 +56,7 @@ func (p *provenance) target() {
 	}
 	p.put(Origin{Part: PartPath, Rule: "C2", Span: at}, &wire, cause{})
 	for _, piece := range op.path {
-		if piece.ref != nil && piece.value != nil {
+		if piece.isRef() && piece.value != nil {
 			x := expression{kind: exprVariable, variable: piece.value}
 			p.put(Origin{Part: PartPath, Name: piece.ref.Name, Rule: "C3", Span: piece.span}, &x, cause{"E2", piece.span})
 		}
@@ -77,7 +77,7 @@ func (p *provenance) base() {
 	var uses []int
 	for _, part := range expr.ParseBaseURI(strings.TrimSpace(cutAny(text.Value, "?#"))).Parts {
 		x, why := literalExpr(part.Literal), cause{}
-		if part.Ref != nil {
+		if part.IsRef() {
 			why = cause{"V3", text.Sub(part.Ref.Start, part.Ref.End)}
 			if part.Ref.Form == expr.Brace || part.Ref.Form == expr.Bracket || !p.b.c.vars.isVariable(part.Ref.Name) {
 				why.rule = "V4"
@@ -271,7 +271,7 @@ func (p *provenance) describeInput(in *Input) {
 		if known.name != in.Name {
 			continue
 		}
-		if prop := p.b.props[i]; prop != nil {
+		if prop := p.b.known[i].says; prop != nil {
 			if in.Type == "" {
 				in.Type = prop.typ
 			}

@@ -206,8 +206,8 @@ func (d *draft) finishSchemas() {
 // no client knows of them.
 func (b *draft) noteUnnamed() {
 	for i := range b.inputs {
-		p := b.props[i]
-		if p == nil || !p.required && !b.fed[p.name] {
+		p := b.known[i].says
+		if p == nil || !p.required && !b.fed.has(p.name) {
 			continue
 		}
 		head, _, _ := strings.Cut(p.name, ".")

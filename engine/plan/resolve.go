@@ -134,7 +134,7 @@ func allSame(ops []*consumed) bool {
 func anonymousPath(path string) string {
 	var b strings.Builder
 	for _, p := range expr.ParsePath("/" + strings.TrimPrefix(path, "/")).Parts {
-		if p.Ref != nil {
+		if p.IsRef() {
 			b.WriteString("{}")
 		} else {
 			b.WriteString(p.Literal)

@@ -230,7 +230,7 @@ func (c *compiler) resourceURI(decl *spec.MCPResource, r *Resource, own string) 
 	var published, pattern strings.Builder
 	pattern.WriteString("^")
 	for _, p := range expr.ParsePath(decl.URI.Value).Parts {
-		if p.Ref == nil || p.Ref.Form != expr.Brace && p.Ref.Form != expr.Mustache {
+		if !p.IsRef() || p.Ref.Form != expr.Brace && p.Ref.Form != expr.Mustache {
 			literal := normalURI(p.Literal)
 			published.WriteString(literal)
 			pattern.WriteString(regexp.QuoteMeta(literal))

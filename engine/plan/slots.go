@@ -78,7 +78,7 @@ func newSlot(op *consumed, p *spec.Parameter) *slot {
 // guessPlace is where a parameter goes that does not say so (contract S3).
 func (op *consumed) guessPlace(name string) string {
 	for _, t := range []spec.Text{op.resource.URI, op.decl.URI} {
-		for _, r := range expr.ParsePath(t.Value).Refs() {
+		for r := range expr.ParsePath(t.Value).Refs() {
 			if r.Name == name {
 				return "path"
 			}

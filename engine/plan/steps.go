@@ -211,7 +211,7 @@ func (d *draft) checkStepInputs() *fault {
 	}
 	if d.x.kind == REST {
 		for i, name := range d.x.params {
-			if !d.paths[i] && !d.reached[name] && !d.excused[expr.Fold(name)] {
+			if !d.paths[i] && !d.reached.has(name) && !d.excused.has(expr.Fold(name)) {
 				return faultf(diag.CodeUnusedPathInput, "I5", d.placeholderSpan(name), "{%s} of %s is read by no step", name, d.x.title()).
 					hintf("pass it to a step: with: {parameter: \"{{%s}}\"}", name)
 			}
@@ -219,11 +219,11 @@ func (d *draft) checkStepInputs() *fault {
 	}
 	for i := range d.x.declared {
 		in := &d.x.declared[i]
-		if d.isReached(in.name) || d.isShown(in.name) || d.excused[expr.Fold(in.name)] {
+		if d.isReached(in.name) || d.isShown(in.name) || d.excused.has(expr.Fold(in.name)) {
 			continue
 		}
 		f := faultf(diag.CodeUnboundInput, "I5", in.param.Span, "input %q of %s is read by no step", in.name, d.x.title())
-		if near, ok := diag.Nearest(in.name, sortedKeys(d.reached)); ok {
+		if near, ok := diag.Nearest(in.name, slices.Sorted(slices.Values(d.reached))); ok {
 			return f.hintf("did you mean %s?", near)
 		}
 		return f.hintf("pass it to a step: with: {parameter: \"{{%s}}\"}", in.name)

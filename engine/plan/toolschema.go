@@ -24,14 +24,14 @@ type property struct {
 // noteInputs keeps what a slot says of the inputs that feed it. s is nil for a template
 // variable without a declaration.
 func (b *draft) noteInputs(x expression, s *slot) {
-	for _, i := range x.inputs() {
-		p := b.props[i]
+	x.eachInput(func(i int) {
+		p := b.known[i].says
 		if p == nil {
 			p = &property{name: b.inputs[i].name}
-			b.props[i] = p
+			b.known[i].says = p
 		}
 		if s == nil {
-			continue
+			return
 		}
 		p.required = p.required || s.required
 		if x.kind == exprInput && p.typ == "" {
@@ -42,7 +42,7 @@ func (b *draft) noteInputs(x expression, s *slot) {
 				p.constrain(s.decl)
 			}
 		}
-	}
+	})
 }
 
 func (p *property) fill(description string, items *spec.Value, enum []*spec.Value) {
@@ -78,12 +78,12 @@ func (b *draft) inputSchema() []byte {
 	for i := range b.x.declared {
 		if d := &b.x.declared[i]; d.isFixed() {
 			continue // no caller decides it
-		} else if b.isReached(d.name) || !b.excused[expr.Fold(d.name)] {
+		} else if b.isReached(d.name) || !b.excused.has(expr.Fold(d.name)) {
 			props = append(props, b.declaredProperty(d))
 		}
 	}
 	for i := range b.inputs {
-		p := b.props[i]
+		p := b.known[i].says
 		if p == nil {
 			continue // only the body of an implicit body
 		}
@@ -95,7 +95,7 @@ func (b *draft) inputSchema() []byte {
 			continue
 		}
 		if len(b.x.declared) > 0 {
-			if !p.required && !b.fed[p.name] {
+			if !p.required && !b.fed.has(p.name) {
 				continue
 			}
 		}
@@ -203,7 +203,7 @@ func (b *draft) declaredProperty(d *declaredInput) *property {
 	p := &property{name: d.name, typ: d.typ, required: d.required == spec.True, several: hasSeveralTypes(d.param)}
 	p.fill(d.param.Description.Value, d.param.Items, d.param.Enum)
 	for i := range b.inputs {
-		known := b.props[i]
+		known := b.known[i].says
 		if known == nil || expr.Fold(b.inputs[i].name) != expr.Fold(d.name) {
 			continue
 		}

@@ -51,7 +51,7 @@ func (c *compiler) judgeTunnel(api *spec.Consumed) *fault {
 // judgeIdentity looks at the variables that the identity of a tunnel names. No version of
 // the language reads them from anywhere but binds.
 func (c *compiler) judgeIdentity(name string, identity spec.Text) {
-	for _, ref := range expr.ParseTemplate(identity.Value).Refs() {
+	for ref := range expr.ParseTemplate(identity.Value).Refs() {
 		_, key, dotted := strings.Cut(ref.Name, ".")
 		if !dotted {
 			key = ref.Name

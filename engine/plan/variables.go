@@ -104,7 +104,7 @@ func (v *variables) isVariable(name string) bool {
 }
 
 // isReference leaves <<x>> and ${x} alone that are no reference but text (decision D6).
-func (v *variables) isReference(r *expr.Ref) bool {
+func (v *variables) isReference(r expr.Ref) bool {
 	_, _, qualified := v.split(r.Name)
 	switch r.Form {
 	case expr.Chevron:

@@ -15,7 +15,7 @@ func (b *builder) collectVars() *fault {
 	var f *fault
 	collect := func(v *spec.Value) {
 		walkStrings(v, func(t spec.Text) {
-			for _, r := range expr.ParseTemplate(t.Value).Refs() {
+			for r := range expr.ParseTemplate(t.Value).Refs() {
 				name, ok := b.templateName(r)
 				if ok && !b.isVar(name) && !b.isAnswer(r.Name) {
 					b.vars = append(b.vars, templateVar{name, t.Sub(r.Start, r.End)})
@@ -32,7 +32,7 @@ func (b *builder) collectVars() *fault {
 
 // templateName gives the input that a template's reference names, if it names one
 // (contract E2).
-func (b *builder) templateName(r *expr.Ref) (string, bool) {
+func (b *builder) templateName(r expr.Ref) (string, bool) {
 	if r.Form != expr.Mustache {
 		return "", false
 	}
@@ -98,7 +98,7 @@ func (b *builder) withKey(key spec.Text, value *spec.Value) *fault {
 	if b.fillsDropped(name) {
 		names := b.namesIn(value)
 		for _, n := range names {
-			b.excused[expr.Fold(n)] = true
+			b.excused.add(expr.Fold(n))
 		}
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "A5", key.Span(), "with.%s is ignored, since %s fills that parameter itself", name, b.op.label()))
 		return nil
@@ -146,12 +146,12 @@ func (b *builder) feed(name string, x expression) bool {
 	found := false
 	for _, s := range b.slots {
 		if s.name == name {
-			b.feeds[s] = &x
+			b.feeds.set(s, x)
 			found = true
 		}
 	}
 	if b.isVar(name) {
-		b.varFeeds[name] = &x
+		b.varFeeds.set(name, x)
 		found = true
 	}
 	return found
@@ -195,7 +195,8 @@ func (b *builder) bodyIsOneOfSeveral() bool {
 func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fault {
 	name := key.Value
 	implicit := b.isImplicit()
-	inputs := x.inputs()
+	var inputs []int
+	x.eachInput(func(i int) { inputs = append(inputs, i) })
 	switch {
 	case name == "body" && implicit:
 		b.whole = &x
@@ -397,7 +398,7 @@ func (b *builder) word(name string, isInput bool, at diag.Span) (expression, *fa
 func (b *builder) templateParts(t spec.Text, tpl expr.Template, word func(name string, isInput bool, at diag.Span) (expression, *fault)) ([]expression, *fault) {
 	var parts []expression
 	for _, p := range tpl.Parts {
-		if p.Ref == nil {
+		if !p.IsRef() {
 			parts = append(parts, literalExpr(p.Literal))
 			continue
 		}
@@ -456,7 +457,7 @@ func (b *builder) namesIn(v *spec.Value) []string {
 			out = append(out, name)
 			return
 		}
-		for _, r := range expr.ParseTemplate(t.Value).Refs() {
+		for r := range expr.ParseTemplate(t.Value).Refs() {
 			if name, ok := b.templateName(r); ok && !b.isAnswer(r.Name) {
 				out = append(out, name)
 			}

@@ -65,22 +65,23 @@ func scalarEnd(v *Value) int {
 	return int(v.start)
 }
 
-// evidentEnd gives the offset behind a scalar that stands in the source as it is meant: in one
-// line and without escapes, like nearly all of them.
+// evidentEnd gives the offset behind a scalar that stands in the source as it is meant.
 func evidentEnd(v *Value) (int, bool) {
-	quote := ""
-	switch {
-	case v.style == literal, v.style == folded, len(v.src.marks) != len(v.src.lines), strings.ContainsAny(v.Text, "\n\r\\'"):
+	begin, ok := evidentBegin(v)
+	return begin + len(v.Text) + len(v.style.quote()), ok
+}
+
+// evidentBegin gives the offset of the first byte of a scalar that stands in the source as it is
+// meant: in one line and without escapes, like nearly all of them.
+func evidentBegin(v *Value) (int, bool) {
+	if v.style == literal || v.style == folded || len(v.src.marks) != len(v.src.lines) || strings.ContainsAny(v.Text, "\n\r\\'") {
 		return 0, false
-	case v.style == singleQuoted:
-		quote = "'"
-	case v.style == doubleQuoted:
-		quote = `"`
 	}
+	quote := v.style.quote()
 	rest, begins := strings.CutPrefix(v.src.text[v.start:], quote)
+	begin := len(v.src.text) - len(rest)
 	rest, holds := strings.CutPrefix(rest, v.Text)
-	rest, ends := strings.CutPrefix(rest, quote)
-	return len(v.src.text) - len(rest), begins && holds && ends
+	return begin, begins && holds && strings.HasPrefix(rest, quote)
 }
 
 func (s *scalarScan) done() bool { return !s.bad && s.at == len(s.want) }

@@ -21,8 +21,9 @@ func (v *Value) scalars(visit func(*Value)) {
 	}
 }
 
-// TestEvidentEnd: where the end of a scalar is evident, the scan of the scalar finds it there too.
-func TestEvidentEnd(t *testing.T) {
+// TestEvident: where it is evident where a scalar and its characters stand, the scan of the scalar
+// finds them there too.
+func TestEvident(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../testdata/spec/*/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -60,8 +61,16 @@ func TestEvidentEnd(t *testing.T) {
 				return
 			}
 			evident++
-			if s, ok := scanScalar(v, false); !ok || s.end != end {
+			s, ok := scanScalar(v, true)
+			if !ok || s.end != end {
 				t.Errorf("%q ends at %d, the scan says %d, %t", v.Text, end, s.end, ok)
+				return
+			}
+			begin, _ := evidentBegin(v)
+			for i := range v.Text {
+				if start, end := s.place(i, len(v.Text)); start != begin+i || end != begin+len(v.Text) {
+					t.Errorf("%q from %d on stands at %d to %d, the scan says %d to %d", v.Text, i, begin+i, begin+len(v.Text), start, end)
+				}
 			}
 		})
 	}

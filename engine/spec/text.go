@@ -1,6 +1,10 @@
 package spec
 
-import "capd/engine/diag"
+import (
+	"unicode/utf8"
+
+	"capd/engine/diag"
+)
 
 // IsSet reports whether the text is given at all, be it empty.
 func (t Text) IsSet() bool { return t.node != nil }
@@ -18,12 +22,21 @@ func (t Text) Sub(i, j int) diag.Span {
 	if t.node == nil {
 		return diag.Span{}
 	}
-	d, ok := scanScalar(t.node, true)
-	if !ok || t.Value != t.node.Text {
+	if t.Value != t.node.Text {
 		return t.Span()
 	}
 	i = max(0, min(i, len(t.Value)))
 	j = max(i, min(j, len(t.Value)))
+	if begin, ok := evidentBegin(t.node); ok && isBoundary(t.Value, i) && isBoundary(t.Value, j) {
+		return t.node.src.span(begin+i, begin+j)
+	}
+	d, ok := scanScalar(t.node, true)
+	if !ok {
+		return t.Span()
+	}
 	start, end := d.place(i, j)
 	return t.node.src.span(start, end)
 }
+
+// isBoundary reports whether a character begins at byte i of s, or s ends there.
+func isBoundary(s string, i int) bool { return i == len(s) || utf8.RuneStart(s[i]) }

@@ -19,6 +19,17 @@ const (
 	folded
 )
 
+// quote gives what a scalar stands between.
+func (s scalarStyle) quote() string {
+	switch s {
+	case singleQuoted:
+		return "'"
+	case doubleQuoted:
+		return `"`
+	}
+	return ""
+}
+
 // Span gives the place of the value. A mapping or list ends where its last child ends.
 // The zero Span belongs to a nil Value.
 func (v *Value) Span() diag.Span {
