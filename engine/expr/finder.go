@@ -190,6 +190,7 @@ type Visitor interface {
 
 // Pass is one pass over a text. It can be used again, for any finder; the zero value is ready.
 type Pass struct {
+	Room  Room // see [JSONPath.Find]
 	raw   []byte
 	spans []span // frame upon frame: of the text, of the element that is read, and so on
 	to    Visitor
@@ -218,8 +219,8 @@ func (p *Pass) Run(f *Finder, raw []byte, to Visitor) (found Found, ok bool) {
 	return Found{p, f, 0}, true
 }
 
-// Forget lets go of the text and of the visitor.
-func (p *Pass) Forget() { p.raw, p.to = nil, nil }
+// Forget lets go of the text, of the visitor and of the room.
+func (p *Pass) Forget() { p.raw, p.to, p.Room = nil, nil, nil }
 
 // push makes an empty frame.
 func (p *Pass) push(f *Finder) (base int) {
@@ -241,7 +242,7 @@ func (f Found) Value(at Place) (value []byte, ok bool, err error) {
 	if !ok {
 		value = []byte("{}") // of which a path to several values gives none, which is a list
 	}
-	return place.rest.Find(value)
+	return place.rest.Find(value, f.pass.Room)
 }
 
 // Made gives what the visitor said of a list. ok is false when there is none.

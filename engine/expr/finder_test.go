@@ -72,7 +72,7 @@ func checkFinder(t *testing.T, raw []byte) {
 		if err != nil || ok != there || string(got) != string(want) {
 			t.Fatalf("%q: at %s is %q, %v, %v, want %q", raw, chain, got, ok, err, want)
 		}
-		alone, ok, err := paths[i].Find(raw)
+		alone, ok, err := paths[i].Find(raw, nil)
 		if err != nil || ok != there || string(bytes.TrimSpace(alone)) != string(want) {
 			t.Fatalf("%q: alone at %s is %q, %v, %v, want %q", raw, chain, alone, ok, err, want)
 		}
@@ -152,7 +152,7 @@ func BenchmarkFind(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			for b.Loop() {
 				for _, path := range paths {
-					if _, ok, _ := path.Find(raw); !ok {
+					if _, ok, _ := path.Find(raw, nil); !ok {
 						b.Fatal("nothing is found")
 					}
 				}

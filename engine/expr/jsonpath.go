@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"bytes"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,10 +12,11 @@ import (
 // JSONPath is a compiled mapping: the whole value, a chain of members and indices, or any
 // other JSONPath (RFC 9535). A trailing ".length" asks for the number of a list's elements.
 type JSONPath struct {
-	steps  []step
-	many   bool // a step is a wildcard
-	length bool
-	full   jp.Expr // set when steps cannot say it
+	steps    []step
+	many     bool // a step is a wildcard
+	length   bool
+	full     jp.Expr     // set when steps cannot say it
+	compared comparisons // of full
 }
 
 type step struct {
@@ -56,7 +56,10 @@ func ParseJSONPath(s string) (*JSONPath, error) {
 	if len(x) == 0 {
 		return nil, fmt.Errorf("%q is not a JSONPath", s)
 	}
-	p.full = x
+	p.full, p.compared = x, comparisons{}
+	if err := p.compared.add(x); err != nil {
+		return nil, fmt.Errorf("%q is not a JSONPath: %w", s, err)
+	}
 	return p, nil
 }
 
@@ -139,10 +142,11 @@ func (p *JSONPath) Names() []string {
 
 // Find gives the JSON text of the value at the path in raw, which must be valid JSON. ok is
 // false when nothing is there; an explicit null is there. A path that can match several
-// values gives the list of them.
-func (p *JSONPath) Find(raw []byte) (value []byte, ok bool, err error) {
+// values gives the list of them. If that takes more memory than raw, room is asked for it first:
+// the error is [ErrNoRoom] when there is none, or [ErrTooMuch] when it is out of all proportion.
+func (p *JSONPath) Find(raw []byte, room Room) (value []byte, ok bool, err error) {
 	if p.full != nil {
-		value, ok, err = findFull(p.full, raw)
+		value, ok, err = findFull(p.full, p.compared, raw, room)
 	} else {
 		value, ok = p.findPlain(raw)
 	}
@@ -200,7 +204,18 @@ func collect(dst, raw []byte, steps []step) []byte {
 
 // list writes a JSON list of values.
 func list(values [][]byte) []byte {
-	return append(append([]byte{'['}, bytes.Join(values, []byte{','})...), ']')
+	size := len("[]")
+	for _, v := range values {
+		size += len(v) + len(",")
+	}
+	out := append(make([]byte, 0, size), '[')
+	for i, v := range values {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, v...)
+	}
+	return append(out, ']')
 }
 
 // size answers ".length": of a list its length, else of an object its member "length".
@@ -240,7 +255,7 @@ func (p *JSONPath) CutName() (name string, rest *JSONPath, ok bool) {
 	if !ok {
 		return "", nil, false
 	}
-	cut := &JSONPath{length: p.length}
+	cut := &JSONPath{length: p.length, compared: p.compared}
 	if len(p.full) > 2 {
 		cut.full = append(jp.Expr{jp.Root('$')}, p.full[2:]...)
 	}

@@ -16,10 +16,11 @@ import (
 // on with all its digits and its members in their order.
 type node struct {
 	raw     []byte
-	value   any // what the path is evaluated on
-	members map[string]*node
-	items   []*node
-	order   int // place in the text
+	value   any              // what the path is evaluated on
+	members map[string]*node // of an object, by name
+	items   []*node          // of an object or a list, as they stand
+	order   int              // place in the text
+	hidden  bool             // by a later member of the same name
 }
 
 // decode reads a valid JSON text, in one pass however deep it nests.
@@ -63,8 +64,15 @@ func (r *reader) object(n *node, i int) (end int) {
 		known := json.Unmarshal(r.raw[from:i], &name) == nil
 		child, end := r.read(skipColon(r.raw, i))
 		if i = end; known {
+			if earlier := n.members[name]; earlier != nil {
+				earlier.hidden = true
+			}
 			n.members[name], value[name] = child, child.value
+			n.items = append(n.items, child)
 		}
+	}
+	if len(n.items) > len(n.members) {
+		n.items = slices.DeleteFunc(n.items, func(c *node) bool { return c.hidden })
 	}
 	return i + 1
 }
@@ -103,51 +111,46 @@ func scalar(raw []byte) any {
 	return v
 }
 
-// at gives the node at a path of members and indices.
-func (n *node) at(path jp.Expr) *node {
-	for _, f := range path {
-		switch f := f.(type) {
-		case jp.Child:
-			n = n.members[string(f)]
-		case jp.Nth:
-			i := int(f)
-			if i < 0 {
-				i += len(n.items)
-			}
-			if i < 0 || i >= len(n.items) {
-				return nil
-			}
-			n = n.items[i]
+// at gives the node that a member or an index leads to; nil when there is none.
+func (n *node) at(f jp.Frag) *node {
+	switch f := f.(type) {
+	case jp.Child:
+		return n.members[string(f)]
+	case jp.Nth:
+		i := int(f)
+		if i < 0 {
+			i += len(n.items)
 		}
-		if n == nil {
-			return nil
+		if n.members == nil && i >= 0 && i < len(n.items) {
+			return n.items[i]
 		}
 	}
-	return n
+	return nil
 }
 
+// holds reports whether it is an object or a list.
+func (n *node) holds() bool { return n.raw[0] == '{' || n.raw[0] == '[' }
+
 // findFull evaluates a path that is more than a chain of steps.
-func findFull(x jp.Expr, raw []byte) ([]byte, bool, error) {
+func findFull(x jp.Expr, many comparisons, raw []byte, room Room) ([]byte, bool, error) {
 	if k := Kind(raw); k != '{' && k != '[' { // nothing is inside, which the library need not be asked
 		return list(nil), !isDefinite(x), nil
 	}
 	root := decode(raw)
-	if readsRoot(x) {
+	s := newSearch(root, many, readsRoot(x))
+	s.run(root, x)
+	if err := s.judge(room); err != nil {
+		return nil, false, err
+	}
+	found := s.found
+	switch {
+	case s.lax:
 		return findByValue(x, root.value)
-	}
-	var found []*node
-	for _, path := range x.Locate(root.value, 0) {
-		if n := root.at(path); n != nil {
-			found = append(found, n)
-		}
-	}
-	if isDefinite(x) {
-		if len(found) == 0 {
-			return nil, false, nil
-		}
+	case isDefinite(x) && len(found) == 0:
+		return nil, false, nil
+	case isDefinite(x):
 		return found[0].raw, true, nil
-	}
-	if !ordersItself(x) {
+	case !ordersItself(x):
 		slices.SortStableFunc(found, func(a, b *node) int { return cmp.Compare(a.order, b.order) })
 	}
 	texts := make([][]byte, len(found))

@@ -3,6 +3,7 @@ package expr_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,7 @@ func TestFind(t *testing.T) {
 			t.Errorf("%s: %v", x.path, err)
 			continue
 		}
-		got, ok, err := p.Find([]byte(store))
+		got, ok, err := p.Find([]byte(store), nil)
 		if err != nil || ok != (x.want != "") || string(got) != x.want {
 			t.Errorf("%s: got %s, %v, %v, want %s", x.path, got, ok, err, x.want)
 		}
@@ -74,10 +75,67 @@ func TestFindDeep(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 10 {
-			got, ok, err := p.Find(x.raw)
+			got, ok, err := p.Find(x.raw, nil)
 			if err != nil || !ok || string(got) != x.want {
 				t.Fatalf("%s: got %.100s, %v, %v, want %s", x.path, got, ok, err, x.want)
 			}
+		}
+	}
+}
+
+// room is memory of so many bytes.
+type room int64
+
+func (r *room) Take(n int64) bool {
+	*r -= room(n)
+	return *r >= 0
+}
+
+// TestFindMuch: what is found again and again is refused when it is out of proportion, or when
+// there is no room for it.
+func TestFindMuch(t *testing.T) {
+	t.Parallel()
+	nested := func(depth int, inner string) string {
+		return strings.Repeat(`{"a":`, depth) + inner + strings.Repeat("}", depth)
+	}
+	lists := strings.Repeat("[", 9000) + strings.Repeat("]", 9000)
+	wide := "[" + strings.Repeat("1,", 20_000) + "1]"
+	long := `"` + strings.Repeat("x", 1000) + `"`
+	for _, x := range []struct {
+		path, raw string
+		room      int64
+		want      error
+	}{
+		// Texts within texts.
+		{"$..a", nested(9000, "1"), 1 << 40, expr.ErrTooMuch},
+		{"$..*", lists, 1 << 40, expr.ErrTooMuch},
+		{"$..[0]", lists, 1 << 40, expr.ErrTooMuch},
+		{"$..[?(@.a)]", nested(9000, "1"), 1 << 40, expr.ErrTooMuch},
+		{"$..[?(@.a == $.b)]", nested(9000, "1"), 1 << 40, expr.ErrTooMuch},
+		// Little is found, or nothing, in steps without number.
+		{"$..a..a..a..b", nested(9000, "1"), 1 << 40, expr.ErrTooMuch},
+		{"$..*..*..*..b", lists, 1 << 40, expr.ErrTooMuch},
+		{"$..[?(@..b)]", nested(9000, "1"), 1 << 40, expr.ErrTooMuch},
+		{"$..[?(@[?(@..b)])]", nested(9000, "1"), 1 << 40, expr.ErrTooMuch},
+		{"$..[?(@.a == $..b)]", nested(9000, "1"), 1 << 40, expr.ErrTooMuch},
+		{"$[?(@.x[*] == @.y[*])]", `[{"x":` + wide + `,"y":` + strings.ReplaceAll(wide, "1", "2") + `}]`, 1 << 40, expr.ErrTooMuch},
+		{"$..a[?(@ > 1)]", nested(500, wide), 1 << 40, nil}, // one list of many
+		// In proportion.
+		{"$..a", nested(60, long), 1 << 20, nil},
+		{"$..a", nested(60, long), 1 << 10, expr.ErrNoRoom},
+		{"$..b", nested(9000, "1"), 0, nil},
+		{"$[*].id", "[" + strings.Repeat(`{"id":1},`, 999) + `{"id":1}]`, 0, nil},
+		{"$..id", "[" + strings.Repeat(`{"id":1},`, 999) + `{"id":1}]`, 0, nil},
+		{"$..[?(@..id == 1)]", "[" + strings.Repeat(`{"x":{"id":1}},`, 9999) + `{"id":1}]`, 1 << 20, nil},
+	} {
+		p, err := expr.ParseJSONPath(x.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := room(x.room)
+		got, ok, err := p.Find([]byte(x.raw), &left)
+		if !errors.Is(err, x.want) || ok != (err == nil) || ok && !json.Valid(got) {
+			t.Errorf("%s in %.40s: %v, %v, want %v", x.path, x.raw, ok, err, x.want)
 		}
 	}
 }
@@ -90,9 +148,9 @@ func TestFindIsStable(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		first, _, _ := p.Find([]byte(store))
+		first, _, _ := p.Find([]byte(store), nil)
 		for range 20 {
-			if got, _, _ := p.Find([]byte(store)); !bytes.Equal(got, first) {
+			if got, _, _ := p.Find([]byte(store), nil); !bytes.Equal(got, first) {
 				t.Fatalf("%s: got %s, then %s", path, first, got)
 			}
 		}
@@ -130,7 +188,7 @@ func TestNames(t *testing.T) {
 
 // FuzzJSONPath: nothing panics, and what is found in JSON is JSON.
 func FuzzJSONPath(f *testing.F) {
-	for _, path := range []string{"$", "$.items[*].id", "$..price", "$.items[?(@.id > 1)]", "$.items[::-1]", "$['a b']", "$.items.length", "items[0]", "[?(@.x == $.y)]", "$[0,1]", "$.*.*"} {
+	for _, path := range []string{"$", "$.items[*].id", "$..price", "$.items[?(@.id > 1)]", "$.items[::-1]", "$['a b']", "$.items.length", "items[0]", "[?(@.x == $.y)]", "$[0,1]", "$.*.*", "$..*..a", "$..['a','b']", "$[?(@..a == @.b[*])]"} {
 		f.Add(path, []byte(store))
 		f.Add(path, []byte(`[1,[2],{"x":null}]`))
 	}
@@ -143,7 +201,10 @@ func FuzzJSONPath(f *testing.F) {
 		if !json.Valid(raw) {
 			return
 		}
-		got, ok, err := p.Find(raw)
+		got, ok, err := p.Find(raw, nil)
+		if limit := 64*len(raw) + 1<<20; len(got) > limit {
+			t.Fatalf("%q in %d bytes: found %d", path, len(raw), len(got))
+		}
 		switch {
 		case err != nil && ok:
 			t.Fatalf("%q in %q: found %q and %v", path, raw, got, err)
@@ -165,7 +226,7 @@ func BenchmarkFindAll(b *testing.B) {
 			}
 			b.SetBytes(int64(len(raw)))
 			for b.Loop() {
-				if _, _, err := p.Find(raw); err != nil {
+				if _, _, err := p.Find(raw, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

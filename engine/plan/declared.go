@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math/big"
 	"net/http"
 	"regexp"
@@ -246,7 +247,10 @@ func (b *inboundBody) at(path *expr.JSONPath, name string) (any, *Error) {
 	} else if !b.json {
 		return nil, Errorf(CodeInvalidInput, "the request body is not JSON, but input %q is read from it", name)
 	}
-	found, ok, ferr := path.Find(raw)
+	found, ok, ferr := path.Find(raw, b.held)
+	if errors.Is(ferr, expr.ErrNoRoom) {
+		return nil, b.held.full()
+	}
 	if ferr != nil {
 		return nil, &Error{Code: CodeInvalidInput, Message: "input " + strconv.Quote(name) + " cannot be read from the request body", Cause: ferr}
 	}

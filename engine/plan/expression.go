@@ -163,14 +163,20 @@ func (s *scope) find(raw []byte, path *expr.JSONPath) any {
 	if raw == nil {
 		return absent{}
 	}
-	found, ok, err := path.Find(raw)
-	if err != nil && s.err == nil {
-		s.err = &Error{Code: CodeBadOutput, Message: "the answer of a step cannot be searched", Cause: err}
-	}
-	if err != nil || !ok {
+	found, ok := s.findText(raw, path)
+	if !ok {
 		return absent{}
 	}
 	return parseValue(found)
+}
+
+// findText gives the JSON text at a path of another one.
+func (s *scope) findText(raw []byte, path *expr.JSONPath) (found []byte, ok bool) {
+	found, ok, err := path.Find(raw, s.held)
+	if err != nil && s.err == nil {
+		s.err = s.held.unfound("the answer of a step cannot be searched", err)
+	}
+	return found, ok && err == nil
 }
 
 // textOf gives the text form of the value, of a variable without making a value of it.

@@ -1,8 +1,11 @@
 package plan
 
 import (
+	"errors"
 	"io"
 	"sync/atomic"
+
+	"capd/engine/expr"
 )
 
 // smallest is what is worth counting: of smaller pieces a call holds few, and the calls are
@@ -20,8 +23,8 @@ type holding struct {
 	bytes atomic.Int64
 }
 
-// take counts n bytes more, before they are there. It is false when that is too much.
-func (h *holding) take(n int64) bool {
+// Take counts n bytes more, before they are there. It is false when that is too much.
+func (h *holding) Take(n int64) bool {
 	if h == nil || h.quota == nil || n < smallest {
 		return true
 	}
@@ -58,6 +61,18 @@ func (h *holding) full() *Error {
 	return h.quota.Overloaded()
 }
 
+// unfound is the error of an answer in which paths find nothing since they cannot be evaluated;
+// what says so.
+func (h *holding) unfound(what string, err error) *Error {
+	switch {
+	case errors.Is(err, expr.ErrNoRoom):
+		return h.full()
+	case errors.Is(err, expr.ErrTooMuch):
+		return &Error{Code: CodeUpstreamTooLarge, Message: what + ": it holds values within values, of which a path finds too many", Cause: err}
+	}
+	return &Error{Code: CodeBadOutput, Message: what, Cause: err}
+}
+
 // reader counts what is read of a body of unknown length.
 func (h *holding) reader(from io.Reader) io.Reader {
 	if h == nil || h.quota == nil {
@@ -78,7 +93,7 @@ func (r *heldReader) Read(p []byte) (int, error) {
 	r.room -= int64(n)
 	if r.room < 0 {
 		more := max(-r.room, stride)
-		if !r.held.take(more) {
+		if !r.held.Take(more) {
 			return 0, r.held.full()
 		}
 		r.room += more

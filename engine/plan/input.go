@@ -276,6 +276,7 @@ type inboundBody struct {
 	raw  []byte
 	form url.Values
 	json bool
+	held *holding // memory of the call
 }
 
 func (b *binder) parsedBody() (*inboundBody, *Error) {
@@ -289,7 +290,7 @@ func (b *binder) parsedBody() (*inboundBody, *Error) {
 	if err != nil {
 		return nil, err
 	}
-	b.body = &inboundBody{raw: raw}
+	b.body = &inboundBody{raw: raw, held: b.held}
 	first := expr.Kind(raw)
 	switch {
 	case isForm(b.src.ContentType) && !((first == '{' || first == '[') && json.Valid(raw)): // some clients call everything a form
@@ -318,7 +319,7 @@ func (b *binder) holdArguments() error {
 	if b.src.Bound == nil || len(b.src.Arguments) < smallest {
 		return nil
 	}
-	if b.hold(); !b.held.take(int64(len(b.src.Arguments))) {
+	if b.hold(); !b.held.Take(int64(len(b.src.Arguments))) {
 		return b.held.full()
 	}
 	return nil
@@ -342,7 +343,7 @@ func (b *binder) readInbound(body *Body) ([]byte, *Error) {
 		b.hold()
 		if body.Len < 0 {
 			from = b.held.reader(from)
-		} else if !b.held.take(body.Len) {
+		} else if !b.held.Take(body.Len) {
 			_ = body.Stream.Close()
 			return nil, b.held.full()
 		}

@@ -331,7 +331,7 @@ func (h *holding) readInto(buf []byte, b Body, limit int64) ([]byte, error) {
 		return nil, tooLarge(limit)
 	case b.Len < 0:
 		r = h.reader(r)
-	case !h.take(b.Len):
+	case !h.Take(b.Len):
 		return nil, h.full()
 	}
 	if limit > 0 {

@@ -121,11 +121,20 @@ func (s *lookupStep) run(_ context.Context, r *run, scope *scope) error {
 		return Errorf(CodeBadOutput, "step %q searches an answer that is neither a list nor an object", s.step)
 	}
 	r.results[s.index].secrets = scope.secrets
-	index := s.indexOf(list)
+	r.results[s.index].value = s.look(list, value, scope)
+	if scope.err != nil {
+		return scope.err
+	}
+	return nil
+}
+
+// look gives the element of a value, or the list of those of several; nil for nothing.
+func (s *lookupStep) look(list rawJSON, value any, scope *scope) []byte {
+	index := s.indexOf(list, scope)
 	many, several := textsOf(value)
 	if !several {
 		if e, ok := index[textOf(value)]; ok {
-			r.results[s.index].value = s.pick(e)
+			return s.pick(e, scope)
 		}
 		return nil
 	}
@@ -138,24 +147,23 @@ func (s *lookupStep) run(_ context.Context, r *run, scope *scope) error {
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		out = append(out, s.pick(e)...)
+		out = append(out, s.pick(e, scope)...)
 	}
-	r.results[s.index].value = append(out, ']')
-	return nil
+	return append(out, ']')
 }
 
 // indexOf gives the elements by the text of the member that is compared; the first of a text
 // wins. A single object is a list of one.
-func (s *lookupStep) indexOf(list rawJSON) map[string][]byte {
+func (s *lookupStep) indexOf(list rawJSON, scope *scope) map[string][]byte {
 	elements, ok := expr.Elements(list)
 	if !ok {
 		elements = [][]byte{list}
 	}
 	index := make(map[string][]byte, len(elements))
 	for _, e := range elements {
-		raw, ok, err := s.match.Find(e)
+		raw, ok := scope.findText(e, s.match)
 		v := parseValue(raw)
-		if !ok || err != nil || isMissing(v) {
+		if !ok || isMissing(v) {
 			continue
 		}
 		key := textOf(v)
@@ -167,7 +175,7 @@ func (s *lookupStep) indexOf(list rawJSON) map[string][]byte {
 }
 
 // pick gives the declared members of an element; one that is not there is null.
-func (s *lookupStep) pick(element []byte) []byte {
+func (s *lookupStep) pick(element []byte, scope *scope) []byte {
 	if len(s.fields) == 0 {
 		return element
 	}
@@ -177,8 +185,8 @@ func (s *lookupStep) pick(element []byte) []byte {
 			out = append(out, ',')
 		}
 		out = append(appendString(out, f.name), ':')
-		raw, ok, err := f.path.Find(element)
-		if !ok || err != nil {
+		raw, ok := scope.findText(element, f.path)
+		if !ok {
 			raw = []byte("null")
 		}
 		out = append(out, raw...)

@@ -121,6 +121,7 @@ type listMade struct {
 func (s *shape) render(raw []byte, in *scope, r *rendering) ([]byte, error) {
 	r.scope, r.shape, r.text, r.err = in, s, r.text[:0], nil
 	r.lists = slices.Grow(r.lists[:0], len(s.items))[:len(s.items)]
+	r.pass.Room = in.held
 	found, ok := r.pass.Run(s.finder, raw, r)
 	if !ok {
 		return nil, notJSON()
@@ -136,7 +137,7 @@ func (s *shape) render(raw []byte, in *scope, r *rendering) ([]byte, error) {
 		err = r.err
 	}
 	if err != nil {
-		return nil, &Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err}
+		return nil, in.held.unfound("the upstream's answer cannot be mapped", err)
 	}
 	r.text = text
 	return slices.Clone(text[lists:]), nil
@@ -146,6 +147,7 @@ func (s *shape) render(raw []byte, in *scope, r *rendering) ([]byte, error) {
 func (r *rendering) inside(dst []byte, pass *expr.Pass, f *expr.Finder, value []byte, write func([]byte, expr.Found, *rendering) ([]byte, error)) ([]byte, error) {
 	begin := len(dst)
 	r.text = dst
+	pass.Room = r.held
 	found, _ := pass.Run(f, value, r)
 	lists := len(r.text)
 	dst, err := write(r.text, found, r)

@@ -256,8 +256,8 @@ func (c *callStep) settle(res *stepResult, r *run) error {
 	if raw, err = c.reading.json(raw, resp.Get("Content-Type"), &r.held); err != nil {
 		return c.located(AsError(err))
 	}
-	if res.value, err = c.projection.of(raw); err != nil {
-		return c.located(&Error{Code: CodeBadOutput, Message: "the upstream's answer cannot be mapped", Cause: err})
+	if res.value, err = c.projection.of(raw, &r.held); err != nil {
+		return c.located(r.held.unfound("the upstream's answer cannot be mapped", err))
 	}
 	return nil
 }
@@ -287,9 +287,9 @@ func isProse(mediaType string, raw []byte) bool {
 }
 
 // of gives what others see of an answer.
-func (p *projection) of(raw []byte) ([]byte, error) {
+func (p *projection) of(raw []byte, room expr.Room) ([]byte, error) {
 	if p.whole != nil {
-		value, ok, err := p.whole.Find(raw)
+		value, ok, err := p.whole.Find(raw, room)
 		if err != nil || !ok {
 			return nil, err
 		}
@@ -300,7 +300,7 @@ func (p *projection) of(raw []byte) ([]byte, error) {
 	}
 	elements, isList := expr.Elements(raw)
 	if !isList {
-		return p.members(nil, raw)
+		return p.members(nil, raw, room)
 	}
 	out := []byte{'['}
 	for i, e := range elements {
@@ -311,7 +311,7 @@ func (p *projection) of(raw []byte) ([]byte, error) {
 			out = append(out, e...)
 			continue
 		}
-		object, err := p.members(objectFields(e), e)
+		object, err := p.members(objectFields(e), e, room)
 		if err != nil {
 			return nil, err
 		}
@@ -321,13 +321,13 @@ func (p *projection) of(raw []byte) ([]byte, error) {
 }
 
 // members gives an object of fields and of the named parts of raw, which win.
-func (p *projection) members(fields []field, raw []byte) ([]byte, error) {
+func (p *projection) members(fields []field, raw []byte, room expr.Room) ([]byte, error) {
 	x := expression{kind: exprObject}
 	for _, f := range fields {
 		x.names, x.parts = append(x.names, f.name), append(x.parts, f.value)
 	}
 	for i, path := range p.parts {
-		value, ok, err := path.Find(raw)
+		value, ok, err := path.Find(raw, room)
 		if err != nil {
 			return nil, err
 		}

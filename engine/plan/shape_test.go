@@ -26,7 +26,7 @@ func slowly(o *output, raw []byte, s *scope) ([]byte, error) {
 	if o.path != nil {
 		var ok bool
 		var err error
-		if value, ok, err = o.path.Find(raw); err != nil {
+		if value, ok, err = o.path.Find(raw, nil); err != nil {
 			return nil, err
 		} else if !ok && o.xml {
 			return slowlyEach(o, o.listOfXML(nil, false), s)
