@@ -38,9 +38,18 @@ type draft struct {
 
 // knownInput is what is known of an input while its operation is compiled.
 type knownInput struct {
-	asked    []lookup  // the places by which it was asked for
-	says     *property // what the slots that it feeds say of it; nil: it feeds none
-	fallback *slot     // a parameter with a default that takes it
+	asked    []lookup // the places by which it was asked for
+	fallback *slot    // a parameter with a default that takes it
+	feeds    bool     // slots, and template variables, which say what property is
+	property property
+}
+
+// said gives what the slots that an input feeds say of it; nil: it feeds none.
+func (d *draft) said(i int) *property {
+	if k := &d.known[i]; k.feeds {
+		return &k.property
+	}
+	return nil
 }
 
 // names is a set of few names.

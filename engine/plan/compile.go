@@ -120,7 +120,9 @@ type compiler struct {
 
 	credentials map[*spec.Value]*credentialPlan // by the authentication that declares them
 
-	draft draft // the operation that is compiled
+	// What is compiled now. One of it makes room for the next.
+	exposed exposed
+	draft   draft
 }
 
 // fault is why a unit is refused: a diagnostic that is not reported yet.

@@ -44,6 +44,13 @@ type declaredInput struct {
 	param    *spec.Parameter
 }
 
+// newExposed begins an exposed operation of REST. It ends the one before.
+func (c *compiler) newExposed(x exposed) *exposed {
+	x.declared = c.exposed.declared[:0]
+	c.exposed = x
+	return &c.exposed
+}
+
 func (x *exposed) title() string {
 	if x.kind == REST {
 		return "operation " + strings.TrimSpace(x.unit.Name)
@@ -165,7 +172,7 @@ func (c *compiler) exposeREST(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 
 // exposeRoute compiles one REST operation (contract X).
 func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *spec.ExposedOperation, out *Exposure, unit diag.Unit, seen map[string]*Route) {
-	x := &exposed{decl: decl, at: r.URI.Span(), out: out, kind: REST, own: e.Own(), unit: unit, resource: r.URI}
+	x := c.newExposed(exposed{decl: decl, at: r.URI.Span(), out: out, kind: REST, own: e.Own(), unit: unit, resource: r.URI})
 	x.method = strings.ToUpper(decl.Method.Value)
 	if x.method == "" {
 		x.method = "GET"
@@ -232,29 +239,35 @@ func routePath(resource, operation string) string {
 
 // compilePattern splits a route's path into segments, numbering the placeholders.
 func compilePattern(path string) ([]Segment, []string) {
-	var params []string
-	all, ends := make([]SegmentPart, 0, 16), make([]int, 0, 16) // of segments in all
-	for _, p := range expr.ParsePath(path).Parts {
-		if p.IsRef() && (p.Ref.Form == expr.Brace || p.Ref.Form == expr.Mustache) {
+	var room struct { // most paths are short
+		read   [16]expr.Part
+		parts  [16]SegmentPart
+		ends   [16]int
+		params [8]string
+	}
+	all, ends, params := room.parts[:0], room.ends[:0], room.params[:0] // ends of segments in all
+	for _, p := range expr.AppendPath(room.read[:0], path) {
+		if p.Ref.Form == expr.Brace || p.Ref.Form == expr.Mustache {
 			all = append(all, SegmentPart{Param: len(params)})
 			params = append(params, p.Ref.Name)
 			continue
 		}
-		for i, piece := range strings.Split(p.Literal, "/") {
-			if i > 0 {
+		first := true
+		for piece := range strings.SplitSeq(p.Literal, "/") {
+			if !first {
 				ends = append(ends, len(all))
 			}
-			if piece != "" {
+			if first = false; piece != "" {
 				all = append(all, SegmentPart{Literal: unescapePath(piece), Param: -1})
 			}
 		}
 	}
-	ends, all = append(ends, len(all)), slices.Clone(all) // routes are kept: no room to grow
-	segments := make([]Segment, len(ends)-1)              // the path begins with "/"
+	ends = append(ends, len(all))
+	segments, parts := make([]Segment, len(ends)-1), exactly(all) // the path begins with "/"
 	for i := range segments {
-		segments[i] = all[ends[i]:ends[i+1]:ends[i+1]]
+		segments[i] = parts[ends[i]:ends[i+1]:ends[i+1]]
 	}
-	return segments, params
+	return segments, exactly(params)
 }
 
 func unescapePath(s string) string {

@@ -310,39 +310,47 @@ func (x *expression) walk(visit func(*expression)) {
 
 // step gives how the document names the first value of a step that it uses.
 func (x *expression) step() (name string, ok bool) {
-	x.walk(func(e *expression) {
-		if e.kind == exprResult && !ok {
-			name, ok = e.names[0], true
-		}
-	})
-	return name, ok
+	if e := x.first(exprResult); e != nil {
+		return e.names[0], true
+	}
+	return "", false
 }
 
 // reply gives how the document names the first answer of the user that it uses.
 func (x *expression) reply() (name string, ok bool) {
-	x.walk(func(e *expression) {
-		if e.kind == exprReply && !ok {
-			name, ok = e.names[0], true
-		}
-	})
-	return name, ok
+	if e := x.first(exprReply); e != nil {
+		return e.names[0], true
+	}
+	return "", false
 }
 
 // input gives the index of the first input it uses.
 func (x *expression) input() (index int, ok bool) {
-	x.eachInput(func(i int) {
-		if !ok {
-			index, ok = i, true
+	if e := x.first(exprInput); e != nil {
+		return e.index, true
+	}
+	return 0, false
+}
+
+// first gives the first part of a kind, the expression itself included; nil when there is none.
+func (x *expression) first(kind exprKind) *expression {
+	if x.kind == kind {
+		return x
+	}
+	for i := range x.parts {
+		if e := x.parts[i].first(kind); e != nil {
+			return e
 		}
-	})
-	return index, ok
+	}
+	return nil
 }
 
 // eachInput visits the indices of the inputs it uses.
 func (x *expression) eachInput(visit func(int)) {
-	x.walk(func(e *expression) {
-		if e.kind == exprInput {
-			visit(e.index)
-		}
-	})
+	if x.kind == exprInput {
+		visit(x.index)
+	}
+	for i := range x.parts {
+		x.parts[i].eachInput(visit)
+	}
 }

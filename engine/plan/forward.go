@@ -22,10 +22,10 @@ const remainderName = "path"
 // its operations leave.
 func (c *compiler) exposeForward(e *spec.Exposed, r *spec.ExposedResource, out *Exposure, unit diag.Unit, seen map[string]*Route) {
 	at := r.Forward.Span()
-	x := &exposed{
+	x := c.newExposed(exposed{
 		decl: &spec.ExposedOperation{Span: at, Node: r.Forward}, at: r.URI.Span(), out: out, kind: REST, own: e.Own(),
 		unit: unit, resource: r.URI, method: AnyMethod,
-	}
+	})
 	route := &Route{Method: AnyMethod, Description: r.Node.Get("description").AsText().Value, Span: at}
 	f := x.place(route)
 	route.Name = "forward " + route.Path

@@ -333,7 +333,8 @@ func (d *draft) statedInputs() []Parameter {
 			continue
 		}
 		special = true
-		out = append(out, d.declaredProperty(in).describe(p))
+		known := d.declaredProperty(in)
+		out = append(out, known.describe(p))
 	}
 	for i := range d.inputs {
 		p, ok := d.out.place(i, d.x.method, d.x.params)
@@ -343,7 +344,7 @@ func (d *draft) statedInputs() []Parameter {
 		if !ok || d.isDeclaredAt(&d.inputs[i], p) {
 			continue
 		}
-		known := d.known[i].says
+		known := d.said(i)
 		if known == nil {
 			known = &property{}
 		}

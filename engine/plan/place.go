@@ -214,11 +214,7 @@ func (b *builder) headerOf(s *slot, x expression) headerPart {
 	return h
 }
 
-func usesVariable(x *expression) bool {
-	found := false
-	x.walk(func(e *expression) { found = found || e.kind == exprVariable })
-	return found
-}
+func usesVariable(x *expression) bool { return x.first(exprVariable) != nil }
 
 // placePath compiles the path: escaped text and values.
 func (b *builder) placePath() {

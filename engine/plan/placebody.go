@@ -290,7 +290,8 @@ func (b *builder) dataValue(v *spec.Value) (expression, *fault) {
 
 // dataString compiles a string of a body; in is the language the string is written in.
 func (b *builder) dataString(t spec.Text, in dialect) (expression, *fault) {
-	tpl := expr.ParseTemplate(t.Value)
+	var room [4]expr.Part
+	tpl := expr.Template{Parts: expr.AppendTemplate(room[:0], t.Value)}
 	parts, f := b.templateParts(t, tpl, b.varWord)
 	switch {
 	case f != nil:

@@ -271,7 +271,7 @@ func (p *provenance) describeInput(in *Input) {
 		if known.name != in.Name {
 			continue
 		}
-		if prop := p.b.known[i].says; prop != nil {
+		if prop := p.b.said(i); prop != nil {
 			if in.Type == "" {
 				in.Type = prop.typ
 			}

@@ -206,7 +206,7 @@ func (d *draft) finishSchemas() {
 // no client knows of them.
 func (b *draft) noteUnnamed() {
 	for i := range b.inputs {
-		p := b.known[i].says
+		p := b.said(i)
 		if p == nil || !p.required && !b.fed.has(p.name) {
 			continue
 		}

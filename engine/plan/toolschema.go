@@ -25,11 +25,9 @@ type property struct {
 // variable without a declaration.
 func (b *draft) noteInputs(x expression, s *slot) {
 	x.eachInput(func(i int) {
-		p := b.known[i].says
-		if p == nil {
-			p = &property{name: b.inputs[i].name}
-			b.known[i].says = p
-		}
+		k := &b.known[i]
+		p := &k.property
+		k.feeds, p.name = true, b.inputs[i].name
 		if s == nil {
 			return
 		}
@@ -79,11 +77,12 @@ func (b *draft) inputSchema() []byte {
 		if d := &b.x.declared[i]; d.isFixed() {
 			continue // no caller decides it
 		} else if b.isReached(d.name) || !b.excused.has(expr.Fold(d.name)) {
-			props = append(props, b.declaredProperty(d))
+			p := b.declaredProperty(d)
+			props = append(props, &p)
 		}
 	}
 	for i := range b.inputs {
-		p := b.known[i].says
+		p := b.said(i)
 		if p == nil {
 			continue // only the body of an implicit body
 		}
@@ -199,11 +198,11 @@ func indexProperty(props []*property, name string) int {
 	return -1
 }
 
-func (b *draft) declaredProperty(d *declaredInput) *property {
-	p := &property{name: d.name, typ: d.typ, required: d.required == spec.True, several: hasSeveralTypes(d.param)}
+func (b *draft) declaredProperty(d *declaredInput) property {
+	p := property{name: d.name, typ: d.typ, required: d.required == spec.True, several: hasSeveralTypes(d.param)}
 	p.fill(d.param.Description.Value, d.param.Items, d.param.Enum)
 	for i := range b.inputs {
-		known := b.known[i].says
+		known := b.said(i)
 		if known == nil || expr.Fold(b.inputs[i].name) != expr.Fold(d.name) {
 			continue
 		}

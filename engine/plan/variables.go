@@ -42,15 +42,19 @@ func (v *variables) init(c *compiler) {
 // environment declares the parameters of an API that are in the environment: they are no
 // part of a request, and templates name them.
 func (v *variables) environment(api *spec.Consumed) {
-	lists := [][]spec.Parameter{api.Parameters}
+	v.environmentOf(api.Parameters)
 	for i := range api.Resources {
 		r := &api.Resources[i]
-		lists = append(lists, r.Parameters)
+		v.environmentOf(r.Parameters)
 		for j := range r.Operations {
-			lists = append(lists, r.Operations[j].Parameters)
+			v.environmentOf(r.Operations[j].Parameters)
 		}
 	}
-	for _, p := range slices.Concat(lists...) {
+}
+
+func (v *variables) environmentOf(params []spec.Parameter) {
+	for i := range params {
+		p := &params[i]
 		if !strings.EqualFold(p.In.Value, "environment") || p.Name.Value == "" {
 			continue
 		}

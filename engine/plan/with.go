@@ -359,15 +359,17 @@ func (b *builder) withString(t spec.Text, member bool) (expression, *fault) {
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "W2", t.Span(), "%s is read as the input of that name", t.Value).hintf("write \"{{%s}}\"", t.Value))
 		return b.reference(t.Value, member), nil
 	}
-	tpl := expr.ParseTemplate(t.Value)
-	parts, f := b.templateParts(t, tpl, b.word)
-	switch {
-	case f != nil:
-		return expression{}, f
-	case len(parts) == 0:
+	var room [4]expr.Part
+	tpl := expr.Template{Parts: expr.AppendTemplate(room[:0], t.Value)}
+	switch len(tpl.Parts) {
+	case 0:
 		return literalExpr(""), nil
-	case len(parts) == 1:
-		return parts[0], nil
+	case 1:
+		return b.templatePart(t, &tpl.Parts[0], b.word)
+	}
+	parts, f := b.templateParts(t, tpl, b.word)
+	if f != nil {
+		return expression{}, f
 	}
 	return mergeLiterals(expression{kind: exprText, parts: parts}), nil
 }
@@ -393,48 +395,42 @@ func (b *builder) word(name string, isInput bool, at diag.Span) (expression, *fa
 	return b.reference(name, false), nil
 }
 
-// templateParts compiles the pieces of a string; word makes the expression of a word that is
-// no variable.
-func (b *builder) templateParts(t spec.Text, tpl expr.Template, word func(name string, isInput bool, at diag.Span) (expression, *fault)) ([]expression, *fault) {
-	var parts []expression
-	for _, p := range tpl.Parts {
-		if !p.IsRef() {
-			parts = append(parts, literalExpr(p.Literal))
-			continue
-		}
-		if p.Ref.Form == expr.Mustache && b.isAnswer(p.Ref.Name) {
-			x, f := b.answer(p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End))
-			if f != nil {
-				return nil, f
-			}
-			parts = append(parts, x)
-			continue
-		}
-		if name, ok := b.templateName(p.Ref); ok {
-			x, f := word(name, name != p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End))
-			if f != nil {
-				return nil, f
-			}
-			parts = append(parts, x)
-			continue
-		}
-		if !b.c.vars.isReference(p.Ref) {
-			parts = append(parts, literalExpr(p.Literal))
-			continue
-		}
-		v, f := b.c.vars.find(p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End), elsewhere)
-		if f != nil {
+// wordReader makes the expression of a word of a template that is no variable.
+type wordReader = func(name string, isInput bool, at diag.Span) (expression, *fault)
+
+// templateParts compiles the pieces of a string.
+func (b *builder) templateParts(t spec.Text, tpl expr.Template, word wordReader) ([]expression, *fault) {
+	parts := make([]expression, len(tpl.Parts))
+	for i := range parts {
+		var f *fault
+		if parts[i], f = b.templatePart(t, &tpl.Parts[i], word); f != nil {
 			return nil, f
 		}
-		parts = append(parts, expression{kind: exprVariable, variable: v})
 	}
 	return parts, nil
+}
+
+func (b *builder) templatePart(t spec.Text, p *expr.Part, word wordReader) (expression, *fault) {
+	if !p.IsRef() {
+		return literalExpr(p.Literal), nil
+	}
+	if p.Ref.Form == expr.Mustache && b.isAnswer(p.Ref.Name) {
+		return b.answer(p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End))
+	}
+	if name, ok := b.templateName(p.Ref); ok {
+		return word(name, name != p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End))
+	}
+	if !b.c.vars.isReference(p.Ref) {
+		return literalExpr(p.Literal), nil
+	}
+	v, f := b.c.vars.find(p.Ref.Name, t.Sub(p.Ref.Start, p.Ref.End), elsewhere)
+	return expression{kind: exprVariable, variable: v}, f
 }
 
 // mergeLiterals joins literals that stand next to each other, and gives a plain literal
 // when nothing else is left.
 func mergeLiterals(x expression) expression {
-	var parts []expression
+	parts := x.parts[:0]
 	for _, p := range x.parts {
 		if n := len(parts); n > 0 && p.kind == exprLiteral && parts[n-1].kind == exprLiteral {
 			parts[n-1] = literalExpr(textOf(parts[n-1].literal) + textOf(p.literal))
