@@ -156,22 +156,32 @@ func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust b
 	group, running := errgroup.WithContext(ctx)
 	jobs := cmp.Or(l.Jobs, runtime.GOMAXPROCS(0))
 	group.SetLimit(jobs)
-	for _, part := range portions(sources, work, jobs) {
+	parts := portions(sources, work, jobs)
+	waiting := make(chan []int, len(parts))
+	for _, part := range parts {
+		waiting <- part
+	}
+	close(waiting)
+	for range min(jobs, len(parts)) {
 		group.Go(func() error {
-			own := make([]source, len(part)) // a record may live long, and must not hold all the others
-			for k, i := range part {
-				own[k] = sources[i]
-				if last[own[k].id] == nil && running.Err() == nil {
-					l.readAhead(&own[k])
+			d := new(desk)
+			for part := range waiting {
+				d.memory.Reset()
+				own := make([]source, len(part)) // a record may live long, and must not hold all the others
+				for k, i := range part {
+					own[k] = sources[i]
+					if last[own[k].id] == nil && running.Err() == nil {
+						l.readAhead(&own[k], d)
+					}
 				}
-			}
-			for k, i := range part {
-				if err := running.Err(); err != nil {
-					return err
+				for k, i := range part {
+					if err := running.Err(); err != nil {
+						return err
+					}
+					src := own[k]
+					own[k].ahead = nil
+					records[i] = l.document(&src, last[src.id], d)
 				}
-				src := own[k]
-				own[k].ahead = nil
-				records[i] = l.document(&src, last[src.id])
 			}
 			return nil
 		})
@@ -212,10 +222,19 @@ func portions(sources []source, work []int, jobs int) [][]int {
 	return out
 }
 
+// desk is what a job works with: what one portion leaves on it, the next one takes. A document is
+// forgotten with its portion; what it came to holds no part of it.
+type desk struct {
+	memory spec.Memory // of the documents
+	buffer []byte      // for the file that is read
+}
+
 // content is what a file was when it was read.
 type content struct {
 	at       time.Time // just before
-	text     []byte
+	text     string
+	hash     string
+	memory   *spec.Memory // for the document
 	parsed   bool
 	doc      *spec.Document
 	problems diag.List
@@ -223,29 +242,38 @@ type content struct {
 
 func (l *loader) parse(src *source, c *content) {
 	if !c.parsed {
-		c.doc, c.problems = l.phases.parse(src.file, c.text, l.Limits)
+		c.doc, c.problems = l.phases.parse(c.memory, src.file, c.text, l.Limits)
 		c.parsed = true
 	}
 }
 
 // content gives what the file holds.
-func (l *loader) content(src *source) (*content, error) {
+func (l *loader) content(src *source, d *desk) (*content, error) {
 	if c := src.ahead; c != nil {
 		src.ahead = nil
 		return c, nil
 	}
 	at := time.Now()
-	text, err := src.read(l.Stdin, l.Limits.Bytes)
-	return &content{at: at, text: text}, err
+	text, err := src.read(d.buffer, l.Stdin, l.Limits.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	d.buffer = text
+	return &content{at: at, text: string(text), hash: hashOf(text), memory: &d.memory}, nil
+}
+
+func hashOf(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
 }
 
 // readAhead reads and parses a file. When that fails it is done again in its turn, and reported then.
-func (l *loader) readAhead(src *source) {
+func (l *loader) readAhead(src *source, d *desk) {
 	defer func() { _ = recover() }()
 	if src.stdin {
 		return
 	}
-	if c, err := l.content(src); err == nil {
+	if c, err := l.content(src, d); err == nil {
 		l.parse(src, c)
 		src.ahead = c
 	}
@@ -314,9 +342,9 @@ func duplicate(src, owner *source) *record {
 }
 
 // document loads one file. Whatever goes wrong stays in it.
-func (l *loader) document(src *source, prev *record) *record {
+func (l *loader) document(src *source, prev *record, d *desk) *record {
 	r := &record{id: src.id, owner: true, src: src}
-	r.current = l.version(src, prev)
+	r.current = l.version(src, prev, d)
 	r.served = r.current
 	if prev != nil && prev.unserved {
 		prev = nil
@@ -373,7 +401,7 @@ func (v *version) brokenImports() int {
 }
 
 // version reads a file and compiles it, unless its text and all it refers to are known.
-func (l *loader) version(src *source, prev *record) (v *version) {
+func (l *loader) version(src *source, prev *record, d *desk) (v *version) {
 	v = &version{file: src.file, named: src.named}
 	defer func() {
 		if p := recover(); p != nil {
@@ -384,13 +412,12 @@ func (l *loader) version(src *source, prev *record) (v *version) {
 	if known := l.untouched(src, prev); known != nil && l.fits(src.id, known) {
 		return known
 	}
-	read, err := l.content(src)
+	read, err := l.content(src, d)
 	if err != nil {
 		v.problems = diag.List{unread(src, err)}
 		return v
 	}
-	sum := sha256.Sum256(read.text)
-	v.hash, v.looked = hex.EncodeToString(sum[:]), looked{src.info, read.at}
+	v.hash, v.looked = read.hash, looked{src.info, read.at}
 	if prev != nil {
 		for _, known := range []*version{prev.current, prev.served} {
 			if known.hash == v.hash && known.file == v.file && known.named == v.named && l.fits(src.id, known) && known.files.unchanged(src.trust, l.local) {

@@ -45,8 +45,8 @@ func (c *fakeCore) phases() phases {
 	}
 }
 
-func (c *fakeCore) parse(file string, text []byte, _ spec.Limits) (*spec.Document, diag.List) {
-	word, _, _ := strings.Cut(string(text), " ")
+func (c *fakeCore) parse(_ *spec.Memory, file, text string, _ spec.Limits) (*spec.Document, diag.List) {
+	word, _, _ := strings.Cut(text, " ")
 	d := diag.Diagnostic{Severity: diag.Error, Span: diag.Span{File: file, Start: diag.Pos{Line: 1, Col: 1}}}
 	switch word {
 	case "section":
@@ -54,7 +54,7 @@ func (c *fakeCore) parse(file string, text []byte, _ spec.Limits) (*spec.Documen
 	case "other":
 		d.Code, d.Message = diag.CodeNotACapability, "no capability document"
 	default:
-		return &spec.Document{File: file, Label: spec.Text{Value: string(text)}}, nil
+		return &spec.Document{File: file, Label: spec.Text{Value: text}}, nil
 	}
 	return nil, diag.List{d}
 }

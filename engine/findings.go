@@ -20,7 +20,7 @@ func locate(doc *spec.Document, problems diag.List) {
 }
 
 // ignores gives the comments that hide findings of a text.
-func ignores(src *source, text []byte, doc *spec.Document) []diag.Ignore {
+func ignores(src *source, text string, doc *spec.Document) []diag.Ignore {
 	var out []diag.Ignore
 	for _, c := range spec.Comments(src.file, text, doc, diag.IgnoreMark) {
 		codes, reason := diag.ParseIgnore(c.Text)

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"path"
 	"path/filepath"
 	"slices"
@@ -10,6 +8,7 @@ import (
 
 	"capd/engine/diag"
 	"capd/engine/plan"
+	"capd/engine/spec"
 )
 
 // What is kept of a document across restarts is text: its own, and that of the files it read.
@@ -30,7 +29,7 @@ type keptRead struct {
 }
 
 // keep remembers the text of a version that can be served, and of what it read.
-func (v *version) keep(text []byte) {
+func (v *version) keep(text string) {
 	if v.files == nil || v.files.texts == nil {
 		return
 	}
@@ -39,7 +38,7 @@ func (v *version) keep(text []byte) {
 	if v.unit == nil {
 		return
 	}
-	k := &keepsake{text: text}
+	k := &keepsake{text: []byte(text)}
 	for u, text := range texts {
 		from, err := filepath.Abs(u.from)
 		if err != nil {
@@ -86,13 +85,12 @@ func (l *loader) keptForm(src *source, form *form) (r *record) {
 			r = nil
 		}
 	}()
-	sum := sha256.Sum256(form.Text)
-	v := &version{file: src.file, named: src.named, kept: true, hash: hex.EncodeToString(sum[:]), files: l.newFiles(src)}
+	v := &version{file: src.file, named: src.named, kept: true, hash: hashOf(form.Text), files: l.newFiles(src)}
 	v.files.texts, v.files.kept = nil, make(map[use][]byte, len(form.Reads))
 	for _, read := range form.Reads {
 		v.files.kept[use{useRead, read.From, read.Location}] = read.Text
 	}
-	l.compile(src, &content{text: form.Text}, v)
+	l.compile(src, &content{text: string(form.Text), memory: new(spec.Memory)}, v)
 	if v.unit == nil {
 		l.Logger.Warn("the kept form of a document is no help: nothing of it can be served any more", "file", src.file, "problem", firstError(v.problems))
 		return nil

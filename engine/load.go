@@ -75,7 +75,7 @@ func Load(ctx context.Context, o LoadOptions) (*Loaded, error) {
 
 // phases are the steps of the core. Tests put their own in their place.
 type phases struct {
-	parse   func(file string, text []byte, lim spec.Limits) (*spec.Document, diag.List)
+	parse   func(m *spec.Memory, file, text string, lim spec.Limits) (*spec.Document, diag.List)
 	check   func(*spec.Document) diag.List
 	resolve func(*spec.Document, plan.Files) (*spec.Document, diag.List)
 	compile func(*spec.Document, plan.Files, *plan.Grant) (*plan.Unit, diag.List)
@@ -95,7 +95,7 @@ func corePhases() (phases, error) {
 		}
 		return published.Validate(doc.JSON(), doc.Locate)
 	}
-	return phases{parse: spec.Parse, check: check, resolve: plan.Resolve, compile: compileWith(plan.Compiler{Schemas: schema.Compile}), link: plan.Link, bind: plan.Bind}, nil
+	return phases{parse: (*spec.Memory).Parse, check: check, resolve: plan.Resolve, compile: compileWith(plan.Compiler{Schemas: schema.Compile}), link: plan.Link, bind: plan.Bind}, nil
 }
 
 // compileWith gives the phase that compiles with a compiler.

@@ -158,7 +158,7 @@ func (s *spot) read(limit int64) ([]byte, error) {
 	if size > limit {
 		return nil, &sizeError{size, limit}
 	}
-	return readAll(file, size, limit)
+	return readAll(nil, file, size, limit)
 }
 
 // openRegular opens a file. It does not wait for the other end of a pipe.

@@ -123,7 +123,7 @@ func readPolicy(path string, limits spec.Limits) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = file.Close() }() // nothing was written
-	return readAll(file, info.Size(), limits.Bytes)
+	return readAll(nil, file, info.Size(), limits.Bytes)
 }
 
 // grant gives what a document may do now.

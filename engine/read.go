@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 
 	"capd/engine/diag"
@@ -20,13 +21,13 @@ func (e *sizeError) Error() string {
 }
 
 // read gives the text of a source. A file over the limit is not read; what has no size
-// beforehand, or grows meanwhile, is read no further than the limit.
-func (s *source) read(stdin io.Reader, limit int64) ([]byte, error) {
+// beforehand, or grows meanwhile, is read no further than the limit. It lies in buf, if there is room.
+func (s *source) read(buf []byte, stdin io.Reader, limit int64) ([]byte, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
 	if s.stdin {
-		return readAll(stdin, 0, limit)
+		return readAll(buf, stdin, 0, limit)
 	}
 	size := s.info.Size()
 	if s.info.Mode().IsRegular() && size > limit {
@@ -37,30 +38,27 @@ func (s *source) read(stdin io.Reader, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // nothing was written
-	return readAll(f, size, limit)
+	return readAll(buf, f, size, limit)
 }
 
-// readAll reads up to limit bytes; size is a guess.
-func readAll(r io.Reader, size, limit int64) ([]byte, error) {
-	buf := make([]byte, 0, min(size, limit)+1)
-	r = io.LimitReader(r, limit+1)
-	for {
+// readAll reads up to limit bytes, into buf while there is room; size is a guess.
+func readAll(buf []byte, r io.Reader, size, limit int64) ([]byte, error) {
+	buf = slices.Grow(buf[:0], int(min(size, limit))+1)
+	for int64(len(buf)) <= limit {
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]
 		}
-		n, err := r.Read(buf[len(buf):cap(buf)])
+		room := buf[len(buf):min(int64(cap(buf)), limit+1)]
+		n, err := r.Read(room)
 		buf = buf[:len(buf)+n]
 		if errors.Is(err, io.EOF) {
-			break
+			return buf, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	if int64(len(buf)) > limit {
-		return nil, &sizeError{int64(len(buf)), limit}
-	}
-	return buf, nil
+	return nil, &sizeError{int64(len(buf)), limit}
 }
 
 // unread is the diagnostic for a source that could not be read.

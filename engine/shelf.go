@@ -199,7 +199,7 @@ func (s *shelf) readWhole(root *os.Root, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // nothing was written
-	return readAll(f, info.Size(), s.max)
+	return readAll(nil, f, info.Size(), s.max)
 }
 
 // heads gives what is on the shelf of documents below a folder.

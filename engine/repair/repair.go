@@ -105,7 +105,7 @@ func read(file string, text []byte, o *Options) *state {
 // ignores gives the comments by which an author keeps what a problem is about.
 func ignores(file string, text []byte, doc *spec.Document) []diag.Ignore {
 	var out []diag.Ignore
-	for _, c := range spec.Comments(file, text, doc, diag.IgnoreMark) {
+	for _, c := range spec.Comments(file, string(text), doc, diag.IgnoreMark) {
 		codes, reason := diag.ParseIgnore(c.Text)
 		out = append(out, diag.Ignore{Span: c.Span, Line: c.Line, First: c.First, Codes: codes, Reason: reason})
 	}

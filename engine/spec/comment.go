@@ -22,11 +22,11 @@ const maxComments = 1000
 
 // Comments finds the comments of a text that begin with a mark. doc, if the text could be
 // read, tells comments from values that look like one.
-func Comments(file string, text []byte, doc *Document, mark string) []Comment {
-	if !strings.Contains(string(text), mark) {
+func Comments(file, text string, doc *Document, mark string) []Comment {
+	if !strings.Contains(text, mark) {
 		return nil
 	}
-	src := newSource(file, strings.TrimPrefix(string(text), "\ufeff"))
+	src := newSource(file, strings.TrimPrefix(text, byteOrderMark))
 	var out []Comment
 	for off := 0; ; {
 		i := strings.Index(src.text[off:], mark)

@@ -1,15 +1,19 @@
 package spec
 
-import "capd/engine/diag"
+import (
+	"slices"
+
+	"capd/engine/diag"
+)
 
 func (p *parser) consumes(d *Document, part *Value) {
 	section := some(part, "consumes")
-	if section != nil && section.Kind == List {
+	if section != nil && slices.ContainsFunc(section.Items, isString) {
 		// A file name in place of an entry is an import of that file.
 		inline := *section
 		inline.Items = nil
 		for _, item := range section.Items {
-			if item.Kind == String {
+			if isString(item) {
 				d.Imports = append(d.Imports, p.importEntry(entry{value: item}, "consumes", len(d.Consumes)))
 			} else {
 				inline.Items = append(inline.Items, item)
@@ -17,7 +21,11 @@ func (p *parser) consumes(d *Document, part *Value) {
 		}
 		section = &inline
 	}
-	for _, e := range p.collection(section, "consumes", "consumed API", diag.Warning) {
+	entries := p.collection(section, "consumes", "consumed API", diag.Warning)
+	if d.Consumes == nil {
+		d.Consumes = p.mem.consumed.take(len(entries))[:0]
+	}
+	for _, e := range entries {
 		if isImport(e.value, "baseUri", "targetUri", "resources") {
 			d.Imports = append(d.Imports, p.importEntry(e, "consumes", len(d.Consumes)))
 			continue
@@ -25,6 +33,8 @@ func (p *parser) consumes(d *Document, part *Value) {
 		d.Consumes = append(d.Consumes, p.consumed(e))
 	}
 }
+
+func isString(v *Value) bool { return v.Kind == String }
 
 func (p *parser) consumed(e entry) Consumed {
 	p.keys(e.value, consumedKeys, consumedSilent)
@@ -39,7 +49,7 @@ func (p *parser) consumed(e entry) Consumed {
 	if !c.Namespace.IsSet() {
 		c.Namespace = e.name
 	}
-	c.Resources = each(p.entries(e.value, "resources", "resource", diag.Warning), p.consumedResource)
+	c.Resources = each(&p.mem.consumedResources, p.entries(e.value, "resources", "resource", diag.Warning), p.consumedResource)
 	return c
 }
 
@@ -49,7 +59,7 @@ func (p *parser) consumedResource(e entry) ConsumedResource {
 		Span: e.span, Name: e.name, URI: p.text(e.value, "path"), Parameters: p.parameters(e.value, Unset),
 	}
 	r.HasURI = r.URI.IsSet()
-	r.Operations = each(p.entries(e.value, "operations", "operation", diag.Warning), p.consumedOperation)
+	r.Operations = each(&p.mem.consumedOperations, p.entries(e.value, "operations", "operation", diag.Warning), p.consumedOperation)
 	return r
 }
 
@@ -70,7 +80,7 @@ func (p *parser) consumedOperation(e entry) ConsumedOperation {
 
 // parameters reads inputParameters. What is not said about required is absent.
 func (p *parser) parameters(v *Value, absent Tristate) []Parameter {
-	return each(p.entries(v, "inputParameters", "parameter", diag.Warning), func(e entry) Parameter {
+	return each(&p.mem.parameters, p.entries(v, "inputParameters", "parameter", diag.Warning), func(e entry) Parameter {
 		p.keys(e.value, parameterKeys, parameterSilent)
 		p.unheard(e.value, parameterUnheard)
 		return Parameter{
@@ -106,7 +116,7 @@ func (p *parser) enum(v *Value) []*Value {
 
 // outputs reads outputParameters.
 func (p *parser) outputs(v *Value) []Output {
-	return each(p.entries(v, "outputParameters", "output parameter", diag.Warning), p.output)
+	return each(&p.mem.outputs, p.entries(v, "outputParameters", "output parameter", diag.Warning), p.output)
 }
 
 func (p *parser) output(e entry) Output {
@@ -119,7 +129,7 @@ func (p *parser) output(e entry) Output {
 		MaxLength: p.integer(e.value, "maxLength", 0, maxBytes),
 	}
 	o.HasMapping = o.Mapping.IsSet()
-	o.Properties = each(p.entries(e.value, "properties", "property", diag.Warning), p.output)
+	o.Properties = each(&p.mem.outputs, p.entries(e.value, "properties", "property", diag.Warning), p.output)
 	if items := some(e.value, "items"); items != nil {
 		o.Items = p.items(e.value, items)
 	}
@@ -127,8 +137,7 @@ func (p *parser) output(e entry) Output {
 		if values.Kind != Map {
 			p.wrongType(values, "values", "a mapping")
 		} else {
-			each := p.output(entry{value: values, span: values.Span()})
-			o.Values = &each
+			o.Values = p.element(values)
 		}
 	}
 	return o
@@ -141,15 +150,21 @@ func (p *parser) items(parent, items *Value) *Output {
 	case items.Kind == List && len(items.Items) == 1 && !p.text(items.Items[0], "name").IsSet():
 		items = items.Items[0]
 	case items.Kind == List || items.Kind == Map && len(items.Members) > 0 && allMaps(items):
-		members := each(p.entries(parent, "items", "item", diag.Warning), p.output)
+		members := each(&p.mem.outputs, p.entries(parent, "items", "item", diag.Warning), p.output)
 		return &Output{Span: items.Span(), Node: items, HasProps: true, Properties: members}
 	}
 	if items.Kind != Map {
 		p.wrongType(items, "items", "a mapping")
 		return nil
 	}
-	o := p.output(entry{value: items, span: items.Span()})
-	return &o
+	return p.element(items)
+}
+
+// element reads what all elements of a collection are.
+func (p *parser) element(v *Value) *Output {
+	out := p.mem.outputs.take(1)
+	out[0] = p.output(entry{value: v, span: v.Span()})
+	return &out[0]
 }
 
 // allMaps reports whether every member of a mapping is one, as in a map of named outputs.

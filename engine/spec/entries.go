@@ -16,12 +16,12 @@ func (p *parser) entries(v *Value, key, what string, s diag.Severity) []entry {
 	return p.collection(some(v, key), key, what, s)
 }
 
-// each reads every entry.
-func each[T any](entries []entry, read func(entry) T) []T {
+// each reads every entry into memory of the document.
+func each[T any](s *slab[T], entries []entry, read func(entry) T) []T {
 	if len(entries) == 0 {
 		return nil
 	}
-	out := make([]T, len(entries))
+	out := s.take(len(entries))
 	for i, e := range entries {
 		out[i] = read(e)
 	}
@@ -62,7 +62,7 @@ func isEntry(v *Value) bool {
 
 // listForm reads the list form.
 func (p *parser) listForm(list *Value, what string, s diag.Severity) []entry {
-	out := make([]entry, 0, len(list.Items))
+	out := p.mem.entries.take(len(list.Items))[:0]
 	for _, item := range list.Items {
 		if item.Kind == Map {
 			out = append(out, entry{name: p.text(item, "name"), value: item, span: item.Span()})
@@ -75,7 +75,7 @@ func (p *parser) listForm(list *Value, what string, s diag.Severity) []entry {
 
 // mapForm reads the map form. A name without anything is an entry without keys.
 func (p *parser) mapForm(list *Value, what string, s diag.Severity) []entry {
-	out := make([]entry, 0, len(list.Members))
+	out := p.mem.entries.take(len(list.Members))[:0]
 	for _, m := range list.Members {
 		value := m.Value
 		if value.Kind == Null {

@@ -7,7 +7,9 @@ import (
 )
 
 func (p *parser) exposes(d *Document, part *Value) {
-	for _, e := range p.entries(part, "exposes", "adapter", diag.Error) {
+	entries := p.entries(part, "exposes", "adapter", diag.Error)
+	d.Exposes = p.mem.exposed.take(len(entries))[:0]
+	for _, e := range entries {
 		if isImport(e.value, "type", "port", "resources", "tools") {
 			d.Imports = append(d.Imports, p.importEntry(e, "exposes", len(d.Exposes)))
 			continue
@@ -46,7 +48,7 @@ func (p *parser) exposed(e entry) Exposed {
 		x.Portable, x.MaxResult = p.tristate(e.value, "portable", Unset), p.text(e.value, "maxResultSize")
 	} else {
 		others = append(others, "prompts")
-		x.Resources = each(p.entries(e.value, "resources", "resource", diag.Error), p.exposedResource)
+		x.Resources = each(&p.mem.exposedResources, p.entries(e.value, "resources", "resource", diag.Error), p.exposedResource)
 	}
 	x.Parameters = p.parameters(e.value, absent)
 	if x.Type.Value == "skill" {
@@ -54,7 +56,7 @@ func (p *parser) exposed(e entry) Exposed {
 		others = append(others, "tools")
 	} else {
 		others = append(others, "skills")
-		x.Tools = each(p.entries(e.value, "tools", "tool", diag.Error), func(t entry) ExposedOperation { return p.exposedOperation(t, p.required()) })
+		x.Tools = each(&p.mem.exposedOperations, p.entries(e.value, "tools", "tool", diag.Error), func(t entry) ExposedOperation { return p.exposedOperation(t, p.required()) })
 	}
 	for _, m := range e.value.Members {
 		for _, key := range others {
@@ -95,7 +97,7 @@ func (p *parser) exposedResource(e entry) ExposedResource {
 	if r.Forward != nil {
 		p.keys(r.Forward, forwardKeys, "")
 	}
-	r.Operations = each(p.entries(e.value, "operations", "operation", diag.Error), func(o entry) ExposedOperation { return p.exposedOperation(o, Unset) })
+	r.Operations = each(&p.mem.exposedOperations, p.entries(e.value, "operations", "operation", diag.Error), func(o entry) ExposedOperation { return p.exposedOperation(o, Unset) })
 	return r
 }
 

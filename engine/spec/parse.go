@@ -38,16 +38,7 @@ func (l Limits) orDefaults() Limits {
 // placeholders where something broke, and what it found. Every problem it reports stands in
 // the file; errors that refuse less than the file name their unit, whose Doc is left empty.
 func Parse(file string, text []byte, lim Limits) (*Document, diag.List) {
-	p := &parser{src: &source{file: file}, lim: lim.orDefaults()}
-	doc := p.parse(text)
-	if p.omitted > 0 {
-		p.found.Add(diag.Diagnostic{
-			Code: diag.CodeTooMany, Severity: diag.Info, Span: p.src.whole(),
-			Message: omitted(p.omitted), Hint: "mend those that are first",
-		})
-	}
-	p.found.Sort()
-	return doc, p.found.Dedupe()
+	return new(Memory).Parse(file, string(text), lim)
 }
 
 func omitted(n int) string {
@@ -59,6 +50,7 @@ func omitted(n int) string {
 
 // parser holds what the phases of one Parse share.
 type parser struct {
+	mem     *Memory
 	src     *source
 	lim     Limits
 	cut     *Truncation // nil when the text is whole
@@ -66,14 +58,16 @@ type parser struct {
 	ikanos  bool        // the version key, which decides defaults
 	adapter string      // namespace of the exposed adapter being read
 	fatal   bool        // the file is refused
-	planted int         // how many values the tree may still take
-	seeds   []Value     // of the tree, not yet used
 
 	found   diag.List
 	omitted int // findings beyond maxFindings
 }
 
-func (p *parser) parse(text []byte) *Document {
+func newParser(m *Memory, file string, lim Limits) *parser {
+	return &parser{mem: m, src: &source{file: file}, lim: lim}
+}
+
+func (p *parser) parse(text string) *Document {
 	if !p.readable(text) {
 		return nil
 	}

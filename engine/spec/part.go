@@ -17,9 +17,9 @@ type Part struct {
 
 // openPart reads a file as far as its root. What is wrong with it is found in the parser.
 func openPart(o Opened, lim Limits) *Part {
-	part := &Part{File: o.Name, id: o.ID, read: map[string]*Document{}, p: &parser{src: &source{file: o.Name}, lim: lim}}
+	part := &Part{File: o.Name, id: o.ID, read: map[string]*Document{}, p: newParser(new(Memory), o.Name, lim)}
 	p := part.p
-	if !p.readable(o.Text) {
+	if !p.readable(string(o.Text)) {
 		return part
 	}
 	p.cut = findTruncation(p.src)

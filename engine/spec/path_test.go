@@ -168,18 +168,18 @@ func TestComments(t *testing.T) {
 	} {
 		doc, _ := spec.Parse("f.yaml", []byte(text), spec.Limits{})
 		var got []found
-		for _, c := range spec.Comments("f.yaml", []byte(text), doc, "mark") {
+		for _, c := range spec.Comments("f.yaml", text, doc, "mark") {
 			got = append(got, found{c.Text, c.Span.Start.Line, c.Line, c.First})
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %+v\nwant %+v", name, got, want)
 		}
 	}
-	unread := spec.Comments("f.yaml", []byte("# mark first\nnaftiko: [\n"), nil, "mark")
+	unread := spec.Comments("f.yaml", "# mark first\nnaftiko: [\n", nil, "mark")
 	if len(unread) != 1 || unread[0].Text != "first" || unread[0].Line != 2 || unread[0].Span.String() != "f.yaml:1:1" {
 		t.Errorf("of a text that cannot be read: %+v", unread)
 	}
-	many := spec.Comments("f.yaml", []byte(strings.Repeat("# mark\n", 5000)), nil, "mark")
+	many := spec.Comments("f.yaml", strings.Repeat("# mark\n", 5000), nil, "mark")
 	if len(many) == 0 || len(many) > 1000 {
 		t.Errorf("%d comments of a hostile text", len(many))
 	}
@@ -206,7 +206,7 @@ func FuzzPlaces(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, line, col int) {
 		doc, list := spec.Parse("f.yaml", text, spec.Limits{Bytes: 1 << 16, Depth: 50, Nodes: 1 << 12})
 		lines := strings.Count(strings.ReplaceAll(string(text), "\r", "\n"), "\n") + 1
-		for _, c := range spec.Comments("f.yaml", text, doc, "mark") {
+		for _, c := range spec.Comments("f.yaml", string(text), doc, "mark") {
 			if c.Line < c.Span.Start.Line || c.Line > lines {
 				t.Errorf("a comment in line %d of %d is about line %d", c.Span.Start.Line, lines, c.Line)
 			}

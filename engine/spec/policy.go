@@ -10,8 +10,8 @@ import (
 // stands. What it means is not its business. It returns nil when the text cannot be read; every
 // problem is an error, since what is left out of a policy may be what protects.
 func ParsePolicy(file string, text []byte, lim Limits) (*Value, diag.List) {
-	p := &parser{src: &source{file: file}, lim: lim.orDefaults()}
-	root := p.policy(text)
+	p := newParser(new(Memory), file, lim.orDefaults())
+	root := p.policy(string(text))
 	for i := range p.found {
 		p.found[i].Severity = diag.Error
 		if p.found[i].Code == diag.CodeNotACapability { // the words for documents
@@ -27,7 +27,7 @@ func ParsePolicy(file string, text []byte, lim Limits) (*Value, diag.List) {
 }
 
 // policy gives the root of a text, which must be a mapping.
-func (p *parser) policy(text []byte) *Value {
+func (p *parser) policy(text string) *Value {
 	if !p.readable(text) {
 		return nil
 	}

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,7 @@ import (
 const byteOrderMark = "\ufeff"
 
 // readable checks what must hold before YAML is read at all: size, encoding, characters.
-func (p *parser) readable(text []byte) bool {
+func (p *parser) readable(text string) bool {
 	if int64(len(text)) > p.lim.Bytes {
 		p.refuse(diag.CodeTooLarge, p.src.whole(), "split the document, or raise the limit",
 			"the file has %d bytes, more than the %d allowed", len(text), p.lim.Bytes)
@@ -25,7 +24,7 @@ func (p *parser) readable(text []byte) bool {
 	if !p.encoded(text) {
 		return false
 	}
-	p.src = newSource(p.src.file, strings.TrimPrefix(string(text), byteOrderMark))
+	p.src = newSource(p.src.file, strings.TrimPrefix(text, byteOrderMark))
 	for i, r := range p.src.text {
 		if forbidden(r) {
 			p.refuse(diag.CodeYAML, p.src.span(i, i+utf8.RuneLen(r)), "remove it, or write it as an escape in double quotes",
@@ -45,26 +44,26 @@ func forbidden(r rune) bool {
 	return r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0xfffe || r == 0xffff
 }
 
-func (p *parser) encoded(text []byte) bool {
+func (p *parser) encoded(text string) bool {
 	const hint = "save the file as UTF-8"
 	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
-		if bytes.HasPrefix(text, []byte(mark)) {
+		if strings.HasPrefix(text, mark) {
 			p.refuse(diag.CodeEncoding, p.src.whole(), hint, "the file is UTF-16, expected UTF-8")
 			return false
 		}
 	}
-	if utf8.Valid(text) {
+	if utf8.ValidString(text) {
 		return true
 	}
 	bad := 0
 	for bad < len(text) {
-		r, n := utf8.DecodeRune(text[bad:])
+		r, n := utf8.DecodeRuneInString(text[bad:])
 		if r == utf8.RuneError && n == 1 {
 			break
 		}
 		bad += n
 	}
-	good := newSource(p.src.file, strings.TrimPrefix(string(text[:bad]), byteOrderMark))
+	good := newSource(p.src.file, strings.TrimPrefix(text[:bad], byteOrderMark))
 	at := good.pos(len(good.text))
 	p.refuse(diag.CodeEncoding, diag.Span{File: p.src.file, Start: at, End: at}, hint,
 		"byte 0x%02X is not UTF-8", text[bad])

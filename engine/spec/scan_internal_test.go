@@ -42,8 +42,8 @@ func TestEvident(t *testing.T) {
 	}
 	evident, scanned := 0, 0
 	for _, text := range texts {
-		p := &parser{src: &source{file: "f.yaml"}, lim: DefaultLimits}
-		if !p.readable([]byte(text)) {
+		p := newParser(new(Memory), "f.yaml", DefaultLimits)
+		if !p.readable(text) {
 			continue
 		}
 		node, ok := p.decode()

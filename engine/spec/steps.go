@@ -4,7 +4,7 @@ import "capd/engine/diag"
 
 // steps reads the steps of an orchestration.
 func (p *parser) steps(v *Value) []Step {
-	return each(p.entries(v, "steps", "step", diag.Error), func(e entry) Step {
+	return each(&p.mem.steps, p.entries(v, "steps", "step", diag.Error), func(e entry) Step {
 		p.keys(e.value, stepKeys, stepSilent)
 		p.unheard(e.value, stepUnheard)
 		return Step{
@@ -38,7 +38,7 @@ func (p *parser) mappings(v *Value) []StepMapping {
 		p.wrongType(list, "mappings", "a list of mappings with target and value")
 		return nil
 	}
-	out := make([]StepMapping, 0, len(list.Items))
+	out := p.mem.mappings.take(len(list.Items))[:0]
 	for _, item := range list.Items {
 		if item.Kind != Map {
 			p.dropped(item, "mapping", diag.Error)

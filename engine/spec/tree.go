@@ -27,22 +27,16 @@ func (p *parser) grow(n *yaml.Node) *Value {
 			"the document has more than %d values, aliases expanded", p.lim.Nodes)
 		return nil
 	}
-	p.planted = total.nodes
 	return p.value(n, nil, -1, "")
 }
 
-// plant gives a value to fill. Trees are dropped as a whole, so values come from the same
-// pieces of memory: those that the measure counted, of merged mappings a few more.
-func (p *parser) plant(v Value) *Value {
-	const most = 128
-	if len(p.seeds) == 0 {
-		p.seeds = make([]Value, max(1, min(p.planted, most)))
-		p.planted -= len(p.seeds)
-	}
-	out := &p.seeds[0]
-	p.seeds = p.seeds[1:]
-	*out = v
-	return out
+// plant gives the value of a node below parent: item index of a list, or key of a mapping.
+func (p *parser) plant(n *yaml.Node, parent *Value, index int, key string, shared bool) *Value {
+	v := &p.mem.values.take(1)[0]
+	v.src, v.parent, v.index, v.key = p.src, parent, int32(index), key
+	v.shared = shared || n.Anchor != ""
+	v.start = int32(p.contentStart(n))
+	return v
 }
 
 func (p *parser) at(n *yaml.Node) diag.Span {
@@ -96,17 +90,16 @@ func (p *parser) value(n *yaml.Node, parent *Value, index int, key string) *Valu
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	v := p.plant(Value{src: p.src, parent: parent, index: int32(index), key: key, shared: alias || n.Anchor != ""})
-	v.start = int32(p.contentStart(n))
+	v := p.plant(n, parent, index, key, alias)
 	if n.Kind == yaml.MappingNode && p.bareTemplate(n, v) {
 		return v
 	}
 	switch n.Kind {
 	case yaml.SequenceNode:
 		v.Kind = List
-		v.Items = make([]*Value, 0, len(n.Content))
+		v.Items = p.mem.items.take(len(n.Content))
 		for i, c := range n.Content {
-			v.Items = append(v.Items, p.value(c, v, i, ""))
+			v.Items[i] = p.value(c, v, i, "")
 		}
 	case yaml.MappingNode:
 		v.Kind = Map
@@ -180,7 +173,7 @@ func (p *parser) tagged(n *yaml.Node, v *Value) {
 // members reads the keys of a mapping. Explicit keys win over merged ones, and of merged
 // ones the first.
 func (p *parser) members(n *yaml.Node, v *Value) {
-	v.Members = make([]Member, 0, len(n.Content)/2)
+	v.Members = p.mem.members.take(len(n.Content) / 2)[:0]
 	seen := &keySet{of: v}
 	var merges []*yaml.Node
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -237,8 +230,7 @@ func (p *parser) member(key, value *yaml.Node, v *Value, seen *keySet) {
 			"a key is a %s, expected text", kindOf(key))
 		return
 	}
-	k := p.plant(Value{src: p.src, parent: v, index: -1, key: key.Value, shared: alias || key.Anchor != ""})
-	k.start = int32(p.contentStart(key))
+	k := p.plant(key, v, -1, key.Value, alias)
 	p.scalar(key, k)
 	if first := seen.find(k.Text); first != nil {
 		p.fatal = true
