@@ -173,7 +173,8 @@ func (q *question) check(raw []byte) (value []byte, problem string) {
 	if q.kind != AskForm {
 		return raw, ""
 	}
-	x := expression{kind: exprObject}
+	var names []string
+	var values []expression
 	for i := range q.fields {
 		f := &q.fields[i]
 		v, problem := f.take(raw)
@@ -181,10 +182,10 @@ func (q *question) check(raw []byte) (value []byte, problem string) {
 			return nil, f.shown() + " " + problem
 		}
 		if !isMissing(v) {
-			x.names, x.parts = append(x.names, f.name), append(x.parts, literalExpr(v))
+			names, values = append(names, f.name), append(values, literalExpr(v))
 		}
 	}
-	return appendJSON(nil, x.object(&scope{})), ""
+	return appendJSON(nil, object(names, values, &scope{})), ""
 }
 
 // render gives the question for one call. One that is asked again says why.

@@ -202,7 +202,7 @@ func (d *draft) answer(name string, at diag.Span) (expression, *fault) {
 	if f := found.judgePath(path.Names(), at); f != nil {
 		return expression{}, f
 	}
-	return expression{kind: exprReply, index: found.q.index, names: []string{name}, detail: &detail{path: path}}, nil
+	return expression{kind: exprReply, index: int32(found.q.index), detail: &detail{said: name, path: path}}, nil
 }
 
 func (d *draft) unknownQuestion(name string, at diag.Span) *fault {
@@ -443,8 +443,7 @@ func (d *draft) allAnswers() expression {
 	all := expression{kind: exprObject}
 	for i := range d.asks.drafts {
 		q := d.asks.drafts[i].q
-		all.names = append(all.names, q.name)
-		all.parts = append(all.parts, expression{kind: exprReply, index: q.index, names: []string{answersName + "." + q.name}, detail: &detail{path: &expr.JSONPath{}}})
+		all.addMember(q.name, expression{kind: exprReply, index: int32(q.index), detail: &detail{said: answersName + "." + q.name, path: &expr.JSONPath{}}})
 	}
 	return all
 }

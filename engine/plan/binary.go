@@ -41,7 +41,8 @@ func (c *compiler) setBinary(op *Operation, x *exposed, responses []DeclaredResp
 	if op == nil {
 		return
 	}
-	op.binary.Max = x.out.MaxBinary
+	declares := Binary{Max: x.out.MaxBinary}
+	defer func() { c.kept.declares(op, declares) }()
 	declared := binaryType(responses)
 	var called *consumed
 	if calls := op.Calls(); len(calls) > 0 && op.output == nil { // what capd makes itself is text
@@ -54,7 +55,7 @@ func (c *compiler) setBinary(op *Operation, x *exposed, responses []DeclaredResp
 		return
 	}
 	if n, ok := c.size(called.decl.MaxBinary, x.unit); ok {
-		op.binary.Max = n
+		declares.Max = n
 	}
 	types := []spec.Text{called.decl.MediaType}
 	if x.flow != nil {
@@ -71,14 +72,14 @@ func (c *compiler) setBinary(op *Operation, x *exposed, responses []DeclaredResp
 		}
 		return
 	}
-	op.binary.Declared, op.binary.applied = true, x.kind == REST
+	declares.Declared, declares.applied = true, x.kind == REST
 	for _, t := range types {
-		if t.Value != "" && op.binary.MediaType == "" && c.judgeMediaType(x, t) {
-			op.binary.MediaType = strings.TrimSpace(t.Value)
+		if t.Value != "" && declares.MediaType == "" && c.judgeMediaType(x, t) {
+			declares.MediaType = strings.TrimSpace(t.Value)
 		}
 	}
-	if op.binary.MediaType == "" {
-		op.binary.MediaType = declared
+	if declares.MediaType == "" {
+		declares.MediaType = declared
 	}
 }
 

@@ -109,24 +109,23 @@ func merge(v any, members []member, s *scope) any {
 	if len(set) == 0 {
 		return v
 	}
-	x := expression{kind: exprObject}
+	var names []string
+	var parts []expression
 	have, ok := v.(rawJSON)
 	switch {
 	case ok && have[0] == '{':
 		for _, f := range objectFields(have) {
 			if !hasMember(set, f.name) {
-				x.names = append(x.names, f.name)
-				x.parts = append(x.parts, f.value)
+				names, parts = append(names, f.name), append(parts, f.value)
 			}
 		}
 	case !isMissing(v) && s.err == nil:
 		s.err = Errorf(CodeInvalidInput, "the body must be a JSON object, since member %q is added to it", set[0].name)
 	}
 	for _, m := range set {
-		x.names = append(x.names, m.name)
-		x.parts = append(x.parts, m.value)
+		names, parts = append(names, m.name), append(parts, m.value)
 	}
-	return x.object(s)
+	return object(names, parts, s)
 }
 
 func hasMember(ms []member, name string) bool {

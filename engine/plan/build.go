@@ -27,6 +27,7 @@ type draft struct {
 	shape     []spec.Output // outputParameters that shape the answer
 	answering *consumed     // what gives the answer; nil: no call
 	asks      *askDraft     // nil: nothing is asked
+	heads     []string      // the first members that are read of the answer of a single call
 
 	outputDecls map[*output]*spec.Output // what declares the parts of the answer
 
@@ -177,7 +178,7 @@ func (d *draft) begin(c *compiler, x *exposed) {
 		c: c, x: x, own: x.own, outputDecls: d.outputDecls, builder: d.builder,
 		inputs: d.inputs[:0], known: d.known[:0], reached: d.reached[:0], excused: d.excused[:0], fed: d.fed[:0], bindings: d.bindings[:0],
 		paths: slices.Grow(d.paths[:0], len(x.params))[:len(x.params)],
-		out:   &Operation{unit: c.unit, exposure: x.out, called: x.unit.Name, name: c.unit.ID + "/" + adapterName(x.out) + "/" + x.unit.Name},
+		out:   newOperation(x.out, x.unit.Name),
 	}
 	clear(d.paths)
 }
@@ -216,6 +217,7 @@ func (d *draft) finish() {
 	}
 	d.noteUnusedBindings()
 	d.finishProvenance()
+	d.c.kept.settle(d.out)
 }
 
 // consumedBy finds what a call means and whether that can be called.
@@ -284,9 +286,7 @@ func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
 // build compiles the request.
 func (b *builder) build() *fault {
 	op := b.op
-	b.call = &Call{unit: b.c.unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, pattern: op.segments(), transport: op.transport, resilience: op.resilience}
-	b.parts.lend(b.call)
-	b.out.calls = append(b.out.calls, b.call)
+	b.begin(op.target(b.c.unit), &rareCall{})
 	for _, s := range op.slots {
 		if !s.dropped && !s.authFilled {
 			b.slots = append(b.slots, s)
@@ -335,11 +335,29 @@ func exactly[T any](list []T) []T {
 	return out
 }
 
+// begin adds a call to the operation.
+func (b *builder) begin(to *callTarget, rare *rareCall) {
+	b.call = &Call{callTarget: to, body: &bodyPlan{}, rareCall: rare}
+	b.parts.lend(b.call)
+	b.out.calls = append(b.out.calls, b.call)
+}
+
+// target gives what all calls of the operation have in common.
+func (op *consumed) target(unit *Unit) *callTarget {
+	if op.called == nil {
+		op.called = &callTarget{
+			unit: unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, hosts: op.hosts,
+			basic: op.auth.basic, literals: op.auth.literals, credential: op.auth.credential, transport: op.transport, resilience: op.resilience,
+		}
+		if op.method != AnyMethod {
+			op.called.pattern = op.segments()
+		}
+	}
+	return op.called
+}
+
 // segments gives the operation's path as segments, for matching a request to it.
 func (op *consumed) segments() []Segment {
-	if op.pattern != nil {
-		return op.pattern
-	}
 	var text strings.Builder
 	for _, p := range op.path {
 		if p.isRef() {
@@ -352,8 +370,8 @@ func (op *consumed) segments() []Segment {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path
 	}
-	op.pattern, _ = compilePattern(path)
-	return op.pattern
+	pattern, _ := compilePattern(path)
+	return pattern
 }
 
 // input gives the number of an input, made when first asked for.
@@ -379,7 +397,7 @@ func (b *draft) input(name string, lookups []lookup) int {
 }
 
 func (b *draft) inputExpr(name string, lookups []lookup) expression {
-	return expression{kind: exprInput, index: b.input(name, lookups)}
+	return expression{kind: exprInput, index: int32(b.input(name, lookups))}
 }
 
 // byName is the input that a slot or template variable takes for its own name (contract

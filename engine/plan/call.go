@@ -8,57 +8,72 @@ import (
 
 // Call is a compiled consumed operation as one exposed operation uses it. It is immutable.
 type Call struct {
+	*callTarget
+	path    []pathPart
+	query   []queryPart
+	headers []headerPart
+	// required are the slots that must have a value before anything is sent.
+	required []requirement
+	body     *bodyPlan // of calls that send none, one for all
+	samples  []Sample
+	mapped   bool // the answer is mapped, so it must be held and decoded
+	*rareCall
+}
+
+// callTarget is what all calls of a consumed operation have in common.
+type callTarget struct {
 	unit        *Unit
 	name        string
 	method      string
 	description string
 	base        *BaseURI
 	hosts       []baseChoice // base for each value of hostInputs; none when no input chooses it
-	hostInputs  []requirement
-	path        []pathPart
 	pattern     []Segment
-	query       []queryPart
-	headers     []headerPart
-	cookies     []headerPart
 	basic       *basicAuth
 	credential  *credentialPlan // what works on the finished request; nil for none
 	literals    []Secret        // credentials that are written into the document
-	body        bodyPlan
-	transport   *Transport // nil: as the process has it
+	transport   *Transport      // nil: as the process has it
 	resilience  *Resilience
-	mapped      bool         // the answer is mapped, so it must be held and decoded
-	forward     *forwardPlan // nil unless requests are passed on as they are
-	samples     []Sample
+}
 
-	// required are the slots that must have a value before anything is sent.
-	required []requirement
-
-	why *provenance // nil unless explained
+// rareCall is what few calls have. All others share one that is empty.
+type rareCall struct {
+	hostInputs []requirement
+	cookies    []headerPart
+	forward    *forwardPlan // nil unless requests are passed on as they are
+	why        *provenance  // nil unless explained
 }
 
 // pathPart is escaped literal text, or a value when value is set.
 type pathPart struct {
-	literal string
-	value   *expression
-	name    string
-	input   bool   // the caller gives the value, not the configuration
-	step    string // what of an earlier step gives the value, instead of either
+	text  string // literal, or what the value is called
+	value *expression
+	from  source // of the value
 }
+
+// source is who gives a value.
+type source uint8
+
+const (
+	fromConfiguration source = iota
+	fromCaller
+	fromStep
+)
 
 type queryPart struct {
 	name  string
-	value expression
+	value *expression
 	auth  bool // the value authenticates, so it must not be empty
 }
 
 type headerPart struct {
 	name   string
 	prefix string // put before the value unless it is there: "Bearer "
-	value  expression
+	value  *expression
+	giver  string // of the value: an input as the caller knows it, or what of an earlier step
+	from   source // whether there is a giver
 	secret bool   // the value is, or holds, a secret
 	auth   bool   // the value authenticates, so it must not be empty
-	input  string // as the caller knows it; empty when no input is part of it
-	step   string // what of an earlier step gives the value, where no input is part of it
 }
 
 type basicAuth struct{ username, password expression }
@@ -66,7 +81,7 @@ type basicAuth struct{ username, password expression }
 // requirement is a slot that needs a value; input is its name as the caller knows it.
 // nullable: an explicit null is a value (contract E4).
 type requirement struct {
-	value    expression
+	value    *expression
 	input    string
 	nullable bool
 	step     string // what of an earlier step gives the value, instead of an input
@@ -192,7 +207,7 @@ func (c *Call) target(base *Base, s *scope) (string, *Error) {
 	for i := range c.path {
 		p := &c.path[i]
 		if p.value == nil {
-			target = append(target, p.literal...)
+			target = append(target, p.text...)
 			continue
 		}
 		v, _ := p.value.joinedText(s)
@@ -210,13 +225,13 @@ func (c *Call) target(base *Base, s *scope) (string, *Error) {
 
 // refuse says that a value cannot stand in a path (contract U4).
 func (p *pathPart) refuse() *Error {
-	if p.step != "" {
-		return Errorf(CodeBadOutput, "%s is empty, \".\" or \"..\", but it is part of a path", p.step)
+	switch p.from {
+	case fromStep:
+		return Errorf(CodeBadOutput, "%s is empty, \".\" or \"..\", but it is part of a path", p.text)
+	case fromCaller:
+		return Errorf(CodeInvalidInput, "input %q must not be empty, \".\" or \"..\", since it is part of a path", p.text)
 	}
-	if p.input {
-		return Errorf(CodeInvalidInput, "input %q must not be empty, \".\" or \"..\", since it is part of a path", p.name)
-	}
-	return Errorf(CodeNotConfigured, "the configured value for %q is empty, \".\" or \"..\", but it is part of a path", p.name)
+	return Errorf(CodeNotConfigured, "the configured value for %q is empty, \".\" or \"..\", but it is part of a path", p.text)
 }
 
 // joinedPath puts exactly one slash between a base path, which is the first n bytes, and the path
@@ -360,11 +375,11 @@ func (h *headerPart) check(text string) *Error {
 
 // refuse says that a value holds what it must not, and whose fault that is.
 func (h *headerPart) refuse(what string) *Error {
-	switch {
-	case h.input != "":
-		return Errorf(CodeInvalidInput, "input %q must not hold %s", h.input, what)
-	case h.step != "":
-		return Errorf(CodeBadOutput, "%s must not hold %s", h.step, what)
+	switch h.from {
+	case fromCaller:
+		return Errorf(CodeInvalidInput, "input %q must not hold %s", h.giver, what)
+	case fromStep:
+		return Errorf(CodeBadOutput, "%s must not hold %s", h.giver, what)
 	}
 	return Errorf(CodeNotConfigured, "the configured value for %q must not hold %s", h.name, what)
 }

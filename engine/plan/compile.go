@@ -55,6 +55,7 @@ func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list 
 		explain: with.Explain,
 		schemas: with.Schemas,
 		grant:   with.Grant,
+		kept:    newKept(),
 	}
 	c.unit.Caps = c.grant.Caps()
 	c.introduce()
@@ -119,6 +120,8 @@ type compiler struct {
 	grant       *Grant // nil: it may do everything
 
 	credentials map[*spec.Value]*credentialPlan // by the authentication that declares them
+
+	kept kept
 
 	// What is compiled now. One of it makes room for the next.
 	exposed exposed

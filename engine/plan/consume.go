@@ -26,7 +26,6 @@ type consumed struct {
 	method     string
 	wire       string // path as joined by C2, conditions and fragments included
 	path       []piece
-	pattern    []Segment // of the path; nil until it is asked for
 	constants  []constant
 	slots      []*slot
 	auth       authPlan
@@ -36,7 +35,8 @@ type consumed struct {
 	hosts      []baseChoice // base for each value of hostSlots; none when no input chooses it
 	hostSlots  []*slot
 	body       bodyDecl
-	fault      *fault // it cannot be called at all
+	called     *callTarget // nil until something calls it
+	fault      *fault      // it cannot be called at all
 	warnings   []*fault
 }
 

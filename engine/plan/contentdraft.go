@@ -255,9 +255,9 @@ func (d *contentDraft) phrase(t spec.Text, mediaType string, uri bool) (*express
 	case uri:
 		x.kind = exprURI
 	case in != 0:
-		x.kind, x.detail = exprEmbedded, &detail{dialect: in, within: in.contexts(tpl)}
+		x.kind, x.detail = exprEmbedded, &detail{embedding: &embedding{dialect: in, within: in.contexts(tpl)}}
 	case isJSON && isJSONType(mediaType):
-		x.kind, x.detail = exprJSON, &detail{quoted: quoted}
+		x.kind, x.detail = exprJSON, &detail{embedding: &embedding{quoted: quoted}}
 	default:
 		x = mergeLiterals(x)
 	}

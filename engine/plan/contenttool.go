@@ -44,9 +44,9 @@ func (b *builder) readContent() *fault {
 		return nil
 	}
 	b.call.mapped = true
-	b.out.reading.heads = append(b.out.reading.heads, t.heads...)
 	var f *fault
-	b.out.reading.decoder, f = b.c.judgeFormat(b.op)
+	b.heads = append(b.heads, t.heads...)
+	b.out.reading, f = b.c.reading(b.op, b.heads)
 	return f
 }
 

@@ -10,15 +10,24 @@ import (
 	"capd/engine/spec"
 )
 
-// reading is how an answer becomes JSON before something looks into it.
+// reading is how an answer becomes JSON before something looks into it; nil: it is JSON already.
 type reading struct {
-	decoder *format.Decoder // nil: the answer is JSON already
+	decoder *format.Decoder
 	// heads are the first members of the paths that read it. Of XML, one may be the root
 	// element, which its tree leaves out.
 	heads []string
 }
 
-// judgeFormat compiles how the answers of an operation are read (contract R4).
+// reading compiles how the answers of an operation are read.
+func (c *compiler) reading(op *consumed, heads []string) (*reading, *fault) {
+	d, f := c.judgeFormat(op)
+	if d == nil {
+		return nil, f
+	}
+	return &reading{d, heads}, nil
+}
+
+// judgeFormat gives the decoder of an operation's answers, nil for JSON (contract R4).
 func (c *compiler) judgeFormat(op *consumed) (*format.Decoder, *fault) {
 	raw := op.decl.RawFormat
 	f, known := format.Parse(raw.Value)
@@ -77,7 +86,7 @@ func (c *compiler) schemaFile(f format.Format, schema spec.Text, op *consumed) (
 // an *[Error].
 func (r *reading) json(raw []byte, mediaType string, held *holding) ([]byte, error) {
 	text, err := r.text(raw, mediaType, held)
-	if err == nil && r.decoder == nil && !expr.Valid(text) {
+	if err == nil && r == nil && !expr.Valid(text) {
 		return nil, notJSON()
 	}
 	return text, err
@@ -89,7 +98,7 @@ func notJSON() *Error {
 
 // text is json for who looks himself whether an answer in JSON is valid.
 func (r *reading) text(raw []byte, mediaType string, held *holding) ([]byte, error) {
-	if r.decoder == nil {
+	if r == nil {
 		return bytes.TrimPrefix(raw, []byte("\ufeff")), nil
 	}
 	tree, err := r.decoder.Decode(raw, mediaType)

@@ -34,7 +34,7 @@ func TestValuesStayWhereTheyStand(t *testing.T) {
 		{dialectXML, `<a b='"{{v}}"'><!-- <![CDATA[ {{v}} -->{{v}}`, `"'-->`, `<a b='"&#34;&#39;--&gt;"'><!-- <![CDATA[ &#34;&#39;&#45;&#45;&gt; -->&#34;&#39;--&gt;`},
 	} {
 		tpl := expr.ParseTemplate(tc.text)
-		x := expression{kind: exprEmbedded, detail: &detail{dialect: tc.dialect, within: tc.dialect.contexts(tpl)}}
+		x := expression{kind: exprEmbedded, detail: &detail{embedding: &embedding{dialect: tc.dialect, within: tc.dialect.contexts(tpl)}}}
 		for _, p := range tpl.Parts {
 			if p.IsRef() {
 				x.parts = append(x.parts, expression{kind: exprInput})

@@ -10,21 +10,54 @@ import (
 // expression is a compiled value: where it comes from is known, what it is shows at the call.
 type expression struct {
 	kind     exprKind
+	typ      textType     // exprInput
+	index    int32        // exprInput: of Operation.inputs; exprResult: of Operation.steps; exprReply: of asking
 	literal  any          // exprLiteral: a value
-	index    int          // exprInput: of Operation.inputs; exprResult: of Operation.steps; exprReply: of asking
 	variable *Variable    // exprVariable
-	typ      string       // exprInput: declared type to convert text to, or empty
-	parts    []expression // exprText: concatenated; exprList: elements
-	names    []string     // exprObject: names of the members in parts; exprResult, exprReply: how the document says it
-	detail   *detail      // of the kinds that need more; nil for the others
+	parts    []expression // exprText: concatenated; exprList: elements; exprObject: members
+	detail   *detail      // nil where there is none
 }
 
-// detail is what only some kinds of expression have.
+// detail is what only some expressions have.
 type detail struct {
-	quoted  []bool         // exprJSON: whether each of parts stands inside a JSON string
-	path    *expr.JSONPath // exprResult, exprFind, exprAnswer, exprReply: what is taken of the value
-	dialect dialect        // exprEmbedded
-	within  []within       // exprEmbedded: what each of parts stands in
+	said  string         // exprResult, exprReply: how the document says it
+	path  *expr.JSONPath // exprResult, exprFind, exprAnswer, exprReply: what is taken of the value
+	names []string       // exprObject: of the members
+	*embedding
+}
+
+// embedding is how values are written into a text of another language.
+type embedding struct {
+	quoted  []bool   // exprJSON: whether each of parts stands inside a JSON string
+	dialect dialect  // exprEmbedded
+	within  []within // exprEmbedded: what each of parts stands in
+}
+
+// textType is a declared type that the text of a caller is converted to.
+type textType uint8
+
+const (
+	textAsIs textType = iota
+	textAsInteger
+	textAsNumber
+	textAsBoolean
+	textAsObject
+	textAsArray
+)
+
+// textTypeOf gives what text becomes of a declared type.
+func textTypeOf(typ string) textType {
+	for t := textAsInteger; t <= textAsArray; t++ {
+		if t.String() == typ {
+			return t
+		}
+	}
+	return textAsIs
+}
+
+// String gives the JSON Schema type; empty for text that stays as it is.
+func (t textType) String() string {
+	return [...]string{"", "integer", "number", "boolean", "object", "array"}[t]
 }
 
 type exprKind uint8
@@ -47,6 +80,14 @@ const (
 	exprFilled // an argument of a prompt, or, without one, literal: what the document says there
 	exprReply  // the value at path in the answer to a question
 )
+
+// addMember adds a member to an exprObject.
+func (x *expression) addMember(name string, value expression) {
+	if x.detail == nil {
+		x.detail = &detail{}
+	}
+	x.detail.names, x.parts = append(x.detail.names, name), append(x.parts, value)
+}
 
 func literalExpr(v any) expression { return expression{kind: exprLiteral, literal: v} }
 
@@ -98,7 +139,7 @@ func (x *expression) eval(s *scope) any {
 	case exprLiteral:
 		return x.literal
 	case exprInput:
-		return convertText(s.args[x.index], x.typ)
+		return convertText(s.args[x.index], x.typ.String())
 	case exprVariable:
 		return s.variable(x.variable)
 	case exprText:
@@ -115,7 +156,10 @@ func (x *expression) eval(s *scope) any {
 		}
 		return out
 	case exprObject:
-		return x.object(s)
+		if x.detail == nil {
+			return object(nil, nil, s)
+		}
+		return object(x.detail.names, x.parts, s)
 	case exprJSON:
 		return x.jsonText(s)
 	case exprEmbedded:
@@ -127,7 +171,7 @@ func (x *expression) eval(s *scope) any {
 		}
 		v := s.find(from.value, x.detail.path)
 		if isAbsent(v) && s.placeholders {
-			return "<" + x.names[0] + ">"
+			return "<" + x.detail.said + ">"
 		}
 		return v
 	case exprAnswer:
@@ -141,11 +185,11 @@ func (x *expression) eval(s *scope) any {
 		return x.literal
 	case exprReply:
 		v := any(absent{})
-		if x.index < len(s.replies) {
+		if int(x.index) < len(s.replies) {
 			v = s.find(s.replies[x.index], x.detail.path)
 		}
 		if isAbsent(v) && s.placeholders {
-			return "<" + x.names[0] + ">"
+			return "<" + x.detail.said + ">"
 		}
 		return v
 	case exprFind:
@@ -210,23 +254,24 @@ func (x *expression) joinedText(s *scope) (text string, ok bool) {
 	return joinedText(x.eval(s))
 }
 
-func (x *expression) object(s *scope) any {
+// object gives the object of members that have a value, absent if none has.
+func object(names []string, values []expression, s *scope) any {
 	out := []byte{'{'}
 	n := 0
-	for i := range x.parts {
-		v := x.parts[i].eval(s)
+	for i := range values {
+		v := values[i].eval(s)
 		if isAbsent(v) {
 			continue
 		}
 		if n > 0 {
 			out = append(out, ',')
 		}
-		out = appendString(out, x.names[i])
+		out = appendString(out, names[i])
 		out = append(out, ':')
 		out = appendJSON(out, v)
 		n++
 	}
-	if n == 0 && len(x.parts) > 0 {
+	if n == 0 && len(values) > 0 {
 		return absent{}
 	}
 	return rawJSON(append(out, '}'))
@@ -264,26 +309,26 @@ const absentMark = `{"\u0000":"\u0000absent"}`
 // withoutAbsent takes marked members and elements out of a JSON text, and containers that
 // become empty because of that.
 func withoutAbsent(raw []byte) any {
-	x := expression{kind: exprLiteral}
+	var names []string
+	var parts []expression
 	switch {
 	case string(raw) == absentMark:
 		return absent{}
 	case !bytes.Contains(raw, []byte(absentMark)):
 		return parseValue(raw)
 	case expr.Kind(raw) == '[':
-		x.kind = exprList
 		elements, _ := expr.Elements(raw)
 		for _, e := range elements {
-			x.parts = append(x.parts, literalExpr(withoutAbsent(e)))
+			parts = append(parts, literalExpr(withoutAbsent(e)))
 		}
-	default:
-		x.kind = exprObject
-		expr.Members(raw, func(name string, value []byte) {
-			x.names = append(x.names, name)
-			x.parts = append(x.parts, literalExpr(withoutAbsent(value)))
-		})
+		x := expression{kind: exprList, parts: parts}
+		return x.eval(&scope{})
 	}
-	return x.eval(&scope{})
+	expr.Members(raw, func(name string, value []byte) {
+		names = append(names, name)
+		parts = append(parts, literalExpr(withoutAbsent(value)))
+	})
+	return object(names, parts, &scope{})
 }
 
 var xmlEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;")
@@ -311,7 +356,7 @@ func (x *expression) walk(visit func(*expression)) {
 // step gives how the document names the first value of a step that it uses.
 func (x *expression) step() (name string, ok bool) {
 	if e := x.first(exprResult); e != nil {
-		return e.names[0], true
+		return e.detail.said, true
 	}
 	return "", false
 }
@@ -319,7 +364,7 @@ func (x *expression) step() (name string, ok bool) {
 // reply gives how the document names the first answer of the user that it uses.
 func (x *expression) reply() (name string, ok bool) {
 	if e := x.first(exprReply); e != nil {
-		return e.names[0], true
+		return e.detail.said, true
 	}
 	return "", false
 }
@@ -327,7 +372,7 @@ func (x *expression) reply() (name string, ok bool) {
 // input gives the index of the first input it uses.
 func (x *expression) input() (index int, ok bool) {
 	if e := x.first(exprInput); e != nil {
-		return e.index, true
+		return int(e.index), true
 	}
 	return 0, false
 }
@@ -348,7 +393,7 @@ func (x *expression) first(kind exprKind) *expression {
 // eachInput visits the indices of the inputs it uses.
 func (x *expression) eachInput(visit func(int)) {
 	if x.kind == exprInput {
-		visit(x.index)
+		visit(int(x.index))
 	}
 	for i := range x.parts {
 		x.parts[i].eachInput(visit)

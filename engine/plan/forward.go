@@ -223,9 +223,7 @@ func (c *compiler) consumeForward(api *spec.Consumed, x *exposed, forward *forwa
 // of the caller's request they can take a placeholder of the path, and nothing else.
 func (b *builder) buildForward(forward *forwardPlan) *fault {
 	op, x := b.op, b.x
-	b.call = &Call{unit: b.c.unit, name: op.label(), method: op.method, base: op.base, transport: op.transport, resilience: op.resilience, forward: forward}
-	b.parts.lend(b.call)
-	b.out.calls = append(b.out.calls, b.call)
+	b.begin(op.target(b.c.unit), &rareCall{forward: forward})
 	for _, s := range op.slots {
 		if s.dropped || s.authFilled {
 			continue

@@ -328,7 +328,7 @@ func (b *binder) holdArguments() error {
 // hold begins to count.
 func (b *binder) hold() {
 	if b.held == nil {
-		b.held = &holding{quota: b.src.Bound.Quota(b.op.unit)}
+		b.held = &holding{quota: b.src.Bound.Quota(b.op.Unit())}
 	}
 }
 
@@ -396,12 +396,12 @@ func (b *inboundBody) member(name string) (any, *Error) {
 }
 
 func formObject(form url.Values) any {
-	x := expression{kind: exprObject}
-	for _, name := range sortedKeys(form) {
-		x.names = append(x.names, name)
-		x.parts = append(x.parts, literalExpr(listValue(form[name])))
+	names := sortedKeys(form)
+	values := make([]expression, len(names))
+	for i, name := range names {
+		values[i] = literalExpr(listValue(form[name]))
 	}
-	return x.object(&scope{})
+	return object(names, values, &scope{})
 }
 
 // inbound keeps the caller's body for an operation that sends it on. When members are

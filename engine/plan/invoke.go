@@ -13,53 +13,59 @@ import (
 
 // Operation is one thing a caller can do, the same for every adapter. It is immutable.
 type Operation struct {
-	name string
-	unit *Unit
-	// exposure has the operation, and called is its name there.
-	exposure *Exposure
-	called   string
+	name     string
+	called   int32     // where its name at the exposure begins in name
+	last     int32     // the step whose answer is the result; -1: output reads several
+	exposure *Exposure // that has the operation
 	inputs   []input
-	steps    []step    // in the order of the document; none: constant output only
-	waves    [][]int   // steps that run together, group by group; nil: a single call
-	last     int       // the step whose answer is the result; -1: output reads several
-	calls    []*Call   // of the steps that call
-	remarks  []*remark // of the steps; nil: none says anything
-	output   *output   // nil: the last step's whole body is handed on
-	shape    *shape    // of output
+	steps    []step   // in the order of the document; none: constant output only
+	waves    [][]int  // steps that run together, group by group; nil: a single call
+	calls    []*Call  // of the steps that call
+	output   *output  // nil: the last step's whole body is handed on
+	shape    *shape   // of output
+	reading  *reading // of the answer that output maps, when it is a single call's
 
-	reading reading // of the answer that output maps, when it is a single call's
+	intake      []byte   // what callers can send: of a tool the JSON Schema of its arguments, of a route see stated
+	schema      []byte   // JSON Schema of the answer; nil: it is not shaped here
+	conditional []string // headers of the caller that are sent on: conditions and ranges
 
-	usesInbound   bool         // the caller's body is sent on
-	mergesInbound bool         // members are merged into it
-	formAsJSON    bool         // a form is sent on as a JSON object
-	needsBody     string       // name of the input that must not be missing: the body
-	passEncoding  bool         // the caller's Accept-Encoding is sent on
-	conditional   []string     // headers of the caller that are sent on: conditions and ranges
-	forward       *forwardPlan // nil unless requests are passed on as they are
+	usesInbound   bool // the caller's body is sent on
+	mergesInbound bool // members are merged into it
+	formAsJSON    bool // a form is sent on as a JSON object
+	passEncoding  bool // the caller's Accept-Encoding is sent on
+	structured    bool // callers want the answer in a form that fits its schema
+	isError       bool // what it answers is a failure
+	validation    validation
+	*rareOperation
+}
 
-	intake     []byte // what callers can send: of a tool the JSON Schema of its arguments, of a route see stated
-	schema     []byte // JSON Schema of the answer; nil: it is not shaped here
-	structured bool   // callers want the answer in a form that fits its schema
-	binary     Binary
-	contents   *contents // what the tool says instead of a body; nil: nothing of its own
-	isError    bool      // what it answers is a failure
-	rawInput   *rawSchema
-	rawOutput  *rawSchema
-	validation validation
+// rareOperation is what few operations have. All others of a document share one that is empty.
+type rareOperation struct {
+	needsBody string       // name of the input that must not be missing: the body
+	forward   *forwardPlan // nil unless requests are passed on as they are
+	asking    *asking      // before it runs; nil: nothing
+	remarks   []*remark    // of the steps; nil: none says anything
+	contents  *contents    // what the tool says instead of a body; nil: nothing of its own
+	plain     *plain       // the answer, if it is a text that stands in the document
+	binary    Binary
+	rawInput  *rawSchema
+	rawOutput *rawSchema
 	// judge gives the check of answers against schema; nil: there is none.
 	judge func() func(value []byte) (place, rule string)
-	plain *plain // the answer, if it is a text that stands in the document
+	why   *provenance // nil unless explained
+}
 
-	asking *asking // before it runs; nil: nothing
-
-	why *provenance // nil unless explained
+// newOperation begins an operation that its exposure calls so.
+func newOperation(x *Exposure, called string) *Operation {
+	prefix := x.Unit.ID + "/" + adapterName(x) + "/"
+	return &Operation{name: prefix + called, called: int32(len(prefix)), exposure: x, rareOperation: &rareOperation{}}
 }
 
 // Name gives "<document>/<adapter namespace>/<operation or tool>", for logs and metrics.
 func (op *Operation) Name() string { return op.name }
 
 // Unit gives the document the operation belongs to.
-func (op *Operation) Unit() *Unit { return op.unit }
+func (op *Operation) Unit() *Unit { return op.exposure.Unit }
 
 // Calls gives the upstream calls in the order of the document; none for an operation that
 // needs no upstream.
@@ -85,7 +91,7 @@ func (op *Operation) Invoke(ctx context.Context, in *Invocation) (*Result, error
 
 func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, err error) {
 	defer recovered(&err)
-	r := &run{in: *in, vars: in.Bound.units[op.unit]}
+	r := &run{in: *in, vars: in.Bound.units[op.Unit()]}
 	if r.vars == nil {
 		return nil, Errorf(CodeInternal, "internal error")
 	}
@@ -278,7 +284,7 @@ func (op *Operation) shaped(res *Result, s *scope, limit int64) (*Result, error)
 	if err := op.fill(res, value, s); err != nil {
 		return nil, err
 	}
-	if streamed && op.reading.decoder == nil {
+	if streamed && op.reading == nil {
 		*lent = raw
 		s.benches.takeBody(lent)
 	}

@@ -55,8 +55,8 @@ func (d *draft) lookupStep(decl *spec.Step) (step, *fault) {
 	if s.in.kind == exprResult {
 		for _, t := range append([]spec.Text{decl.Match}, decl.Fields...) {
 			if path, f := memberPath(t); f == nil {
-				names := d.steps.projected(s.in.index, path.Names())
-				d.steps.sample(s.in.index, slices.Concat(s.in.detail.path.Names(), []string{""}, names), "")
+				names := d.steps.projected(int(s.in.index), path.Names())
+				d.steps.sample(int(s.in.index), slices.Concat(s.in.detail.path.Names(), []string{""}, names), "")
 			}
 		}
 	}

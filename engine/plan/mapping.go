@@ -11,7 +11,7 @@ import (
 // stepOutputs compiles what is made of the steps: an object by mappings, the last step's
 // answer through outputParameters, or that answer as it is.
 func (d *draft) stepOutputs(run *spec.ExposedOperation) *fault {
-	d.out.last = len(run.Steps) - 1
+	d.out.last = int32(len(run.Steps) - 1)
 	for d.out.last >= 0 && saysOnly(d.out.steps[d.out.last]) {
 		d.out.last--
 	}
@@ -21,7 +21,7 @@ func (d *draft) stepOutputs(run *spec.ExposedOperation) *fault {
 		}
 		b := d.newBuilder(nil, nil)
 		b.answers = d.out.last >= 0
-		d.steps.read[d.out.last] = true
+		d.steps.read[int(d.out.last)] = true
 		return b.readOutputs()
 	}
 	b := d.newBuilder(nil, nil)
@@ -62,7 +62,8 @@ func (b *builder) mapping(root *output, m *spec.StepMapping, declared []spec.Out
 		leaf = constantOf(x, jsonType(o.Type.Value), o.MaxLength)
 		b.outputDecl(leaf, o)
 		if x.kind == exprResult {
-			b.steps.sample(x.index, b.steps.projected(x.index, x.detail.path.Names()), leaf.typ)
+			i := int(x.index)
+			b.steps.sample(i, b.steps.projected(i, x.detail.path.Names()), leaf.typ)
 		}
 	}
 	leaf.omit = true

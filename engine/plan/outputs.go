@@ -86,8 +86,8 @@ func (b *builder) readOutputs() *fault {
 		return nil
 	}
 	var f *fault
-	b.out.reading.decoder, f = b.c.judgeFormat(b.op)
-	b.out.reading.heads = append(b.out.reading.heads, b.out.output.heads()...)
+	b.heads = append(b.heads, b.out.output.heads()...)
+	b.out.reading, f = b.c.reading(b.op, b.heads)
 	return f
 }
 

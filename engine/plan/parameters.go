@@ -162,7 +162,7 @@ func (in *input) elsewhere(l lookup, kind lookupKind) lookup {
 func (op *Operation) feedsBody(i int) bool {
 	found := false
 	for _, c := range op.calls {
-		c.body.expressions(func(x *expression) { found = found || x.kind == exprInput && x.index == i })
+		c.body.expressions(func(x *expression) { found = found || x.kind == exprInput && int(x.index) == i })
 	}
 	return found
 }
@@ -289,7 +289,7 @@ func (op *Operation) content(said *stated) []Content {
 
 // handsOn reports whether the answer is an upstream's as it comes.
 func (op *Operation) handsOn() bool {
-	if op.output != nil || op.last < 0 || op.last >= len(op.steps) {
+	if op.output != nil || op.last < 0 || int(op.last) >= len(op.steps) {
 		return false
 	}
 	_, ok := op.steps[op.last].(*callStep)

@@ -101,7 +101,7 @@ func (b *builder) source(s *slot) (expression, *fault) {
 		x = b.byName(s.in, s.name)
 	}
 	if x.kind == exprInput && s.in == "body" {
-		x.typ = s.typ
+		x.typ = textTypeOf(s.typ)
 	}
 	if x.kind == exprInput && s.decl != nil && s.decl.Default != nil {
 		b.known[x.index].fallback = s
@@ -122,16 +122,22 @@ func (b *builder) require(s *slot, x expression) {
 	input, ok := x.input()
 	if !ok {
 		if name, ok := x.reply(); ok {
-			b.call.required = append(b.call.required, requirement{value: x, input: name})
+			b.wants(&x, requirement{input: name})
 			return
 		}
 		if step, ok := x.step(); ok {
-			b.call.required = append(b.call.required, requirement{value: x, step: step, input: s.name})
+			b.wants(&x, requirement{step: step, input: s.name})
 		}
 		return
 	}
 	nullable := s.in == "body" && b.call.body.format == formatJSON
-	b.call.required = append(b.call.required, requirement{value: x, input: b.inputs[input].name, nullable: nullable})
+	b.wants(&x, requirement{input: b.inputs[input].name, nullable: nullable})
+}
+
+// wants makes a call without a value for x an error.
+func (b *builder) wants(x *expression, r requirement) {
+	r.value = b.c.kept.expression(*x)
+	b.call.required = append(b.call.required, r)
 }
 
 // requireParts wants a value for everything in a text that is part of a path: without one the
@@ -142,12 +148,12 @@ func (b *builder) requireParts(s *slot, text *expression) {
 		case exprInput:
 			name := b.inputs[x.index].name
 			if i, ok := matchName(name, b.declaredNames()); !ok || b.x.declared[i].required != spec.False {
-				b.call.required = append(b.call.required, requirement{value: *x, input: name})
+				b.wants(x, requirement{input: name})
 			}
 		case exprResult:
-			b.call.required = append(b.call.required, requirement{value: *x, step: x.names[0], input: s.name})
+			b.wants(x, requirement{step: x.detail.said, input: s.name})
 		case exprReply:
-			b.call.required = append(b.call.required, requirement{value: *x, input: x.names[0]})
+			b.wants(x, requirement{input: x.detail.said})
 		}
 	})
 }
@@ -161,9 +167,9 @@ func (b *builder) placeSlots() *fault {
 		}
 		b.why.constant(&k, &x)
 		if k.in == "query" {
-			b.call.query = append(b.call.query, queryPart{name: k.name, value: x})
+			b.call.query = append(b.call.query, queryPart{name: k.name, value: b.c.kept.expression(x)})
 		} else {
-			b.call.headers = append(b.call.headers, headerPart{name: k.name, value: x})
+			b.call.headers = append(b.call.headers, headerPart{name: k.name, value: b.c.kept.expression(x)})
 		}
 	}
 	for _, s := range b.slots {
@@ -179,7 +185,7 @@ func (b *builder) placeSlots() *fault {
 		b.why.placed(s, &x)
 		switch s.in {
 		case "query":
-			b.call.query = append(b.call.query, queryPart{name: s.name, value: x})
+			b.call.query = append(b.call.query, queryPart{name: s.name, value: b.c.kept.expression(x)})
 		case "header":
 			if !isToken(s.name) {
 				return faultf(diag.CodeParameter, "S1", s.nameSpan(), "%q is no header name", s.name).hintf("use letters, digits and hyphens")
@@ -190,14 +196,13 @@ func (b *builder) placeSlots() *fault {
 		}
 	}
 	for _, q := range b.pairs {
-		b.noteInputs(q.value, nil)
-		b.why.pair(PartQuery, q.name, &q.value)
+		b.noteInputs(*q.value, nil)
+		b.why.pair(PartQuery, q.name, q.value)
 		b.call.query = append(b.call.query, q)
 	}
-	b.call.hosts = b.op.hosts
 	for _, s := range b.op.hostSlots {
 		x, _ := b.sources.get(s)
-		b.call.hostInputs = append(b.call.hostInputs, requirement{value: x, input: b.inputName(s, &x)})
+		b.call.hostInputs = append(b.call.hostInputs, requirement{value: b.c.kept.expression(x), input: b.inputName(s, &x)})
 	}
 	b.placePath()
 	return nil
@@ -205,11 +210,17 @@ func (b *builder) placeSlots() *fault {
 
 // headerOf is the header, or the cookie, of a slot.
 func (b *builder) headerOf(s *slot, x expression) headerPart {
-	h := headerPart{name: s.name, value: x, secret: usesVariable(&x)}
-	if _, ok := x.input(); ok {
-		h.input = b.inputName(s, &x)
-	} else if h.input, _ = x.reply(); h.input == "" {
-		h.step, _ = x.step()
+	h := headerPart{name: s.name, value: b.c.kept.expression(x), secret: usesVariable(&x)}
+	_, given := x.input()
+	reply, replies := x.reply()
+	step, steps := x.step()
+	switch {
+	case given:
+		h.giver, h.from = b.inputName(s, &x), fromCaller
+	case replies:
+		h.giver, h.from = reply, fromCaller
+	case steps:
+		h.giver, h.from = step, fromStep
 	}
 	return h
 }
@@ -224,19 +235,23 @@ func (b *builder) placePath() {
 			b.literalPath(p.literal)
 		case p.slot != nil && p.slot.authFilled:
 			x, _ := b.authValue("path", p.slot.name)
-			b.call.path = append(b.call.path, pathPart{value: &x, name: p.slot.name})
+			b.placeValue(x, p.slot.name, fromConfiguration)
 		case p.slot != nil:
 			x, _ := b.sources.get(p.slot)
-			part := pathPart{value: &x, name: b.inputName(p.slot, &x), input: true}
-			if _, ok := x.input(); !ok {
-				part.step, _ = x.step()
+			_, given := x.input()
+			if step, ok := x.step(); ok && !given {
+				b.placeValue(x, step, fromStep)
+			} else {
+				b.placeValue(x, b.inputName(p.slot, &x), fromCaller)
 			}
-			b.call.path = append(b.call.path, part)
 		default:
-			x := expression{kind: exprVariable, variable: p.value}
-			b.call.path = append(b.call.path, pathPart{value: &x, name: p.value.Name})
+			b.placeValue(expression{kind: exprVariable, variable: p.value}, p.value.Name, fromConfiguration)
 		}
 	}
+}
+
+func (b *builder) placeValue(x expression, name string, from source) {
+	b.call.path = append(b.call.path, pathPart{text: name, value: b.c.kept.expression(x), from: from})
 }
 
 // inputName is what the caller calls the slot whose value is x.
@@ -250,10 +265,10 @@ func (b *builder) inputName(s *slot, x *expression) string {
 func (b *builder) literalPath(text string) {
 	text = escapeLiteral(text)
 	if n := len(b.call.path); n > 0 && b.call.path[n-1].value == nil {
-		b.call.path[n-1].literal += text
+		b.call.path[n-1].text += text
 		return
 	}
-	b.call.path = append(b.call.path, pathPart{literal: text})
+	b.call.path = append(b.call.path, pathPart{text: text})
 }
 
 func (b *builder) authValue(in, name string) (expression, bool) {
@@ -297,18 +312,17 @@ func (b *builder) constantValue(k constant) (expression, *fault) {
 
 // placeAuth adds what authentication provides.
 func (b *builder) placeAuth() *fault {
-	b.call.basic, b.call.literals, b.call.credential = b.op.auth.basic, b.op.auth.literals, b.op.auth.credential
 	b.why.credential(b.op.auth.credential)
 	b.why.basic(b.op.auth.basic)
 	for _, f := range b.op.auth.fields {
 		b.why.auth(&f)
 		switch f.in {
 		case "header":
-			b.call.headers = append(b.call.headers, headerPart{name: f.name, prefix: f.prefix, value: f.value, secret: true, auth: true})
+			b.call.headers = append(b.call.headers, headerPart{name: f.name, prefix: f.prefix, value: b.c.kept.expression(f.value), secret: true, auth: true})
 		case "query":
-			b.call.query = append(b.call.query, queryPart{name: f.name, value: f.value, auth: true})
+			b.call.query = append(b.call.query, queryPart{name: f.name, value: b.c.kept.expression(f.value), auth: true})
 		case "cookie":
-			b.call.cookies = append(b.call.cookies, headerPart{name: f.name, value: f.value, secret: true, auth: true})
+			b.call.cookies = append(b.call.cookies, headerPart{name: f.name, value: b.c.kept.expression(f.value), secret: true, auth: true})
 		case "body":
 			b.call.body.auth = append(b.call.body.auth, member{f.name, f.value})
 			if b.call.body.format == 0 {

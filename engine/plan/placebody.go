@@ -10,7 +10,7 @@ import (
 
 // placeBody decides what the body is made of (contract B).
 func (b *builder) placeBody() *fault {
-	body := &b.call.body
+	body := b.call.body
 	decl := &b.op.body
 	var params []*slot
 	for _, s := range b.slots {
@@ -37,7 +37,7 @@ func (b *builder) placeBody() *fault {
 
 // templateBody: data decides the body (B1, B2, B2b).
 func (b *builder) templateBody(params []*slot) *fault {
-	body, data := &b.call.body, b.op.body.data
+	body, data := b.call.body, b.op.body.data
 	if body.format == formatMultipart && data.Kind == spec.List {
 		return b.multipartParts(data)
 	}
@@ -83,7 +83,7 @@ func (b *builder) templateBody(params []*slot) *fault {
 
 // paramBody: the body is made of in:body parameters (B3).
 func (b *builder) paramBody(params []*slot) *fault {
-	body := &b.call.body
+	body := b.call.body
 	if len(params) == 1 {
 		s := params[0]
 		if x, ok := b.wholeBody(s); ok {
@@ -94,7 +94,7 @@ func (b *builder) paramBody(params []*slot) *fault {
 				return nil
 			}
 			if x.kind == exprInput {
-				x.typ = s.typ
+				x.typ = textTypeOf(s.typ)
 			}
 			b.noteInputs(x, s)
 			b.require(s, x)
@@ -167,7 +167,7 @@ func (b *builder) leaveUnread() {
 	used := map[int]bool{}
 	b.call.expressions(func(x *expression) {
 		if x.kind == exprInput {
-			used[x.index] = true
+			used[int(x.index)] = true
 		}
 	})
 	for i := range b.inputs {
@@ -187,7 +187,7 @@ func (b *builder) isBodyInput(x *expression) bool {
 
 // implicitBody: nothing says what the body is, so the caller does (B4, B5).
 func (b *builder) implicitBody() {
-	body := &b.call.body
+	body := b.call.body
 	body.fallback = b.op.body.fallback
 	body.members = b.extra
 	for _, m := range b.extra {
@@ -227,7 +227,7 @@ func (b *builder) inputsAsMembers() {
 			continue
 		}
 		x := b.argument(d.name)
-		x.typ = d.typ
+		x.typ = textTypeOf(d.typ)
 		b.call.body.members = append(b.call.body.members, member{d.name, x})
 		b.why.member(d, &x)
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "B4", d.param.Span, "input %s of %s is no parameter of %s; it is sent as a member of the JSON body", d.name, b.x.title(), b.op.label()).
@@ -258,7 +258,7 @@ func (b *builder) varSource(name string) expression {
 	for _, s := range b.slots {
 		if s.in == "body" && s.name == name {
 			if x.kind == exprInput {
-				x.typ = s.typ
+				x.typ = textTypeOf(s.typ)
 			}
 			b.noteInputs(x, s)
 			return x
@@ -303,11 +303,11 @@ func (b *builder) dataString(t spec.Text, in dialect) (expression, *fault) {
 	}
 	if b.op != nil && in == 0 && b.call.body.format == formatJSON && isWholeBody(t, b.op.body) {
 		if quoted, ok := jsonParts(tpl); ok {
-			return expression{kind: exprJSON, parts: parts, detail: &detail{quoted: quoted}}, nil
+			return expression{kind: exprJSON, parts: parts, detail: &detail{embedding: &embedding{quoted: quoted}}}, nil
 		}
 	}
 	if in != 0 {
-		return expression{kind: exprEmbedded, parts: parts, detail: &detail{dialect: in, within: in.contexts(tpl)}}, nil
+		return expression{kind: exprEmbedded, parts: parts, detail: &detail{embedding: &embedding{dialect: in, within: in.contexts(tpl)}}}, nil
 	}
 	return mergeLiterals(expression{kind: exprText, parts: parts}), nil
 }

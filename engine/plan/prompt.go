@@ -219,7 +219,7 @@ func (p *Prompt) placeholder(literal, name string) expression {
 		at = len(p.placeholders)
 		p.placeholders = append(p.placeholders, name)
 	}
-	return expression{kind: exprFilled, index: at, literal: literal}
+	return expression{kind: exprFilled, index: int32(at), literal: literal}
 }
 
 // promptName gives the argument that a reference names, if it is a placeholder.

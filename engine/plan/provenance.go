@@ -285,7 +285,7 @@ func (p *provenance) sources(x *expression, why cause, hide bool) (out []OriginS
 				s.Name = Masked
 			}
 		case exprInput:
-			s.Kind, use = SourceInput, e.index
+			s.Kind, use = SourceInput, int(e.index)
 		case exprVariable:
 			s.Kind, s.Name = SourceVariable, e.variable.Name
 			if e.variable.Declared {
@@ -294,7 +294,7 @@ func (p *provenance) sources(x *expression, why cause, hide bool) (out []OriginS
 		case exprResult:
 			s.Kind, s.Name = SourceStep, p.b.steps.names[e.index]
 		case exprReply:
-			s.Kind, s.Name = SourceAnswer, strings.TrimPrefix(e.names[0], answersName+".")
+			s.Kind, s.Name = SourceAnswer, strings.TrimPrefix(e.detail.said, answersName+".")
 		default:
 			return
 		}

@@ -164,7 +164,7 @@ type callStep struct {
 	call       *Call
 	keep       bool // the answer is read as a value, for other steps or for the result
 	final      bool // the answer, if not kept, is the result
-	reading    reading
+	reading    *reading
 	projection projection
 }
 
@@ -322,9 +322,10 @@ func (p *projection) of(raw []byte, room expr.Room) ([]byte, error) {
 
 // members gives an object of fields and of the named parts of raw, which win.
 func (p *projection) members(fields []field, raw []byte, room expr.Room) ([]byte, error) {
-	x := expression{kind: exprObject}
+	var names []string
+	var values []expression
 	for _, f := range fields {
-		x.names, x.parts = append(x.names, f.name), append(x.parts, f.value)
+		names, values = append(names, f.name), append(values, f.value)
 	}
 	for i, path := range p.parts {
 		value, ok, err := path.Find(raw, room)
@@ -335,11 +336,11 @@ func (p *projection) members(fields []field, raw []byte, room expr.Room) ([]byte
 		if ok {
 			v = parseValue(value)
 		}
-		if at := slices.Index(x.names, p.names[i]); at >= 0 {
-			x.parts[at] = literalExpr(v)
+		if at := slices.Index(names, p.names[i]); at >= 0 {
+			values[at] = literalExpr(v)
 			continue
 		}
-		x.names, x.parts = append(x.names, p.names[i]), append(x.parts, literalExpr(v))
+		names, values = append(names, p.names[i]), append(values, literalExpr(v))
 	}
-	return appendJSON(nil, x.object(&scope{})), nil
+	return appendJSON(nil, object(names, values, &scope{})), nil
 }

@@ -22,7 +22,7 @@ type scriptStep struct {
 
 // scriptStep compiles a script.
 func (d *draft) scriptStep(decl *spec.Step) (step, *fault) {
-	s := &scriptStep{index: d.steps.current, step: decl.Name.Value, context: expression{kind: exprObject}}
+	s := &scriptStep{index: d.steps.current, step: decl.Name.Value, context: expression{kind: exprObject, detail: &detail{}}}
 	var f *fault
 	if s.program, s.limits, f = d.c.compileScript(decl); f != nil {
 		return nil, f
@@ -34,11 +34,11 @@ func (d *draft) scriptStep(decl *spec.Step) (step, *fault) {
 func (d *draft) scriptContext(s *scriptStep, decl *spec.Step) *fault {
 	b := d.newBuilder(nil, decl.With)
 	set := func(name string, x expression) {
-		if i := slices.Index(s.context.names, name); i >= 0 {
+		if i := slices.Index(s.context.detail.names, name); i >= 0 {
 			s.context.parts[i] = x
 			return
 		}
-		s.context.names, s.context.parts = append(s.context.names, name), append(s.context.parts, x)
+		s.context.addMember(name, x)
 	}
 	for _, name := range d.x.params {
 		set(name, d.byName("", name))
@@ -46,7 +46,7 @@ func (d *draft) scriptContext(s *scriptStep, decl *spec.Step) *fault {
 	for _, in := range d.x.declared {
 		x := d.byName("", in.name)
 		if x.kind == exprInput {
-			x.typ = in.typ
+			x.typ = textTypeOf(in.typ)
 		}
 		b.noteInputs(x, nil)
 		set(in.name, x)

@@ -84,7 +84,8 @@ func (d *draft) resultOf(i int, path *expr.JSONPath, at diag.Span) (expression, 
 		s.heads[i] = append(s.heads[i], names[0])
 	}
 	s.sample(i, s.projected(i, path.Names()), "")
-	return expression{kind: exprResult, index: i, detail: &detail{path: path}, names: []string{strings.Join(append([]string{s.names[i]}, path.Names()...), ".")}}, nil
+	said := strings.Join(append([]string{s.names[i]}, path.Names()...), ".")
+	return expression{kind: exprResult, index: int32(i), detail: &detail{said: said, path: path}}, nil
 }
 
 // sample notes a place that is read of a step's answer, for stubs, with its type if that is
@@ -181,7 +182,7 @@ func (d *draft) stepJSONPath(text string, at diag.Span) (expression, *fault) {
 		if f != nil {
 			return x, f
 		}
-		all.names, all.parts = append(all.names, s.names[i]), append(all.parts, x)
+		all.addMember(s.names[i], x)
 	}
 	return expression{kind: exprFind, parts: []expression{all}, detail: &detail{path: path}}, nil
 }

@@ -59,7 +59,7 @@ func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
 	if f := d.readAnswers(); f != nil {
 		return f
 	}
-	d.answering = d.steps.called[d.out.last]
+	d.answering = d.steps.called[int(d.out.last)]
 	d.out.passEncoding = d.out.output == nil && d.x.kind == REST
 	return d.checkStepInputs()
 }
@@ -161,19 +161,19 @@ func (d *draft) readAnswers() *fault {
 		if !ok {
 			continue
 		}
-		call.keep = d.steps.read[i] || d.out.output != nil && i == d.out.last
-		call.final = i == d.out.last
+		call.keep = d.steps.read[i] || d.out.output != nil && i == int(d.out.last)
+		call.final = i == int(d.out.last)
 		call.call.mapped = call.keep
 		if !call.keep {
 			continue
 		}
-		var f *fault
-		if call.reading.decoder, f = d.c.judgeFormat(d.steps.called[i]); f != nil {
-			return f
+		heads := d.steps.heads[i]
+		if d.out.output != nil && i == int(d.out.last) {
+			heads = append(heads, d.out.output.heads()...)
 		}
-		call.reading.heads = d.steps.heads[i]
-		if d.out.output != nil && i == d.out.last {
-			call.reading.heads = append(call.reading.heads, d.out.output.heads()...)
+		var f *fault
+		if call.reading, f = d.c.reading(d.steps.called[i], heads); f != nil {
+			return f
 		}
 	}
 	return nil

@@ -212,7 +212,7 @@ func (b *builder) unboundKey(key spec.Text, value *spec.Value, x expression) *fa
 					hintf("put {%s} where it belongs in the consumed path", name)
 			}
 		}
-		b.pairs = append(b.pairs, queryPart{name: name, value: x})
+		b.pairs = append(b.pairs, queryPart{name: name, value: b.c.kept.expression(x)})
 		b.why.unbound(name, value.Span())
 		b.c.note(diag.Warning, b.x.unit, b.undeclared(faultf(diag.CodeAssumed, "W5", key.Span(), "with.%s is no parameter of %s; it is sent as a query parameter", name, b.op.label()), name, "query").
 			mendedBy(func() []diag.Edit { return b.op.declareQuery(name) }))
@@ -307,21 +307,19 @@ func compose(v *spec.Value, leaf func(spec.Text) (expression, *fault)) (expressi
 	default:
 		return literalExpr(scalar(v)), nil
 	}
-	add := func(v *spec.Value) *fault {
-		e, f := compose(v, leaf)
-		x.parts = append(x.parts, e)
-		return f
-	}
 	for _, item := range v.Items {
-		if f := add(item); f != nil {
+		e, f := compose(item, leaf)
+		if f != nil {
 			return x, f
 		}
+		x.parts = append(x.parts, e)
 	}
 	for _, m := range v.Members {
-		x.names = append(x.names, m.Key.Value)
-		if f := add(m.Value); f != nil {
+		e, f := compose(m.Value, leaf)
+		if f != nil {
 			return x, f
 		}
+		x.addMember(m.Key.Value, e)
 	}
 	return x, nil
 }
