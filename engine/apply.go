@@ -52,23 +52,26 @@ func (e *Engine) prepare(ctx context.Context, trust bool) (*change, error) {
 // fill prepares c. What it bound before an error is still in c.
 func (e *Engine) fill(ctx context.Context, c *change, trust bool) error {
 	prev := e.Current()
-	records, err := e.loader.settled(ctx, e.records, trust)
+	now, err := e.loader.settled(ctx, e.last, trust)
 	if err != nil {
 		return err
 	}
 	for {
-		if c.state, err = e.loader.together(prev, records); err != nil {
+		if c.state, err = e.loader.together(prev, now); err != nil {
 			return err
 		}
-		if found := c.diagnostics(); e.opts.OnInvalid == Fail && found.HasErrors() && !e.loader.withdraws(e.records, found) {
-			return &InvalidError{found}
+		if e.opts.OnInvalid == Fail {
+			if found := c.diagnostics(); found.HasErrors() && !e.loader.withdraws(e.last, found) {
+				return &InvalidError{found}
+			}
 		}
 		if err := e.bindSockets(ctx, c); err != nil {
 			return err
 		}
-		if e.opts.OnInvalid == Fail || !c.revert(e.loader, e.records) {
+		if e.opts.OnInvalid == Fail || len(c.failed) == 0 || !c.revert(e.loader, e.last) {
 			break
 		}
+		now = c.round
 	}
 	if n := len(c.failed); n > 0 && (n == len(c.plan.Listeners) || e.opts.OnInvalid == Fail) {
 		return &ListenError{c.unbound()}
@@ -159,14 +162,16 @@ func unbound(x *plan.Exposure, a Addr) diag.Diagnostic {
 // revert lets documents that moved to an address that cannot be bound keep the state that is
 // served now, or that was before capd was started again. It reports whether there was one, and
 // with it another plan to make.
-func (c *change) revert(l *loader, live []*record) bool {
-	was := make(map[string]*record, len(live))
-	for _, r := range live {
-		if r.owner {
-			was[r.id] = r
+func (c *change) revert(l *loader, live *round) bool {
+	was := map[string]*record{}
+	if live != nil {
+		for _, r := range live.records {
+			if r.owner {
+				was[r.id] = r
+			}
 		}
 	}
-	reverted := false
+	others := map[int]*record{}
 	for _, a := range c.unbound() {
 		for _, x := range exposures(c.plan.Listener(a.Declared)) {
 			i := slices.IndexFunc(c.records, func(r *record) bool { return r.owner && r.id == x.Unit.ID })
@@ -174,6 +179,9 @@ func (c *change) revert(l *loader, live []*record) bool {
 				continue
 			}
 			r := c.records[i]
+			if others[i] != nil {
+				r = others[i]
+			}
 			last := was[r.id]
 			if last == nil {
 				last = r.lastKept(l)
@@ -185,11 +193,14 @@ func (c *change) revert(l *loader, live []*record) bool {
 			r.served, r.since = last.served, last.staleSince()
 			r.extra.Add(unbound(x, a))
 			r.extra.Add(stale(r.id, r.current.file))
-			c.records[i] = r
-			reverted = true
+			others[i] = r
 		}
 	}
-	return reverted
+	if len(others) == 0 {
+		return false
+	}
+	c.round = c.with(others)
+	return true
 }
 
 // discard gives up what prepare bound.
@@ -230,7 +241,7 @@ func (e *Engine) commit(c *change) error {
 		c.discard()
 		return err
 	}
-	e.records = c.records
+	e.last = c.round
 	e.loader.shelf.keep(c)
 	for _, f := range retire {
 		f()

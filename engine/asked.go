@@ -58,7 +58,7 @@ func (f *files) isUntouched(u use, trust bool, local *localSystems) bool {
 	if err != nil || at.real == "" {
 		return false
 	}
-	now := lookAt(at.real).info
+	now := lookAt(at.real).stamp
 	return was.isCertainly(now) && (trust || local.holds(at.real, now))
 }
 
@@ -67,7 +67,7 @@ func (f *files) moved() bool {
 	for u := range f.asked() {
 		if was, ok := f.lookedAt(u); ok {
 			at, err := f.find(u.from, u.location)
-			if err != nil || !same(was.info, lookAt(at.real).info) {
+			if err != nil || !was.same(lookAt(at.real).stamp) {
 				return true
 			}
 		}

@@ -55,8 +55,11 @@ func benchmarkReload(b *testing.B, n int, changed bool) {
 		b.Fatal(err)
 	}
 	defer func() { _ = e.Stop(context.Background()) }()
-	for _, r := range e.records {
-		r.current.looked.at = r.current.looked.at.Add(time.Minute) // as if they had been written long before
+	for _, r := range e.last.records { // as if they had been written long before
+		r.current.looked.stands = true
+	}
+	for _, l := range e.loader.listings {
+		l.stands = true
 	}
 	file := filepath.Join(dir, "rooms-0.yaml")
 	text, err := os.ReadFile(file)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"iter"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -55,8 +56,9 @@ type record struct {
 	extra diag.List
 	// folder: not a file but a folder that cannot be looked into.
 	folder bool
-	// src is the file; nil when it was not looked at.
-	src *source
+	// candidate is the file; nil when it was not looked at. first: nothing was loaded before.
+	candidate *candidate
+	first     bool
 	// since is when the last good version began to stand for the current one.
 	since time.Time
 	// kept is what the state folder has of it, once that was asked.
@@ -64,39 +66,133 @@ type record struct {
 	asked bool
 	// told is what others are told of it, once somebody was.
 	told *DocState
+	// settled: as long as its file is as it was, and the policy, nothing else need be looked at to know what it
+	// comes to. It is served as it stands and refers to no files.
+	settled bool
+	// plain: it is settled, nothing is said of it, and other documents need not know of it.
+	plain bool
 }
 
 // clone gives a record that may be changed.
 func (r *record) clone() *record {
 	c := *r
-	c.extra, c.told = slices.Clone(r.extra), nil
+	c.extra, c.told, c.settled, c.plain = slices.Clone(r.extra), nil, false, false
 	return &c
+}
+
+// settle finds out what need not be asked any more.
+func (r *record) settle() {
+	r.settled = r.served == r.current && r.served.unit != nil && len(r.extra) == 0 && r.current.files.refersToNothing()
+	r.plain = r.settled && len(r.current.problems) == 0 && !readsFiles(r.served.unit)
+}
+
+// readsFiles reports whether a document has values in files, or says in one what opens its adapters.
+func readsFiles(u *plan.Unit) bool {
+	return slices.ContainsFunc(u.Variables, func(v *plan.Variable) bool { return v.Location != nil }) ||
+		slices.ContainsFunc(u.Exposures, func(x *plan.Exposure) bool { return x.Guard.IsWritten() })
+}
+
+// round is what the single documents came to in a load. It does not change, but for what is told of them.
+type round struct {
+	records []*record    // by ID and file
+	units   []*plan.Unit // what each of them serves, or nil
+	plain   []bool       // which are plain
+	// candidates are what was found, in its order, if each has a record of its own.
+	candidates []*candidate
+	told       []*DocState // what others are told of each, beside what documents have to do with each other; nil: nothing yet
+}
+
+// newRound gives the round of records in their order.
+func newRound(records []*record) *round {
+	r := &round{records: records, units: make([]*plan.Unit, len(records)), plain: make([]bool, len(records))}
+	for i := range records {
+		r.note(i)
+	}
+	return r
+}
+
+func (r *round) note(i int) { r.units[i], r.plain[i] = r.records[i].served.unit, r.records[i].plain }
+
+// of notes what was found, if each candidate has a record.
+func (r *round) of(found []*candidate) *round {
+	if len(found) != len(r.records) {
+		return r
+	}
+	has := make(map[*candidate]bool, len(found))
+	for _, rec := range r.records {
+		has[rec.candidate] = true
+	}
+	if !slices.ContainsFunc(found, func(c *candidate) bool { return !has[c] }) {
+		r.candidates = found
+	}
+	return r
+}
+
+// with gives the round with others in the place of some records.
+func (r *round) with(others map[int]*record) *round {
+	next := &round{
+		records: slices.Clone(r.records), units: slices.Clone(r.units), plain: slices.Clone(r.plain), candidates: r.candidates, told: slices.Clone(r.told),
+	}
+	for i, rec := range others {
+		next.records[i] = rec
+		next.note(i)
+		if next.told != nil {
+			next.told[i] = nil
+		}
+	}
+	return next
+}
+
+// odd gives the records that are not plain, in their order.
+func (r *round) odd() iter.Seq[*record] {
+	return func(yield func(*record) bool) {
+		for i, plain := range r.plain {
+			if !plain && !yield(r.records[i]) {
+				return
+			}
+		}
+	}
+}
+
+// ofID gives where the records of an ID are.
+func (r *round) ofID(id string) (from, to int) {
+	from, _ = slices.BinarySearchFunc(r.records, id, func(r *record, id string) int { return strings.Compare(r.id, id) })
+	for to = from; to < len(r.records) && r.records[to].id == id; to++ {
+	}
+	return from, to
 }
 
 // settleTries is how often a load begins again because files changed while they were read.
 const settleTries = 3
 
 // settled gives the records of a load all of whose files are of one moment, as far as can be
-// seen: a folder that is exchanged as a whole while it is read is read again.
-func (l *loader) settled(ctx context.Context, prev []*record, trust bool) ([]*record, error) {
+// seen: a folder that is exchanged as a whole while it is read is read again. prev is the last load, nil before
+// the first.
+func (l *loader) settled(ctx context.Context, prev *round, trust bool) (*round, error) {
 	for try := 1; ; try++ {
-		records, found, err := l.documents(ctx, prev, trust)
-		if err != nil || try == settleTries {
-			return records, err
+		next, found, err := l.documents(ctx, prev, trust)
+		if err != nil || next == prev || try == settleTries {
+			return next, err
 		}
-		if found.isAsNow() && !slices.ContainsFunc(records, (*record).moved) {
-			return records, nil
+		if found.isAsNow() && !next.moved() {
+			return next, nil
 		}
 	}
 }
 
-// moved reports whether a file that the document read has changed since.
-func (r *record) moved() bool { return r.current.files.moved() }
+// moved reports whether a file that a document read has changed since.
+func (r *round) moved() bool {
+	for rec := range r.odd() {
+		if rec.current.files.moved() {
+			return true
+		}
+	}
+	return false
+}
 
-// documents runs the phases of single documents over every file, in parallel, and gives the
-// records by ID and file. prev are the records of the last load; trust spares reading a file
-// whose stamp is that of the last load.
-func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*record, *found, error) {
+// documents runs the phases of single documents over every file, in parallel. prev is the last load; it is
+// given again when nothing is another. trust spares reading a file whose stamp is that of the last load.
+func (l *loader) documents(ctx context.Context, prev *round, trust bool) (*round, *found, error) {
 	if err := l.policy.refresh(l.Limits); err != nil {
 		return nil, nil, err
 	}
@@ -104,33 +200,40 @@ func (l *loader) documents(ctx context.Context, prev []*record, trust bool) ([]*
 	l.barred.begin(prev)
 	defer l.barred.begin(nil) // holds nothing of the last load
 	l.local.refresh()
-	records, found, err := l.compileAll(ctx, prev, prev == nil, trust)
+	next, found, err := l.compileAll(ctx, prev, prev == nil, trust)
 	// A document may read a file before another one says that it opens its adapter. So what the
 	// others read is looked at again; each round finds more such files, or is the last. Standard
 	// input can be read once, and is of one document.
 	for range maxRounds {
-		if err != nil || !l.barred.guard(records) || l.Stdin != nil {
+		if err != nil || !l.barred.guard(next) || l.Stdin != nil {
 			break
 		}
-		records, found, err = l.compileAll(ctx, overlaid(records, prev), prev == nil, false)
+		next, found, err = l.compileAll(ctx, overlaid(next, prev), prev == nil, false)
 	}
-	return records, found, err
+	return next, found, err
 }
 
 // maxRounds bounds how often all documents are looked at in one load.
 const maxRounds = 4
 
 // compileAll is one round of documents.
-func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust bool) ([]*record, *found, error) {
-	found, err := scan(l.Paths, l.Stdin != nil, l.StdinName)
+func (l *loader) compileAll(ctx context.Context, prev *round, begins, trust bool) (*round, *found, error) {
+	found, err := l.scan(trust)
 	if err != nil {
 		return nil, nil, err
 	}
+	if found.simple && prev != nil && l.policy.path == "" && slices.Equal(prev.candidates, found.candidates) {
+		next, err := l.follow(ctx, prev, found, trust)
+		return next, found, err
+	}
+	found.look()
 	sources := l.policy.withoutPolicy(found.sources)
-	last := make(map[string]*record, len(prev))
-	for _, r := range prev {
-		if r.owner {
-			last[r.id] = r
+	last := map[string]*record{}
+	if prev != nil {
+		for _, r := range prev.records {
+			if r.owner {
+				last[r.id] = r
+			}
 		}
 	}
 	first := owners(sources)
@@ -139,7 +242,7 @@ func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust b
 	for i := range sources {
 		src := &sources[i]
 		src.first, src.trust = begins, trust
-		if src.folder {
+		if src.shut != nil {
 			records[i] = unreadableFolder(src)
 			continue
 		}
@@ -153,6 +256,63 @@ func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust b
 		}
 		work = append(work, i)
 	}
+	if err := l.compileSome(ctx, sources, work, func(i int) *record { return last[sources[i].id] }, records); err != nil {
+		return nil, nil, err
+	}
+	records = append(records, l.outOfSight(sources, first, l.below(sources, prev))...)
+	slices.SortStableFunc(records, func(a, b *record) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.current.file, b.current.file))
+	})
+	next := newRound(records)
+	if found.simple {
+		next = next.of(found.candidates)
+	}
+	return next, found, nil
+}
+
+// follow is compileAll where the very same files were found as in the last load.
+func (l *loader) follow(ctx context.Context, prev *round, found *found, trust bool) (*round, error) {
+	changed := make([]bool, len(prev.records))
+	each(len(changed), func(i int) { changed[i] = !l.stands(prev.records[i], trust) })
+	var at, work []int // of records, of sources
+	found.settled = make([]*record, 0, len(changed))
+	for i, r := range prev.records {
+		switch {
+		case !changed[i]:
+			found.settled = append(found.settled, r)
+		case r.owner: // what is said of another file with its ID stays
+			at, work = append(at, i), append(work, len(work))
+			found.sources = append(found.sources, source{candidate: r.candidate, trust: trust})
+		}
+	}
+	if len(work) == 0 {
+		return prev, nil
+	}
+	each(len(work), func(i int) { found.sources[i].look() })
+	records := make([]*record, len(work))
+	if err := l.compileSome(ctx, found.sources, work, func(i int) *record { return prev.records[at[i]] }, records); err != nil {
+		return nil, err
+	}
+	others := make(map[int]*record, len(work))
+	for k, i := range at {
+		if last, r := prev.records[i], records[k]; !last.settled || !r.settled || last.current != r.current {
+			others[i] = r
+		}
+	}
+	return prev.with(others), nil
+}
+
+// stands reports whether a record is all that there is to say, by a look at its file.
+func (l *loader) stands(r *record, trust bool) bool {
+	if !r.settled {
+		return false
+	}
+	now, err := stampOf(r.candidate.file)
+	return err == nil && r.current.looked.isCertainly(now) && (trust || l.local.holds(r.candidate.file, now))
+}
+
+// compileSome runs the phases over some sources. last gives the record that a source had.
+func (l *loader) compileSome(ctx context.Context, sources []source, work []int, last func(int) *record, records []*record) error {
 	group, running := errgroup.WithContext(ctx)
 	jobs := cmp.Or(l.Jobs, runtime.GOMAXPROCS(0))
 	group.SetLimit(jobs)
@@ -167,33 +327,23 @@ func (l *loader) compileAll(ctx context.Context, prev []*record, begins, trust b
 			d := new(desk)
 			for part := range waiting {
 				d.memory.Reset()
-				own := make([]source, len(part)) // a record may live long, and must not hold all the others
-				for k, i := range part {
-					own[k] = sources[i]
-					if last[own[k].id] == nil && running.Err() == nil {
-						l.readAhead(&own[k], d)
+				for _, i := range part {
+					if last(i) == nil && running.Err() == nil {
+						l.readAhead(&sources[i], d)
 					}
 				}
-				for k, i := range part {
+				for _, i := range part {
 					if err := running.Err(); err != nil {
 						return err
 					}
-					src := own[k]
-					own[k].ahead = nil
-					records[i] = l.document(&src, last[src.id], d)
+					records[i] = l.document(&sources[i], last(i), d)
+					sources[i].ahead = nil
 				}
 			}
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, nil, err
-	}
-	records = append(records, l.outOfSight(sources, first, l.below(sources, prev))...)
-	slices.SortStableFunc(records, func(a, b *record) int {
-		return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.current.file, b.current.file))
-	})
-	return records, found, nil
+	return group.Wait()
 }
 
 // A portion is what is parsed before the first of it is compiled: so many documents, and bytes.
@@ -211,9 +361,7 @@ func portions(sources []source, work []int, jobs int) [][]int {
 	for len(work) > 0 {
 		n, size := 0, int64(0)
 		for n < len(work) && n < most && (n == 0 || size < portionBytes) {
-			if info := sources[work[n]].info; info != nil {
-				size += info.Size()
-			}
+			size += sources[work[n]].now.bytes()
 			n++
 		}
 		out = append(out, work[:n])
@@ -280,17 +428,15 @@ func (l *loader) readAhead(src *source, d *desk) {
 }
 
 // isSettled reports whether a file is what a record says it was, and the record all that there is to say.
-// Most documents refer to no files; of the others more must be asked.
 func (l *loader) isSettled(src *source, r *record) bool {
-	return r != nil && r.served == r.current && r.served.unit != nil && len(r.extra) == 0 && !r.unserved && r.current.files.refersToNothing() &&
-		l.untouched(src, r) == r.current && l.fits(src.id, r.current)
+	return r != nil && r.settled && l.untouched(src, r) == r.current && l.fits(src.id, r.current)
 }
 
 // owners gives the source that each ID belongs to: the first.
 func owners(sources []source) map[string]*source {
 	first := make(map[string]*source, len(sources))
 	for i := range sources {
-		if src := &sources[i]; !src.folder && first[src.id] == nil {
+		if src := &sources[i]; src.shut == nil && first[src.id] == nil {
 			first[src.id] = src
 		}
 	}
@@ -308,7 +454,7 @@ func unreadableFolder(src *source) *record {
 func (l *loader) outOfSight(sources []source, first map[string]*source, prev []*record) []*record {
 	var out []*record
 	for i := range sources {
-		if !sources[i].folder {
+		if sources[i].shut == nil {
 			continue
 		}
 		below := sources[i].file + string(filepath.Separator)
@@ -338,19 +484,26 @@ func duplicate(src, owner *source) *record {
 		Hint:    "rename one of the two files, or serve the folder above both",
 		Related: []diag.Related{{Span: diag.Span{File: owner.file}, Message: "this file is served as " + src.id}},
 	})
-	return &record{id: src.id, current: v, served: v}
+	return &record{id: src.id, current: v, served: v, candidate: src.candidate}
 }
 
 // document loads one file. Whatever goes wrong stays in it.
 func (l *loader) document(src *source, prev *record, d *desk) *record {
-	r := &record{id: src.id, owner: true, src: src}
+	r := &record{id: src.id, owner: true, candidate: src.candidate, first: src.first}
+	l.decide(r, src, prev, d)
+	r.settle()
+	return r
+}
+
+// decide decides on what is served of a file.
+func (l *loader) decide(r *record, src *source, prev *record, d *desk) {
 	r.current = l.version(src, prev, d)
 	r.served = r.current
 	if prev != nil && prev.unserved {
 		prev = nil
 	}
 	if r.current.unit != nil && r.current.brokenImports() == 0 {
-		return r
+		return
 	}
 	if prev == nil {
 		prev = r.lastKept(l)
@@ -359,19 +512,18 @@ func (l *loader) document(src *source, prev *record, d *desk) *record {
 		prev = nil
 	}
 	if r.current.unit != nil && !r.current.lostImport(prev) {
-		return r
+		return
 	}
 	if prev != nil && prev.served.unit != nil {
 		denied := l.mayStay(src.id, prev.served)
 		if denied == nil {
 			r.served, r.since = prev.served, prev.staleSince()
 			r.extra.Add(stale(src.id, src.file))
-			return r
+			return
 		}
 		r.extra.Add(withdrawn(src.id, src.file, denied))
 	}
 	r.ignored = !src.named && onlyIgnorable(r.current.problems)
-	return r
 }
 
 // staleSince is when the document was last seen as it should be: now, unless it is stale
@@ -417,7 +569,7 @@ func (l *loader) version(src *source, prev *record, d *desk) (v *version) {
 		v.problems = diag.List{unread(src, err)}
 		return v
 	}
-	v.hash, v.looked = read.hash, looked{src.info, read.at}
+	v.hash, v.looked = read.hash, src.now.lookedAt(read.at)
 	if prev != nil {
 		for _, known := range []*version{prev.current, prev.served} {
 			if known.hash == v.hash && known.file == v.file && known.named == v.named && l.fits(src.id, known) && known.files.unchanged(src.trust, l.local) {
@@ -462,9 +614,9 @@ func (l *loader) compile(src *source, read *content, v *version) {
 
 // markValues finds the files among the records, beside documents and what somebody named, that
 // documents read their variables from.
-func markValues(records []*record) {
+func (rd *round) markValues() {
 	from := make(map[string]bool)
-	for _, r := range records {
+	for r := range rd.odd() {
 		if r.served.unit == nil {
 			continue
 		}
@@ -477,7 +629,7 @@ func markValues(records []*record) {
 	if len(from) == 0 {
 		return
 	}
-	for _, r := range records {
+	for r := range rd.odd() {
 		if r.served.unit != nil || r.current.named {
 			continue
 		}

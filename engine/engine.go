@@ -52,9 +52,10 @@ type Engine struct {
 	stopped   chan struct{} // closed when Stop has ended
 	broken    chan error    // holds the first server that ended by itself
 
-	// working is held by the one Start or Reload at work, and guards records.
+	// working is held by the one Start or Reload at work, and guards last: the documents as they are
+	// served, nil before they are.
 	working chan struct{}
-	records []*record
+	last    *round
 
 	current atomic.Pointer[Snapshot]
 	running sync.WaitGroup // accept loops and leaving servers

@@ -42,10 +42,11 @@ func filesOf(t *testing.T, o LoadOptions, file string) *files {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := scan(o.Paths, false, "")
+	found, err := l.scan(false)
 	if err != nil {
 		t.Fatal(err)
 	}
+	found.look()
 	for i := range found.sources {
 		if found.sources[i].file == file {
 			return l.newFiles(&found.sources[i])

@@ -53,17 +53,20 @@ func (l *loader) finish(src *source, unit *plan.Unit, problems diag.List) diag.L
 }
 
 // onceEach leaves out what several documents find in a file that they all import from.
-func onceEach(list diag.List, records []*record) diag.List {
+func onceEach(list diag.List, now *round) diag.List {
 	type finding struct {
 		span    diag.Span
 		code    diag.Code
 		message string
 	}
-	file, seen := make(map[string]string, len(records)), map[finding]bool{}
-	for _, r := range records {
-		file[r.id] = r.current.file
+	seen := map[finding]bool{}
+	own := func(d *diag.Diagnostic) bool {
+		file := ""
+		if from, to := now.ofID(d.Unit.Doc); from < to {
+			file = now.records[to-1].current.file
+		}
+		return d.Span.File == file
 	}
-	own := func(d *diag.Diagnostic) bool { return d.Span.File == file[d.Unit.Doc] }
 	for i := range list {
 		if own(&list[i]) {
 			seen[finding{list[i].Span, list[i].Code, list[i].Message}] = true

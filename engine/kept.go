@@ -60,21 +60,24 @@ func (v *version) sameAs(o *version) bool {
 // lastKept gives the record of the kept form, as if it had been served before; nil when there
 // is none, or something was loaded before.
 func (r *record) lastKept(l *loader) *record {
-	if !r.asked && r.src != nil {
-		r.asked, r.kept = true, l.keptRecord(r.src)
+	if !r.asked && r.candidate != nil {
+		r.asked = true
+		if r.first {
+			r.kept = l.keptRecord(r.candidate)
+		}
 	}
 	return r.kept
 }
 
-func (l *loader) keptRecord(src *source) *record {
-	if l.shelf == nil || !src.first || src.stdin {
+func (l *loader) keptRecord(p *candidate) *record {
+	if l.shelf == nil || p.stdin {
 		return nil
 	}
-	form := l.shelf.read(src.file, src.id)
+	form := l.shelf.read(p.file, p.id)
 	if form == nil {
 		return nil
 	}
-	return l.keptForm(src, form)
+	return l.keptForm(&source{candidate: p, first: true}, form)
 }
 
 // keptForm compiles a kept form. A form of which nothing can be served any more is none.
@@ -95,7 +98,7 @@ func (l *loader) keptForm(src *source, form *form) (r *record) {
 		l.Logger.Warn("the kept form of a document is no help: nothing of it can be served any more", "file", src.file, "problem", firstError(v.problems))
 		return nil
 	}
-	return &record{id: src.id, current: v, served: v, owner: true, src: src, since: form.since}
+	return &record{id: src.id, current: v, served: v, owner: true, candidate: src.candidate, first: src.first, since: form.since}
 }
 
 func firstError(problems diag.List) string {
@@ -109,14 +112,17 @@ func firstError(problems diag.List) string {
 
 // below gives the records of the last load or, when nothing was loaded before, those of the
 // kept forms below folders that cannot be looked into.
-func (l *loader) below(sources []source, prev []*record) []*record {
-	if prev != nil || l.shelf == nil {
-		return prev
+func (l *loader) below(sources []source, prev *round) []*record {
+	if prev != nil {
+		return prev.records
+	}
+	if l.shelf == nil {
+		return nil
 	}
 	var out []*record
 	for i := range sources {
 		dir := &sources[i]
-		if !dir.folder {
+		if dir.shut == nil {
 			continue
 		}
 		for _, h := range l.shelf.heads(dir.file) {
@@ -124,8 +130,8 @@ func (l *loader) below(sources []source, prev []*record) []*record {
 			if err != nil || h.ID != path.Join(dir.id, baseRel(rel)) {
 				continue
 			}
-			src := &source{id: h.ID, file: filepath.Join(dir.file, rel), roots: dir.roots, first: true}
-			if r := l.keptRecord(src); r != nil {
+			p := &candidate{id: h.ID, file: filepath.Join(dir.file, rel), roots: dir.roots}
+			if r := l.keptRecord(p); r != nil {
 				out = append(out, r)
 			}
 		}
@@ -164,7 +170,7 @@ func (r *record) readsValues(path string, values map[string]bool) bool {
 	if len(values) == 0 {
 		return false
 	}
-	if r.src != nil && r.src.link {
+	if r.candidate != nil && r.candidate.link {
 		if real, err := filepath.EvalSymlinks(path); err == nil && values[real] {
 			return true
 		}

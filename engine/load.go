@@ -115,6 +115,8 @@ type loader struct {
 	barred *barred
 	local  *localSystems
 	shelf  *shelf // nil: nothing is kept across restarts
+	// listings are the folders of the last look at all paths. One load at a time uses them.
+	listings listings
 }
 
 func newLoader(o LoadOptions) (*loader, error) {
@@ -134,18 +136,18 @@ func newLoader(o LoadOptions) (*loader, error) {
 }
 
 func (l *loader) load(ctx context.Context) (*Loaded, error) {
-	records, _, err := l.documents(ctx, nil, false)
+	now, _, err := l.documents(ctx, nil, false)
 	if err != nil {
 		return nil, err
 	}
-	s, err := l.together(&Snapshot{}, records)
+	s, err := l.together(&Snapshot{}, now)
 	if err != nil {
 		return nil, err
 	}
 	found := s.diagnostics()
 	if l.HideIgnored {
 		var comments []diag.Ignore
-		for _, r := range records {
+		for _, r := range now.records {
 			comments = append(comments, r.current.ignores...)
 		}
 		found = found.Ignoring(comments)
@@ -155,7 +157,7 @@ func (l *loader) load(ctx context.Context) (*Loaded, error) {
 
 // state is what all documents together came to.
 type state struct {
-	records []*record
+	*round
 	plan    *plan.Plan
 	bound   *plan.Bound
 	policy  PolicyState
@@ -163,26 +165,21 @@ type state struct {
 }
 
 // together links the documents that are served and binds their variables.
-func (l *loader) together(prev *Snapshot, records []*record) (s *state, err error) {
+func (l *loader) together(prev *Snapshot, now *round) (s *state, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			logFault(l.Logger, "linking", v)
 			s, err = nil, fmt.Errorf("capd failed while linking the documents; this is a fault of capd, please report it")
 		}
 	}()
-	var units []*plan.Unit
-	for _, r := range records {
-		if u := r.served.unit; u != nil {
-			units = append(units, u)
-		}
-	}
-	markValues(records)
-	s = &state{records: records, policy: l.policy.state}
+	now.markValues()
+	units := slices.DeleteFunc(slices.Clone(now.units), func(u *plan.Unit) bool { return u == nil })
+	s = &state{round: now, policy: l.policy.state}
 	links := l.Link
 	links.Origin = originOf
 	if links.Policy = l.policy.now; links.Policy != nil {
 		links.Subjects = make(map[*plan.Unit]plan.Subject, len(units))
-		for _, r := range records {
+		for _, r := range now.records {
 			if r.served.unit != nil {
 				links.Subjects[r.served.unit] = plan.Subject{Name: l.policy.name(r.id, r.served.file), Grant: l.grant(r.id, r.served)}
 			}
@@ -209,34 +206,51 @@ func (l *loader) together(prev *Snapshot, records []*record) (s *state, err erro
 // docs gives the public state of every file, by ID and file. Of a file that nothing was found about
 // beside what is in it, it is the same one as long as the record is.
 func (s *state) docs() []*DocState {
+	out := s.tell()
 	byDoc := make(map[string]diag.List)
 	for _, d := range s.between {
 		byDoc[d.Unit.Doc] = append(byDoc[d.Unit.Doc], d)
 	}
-	out := make([]*DocState, len(s.records))
-	for i, r := range s.records {
-		if r.told == nil {
-			r.told = r.docState()
-			r.told.Diagnostics.Sort()
-		}
-		out[i] = r.told
-		if found := byDoc[r.id]; r.owner && len(found) > 0 {
-			d := *r.told
-			d.Diagnostics = slices.Concat(d.Diagnostics, found)
-			d.Diagnostics.Sort()
-			out[i] = &d
+	for id, found := range byDoc {
+		from, to := s.ofID(id)
+		for i := from; i < to; i++ {
+			if s.records[i].owner {
+				d := *out[i]
+				d.Diagnostics = slices.Concat(d.Diagnostics, found)
+				d.Diagnostics.Sort()
+				out[i] = &d
+			}
 		}
 	}
 	return out
 }
 
+// tell gives what is told of each record.
+func (r *round) tell() []*DocState {
+	if r.told == nil {
+		r.told = make([]*DocState, len(r.records))
+	}
+	for i, d := range r.told {
+		if d != nil {
+			continue
+		}
+		rec := r.records[i]
+		if rec.told == nil {
+			rec.told = rec.docState()
+			rec.told.Diagnostics.Sort()
+		}
+		r.told[i] = rec.told
+	}
+	return slices.Clone(r.told)
+}
+
 // diagnostics gives every problem once, sorted.
 func (s *state) diagnostics() diag.List {
 	var out diag.List
-	for _, r := range s.records {
+	for r := range s.odd() {
 		out = append(out, r.diagnostics()...)
 	}
-	out = onceEach(append(out, s.between...), s.records)
+	out = onceEach(append(out, s.between...), s.round)
 	out.Sort()
 	return out
 }

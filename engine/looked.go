@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"os"
 	"sync"
 	"time"
 )
@@ -9,8 +8,9 @@ import (
 // looked is a file as it was just before it was read. Reading thousands of files that are as
 // they were is most of what a load of unchanged documents would cost.
 type looked struct {
-	info stamp // nil: nothing is known
-	at   time.Time
+	stamp
+	// stands: a file with this stamp is the one that was read.
+	stands bool
 }
 
 // racyTime is how old the last change of a file must be when it is read, for its stamp to stand
@@ -19,33 +19,28 @@ const racyTime = 2 * time.Second
 
 // lookAt looks at a file; nothing is known of one that cannot be looked at.
 func lookAt(path string) looked {
-	now := time.Now()
-	info, err := os.Stat(path)
+	at := time.Now()
+	now, err := stampOf(path)
 	if err != nil {
 		return looked{}
 	}
-	return looked{info, now}
+	return now.lookedAt(at)
 }
 
-// isCertainly reports whether a file is what was read then. The time of the last change of a
-// file (ctime), unlike that of its text, is nobody's to set.
-func (l looked) isCertainly(now stamp) bool {
-	if l.info == nil || now == nil || !same(l.info, now) {
-		return false
-	}
-	was, known := changeTime(l.info)
-	is, _ := changeTime(now)
-	return known && was.Equal(is) && l.at.Sub(was) > racyTime && l.at.Sub(l.info.ModTime()) > racyTime
-}
+// lookedAt gives what is known of a file that is read after a moment.
+func (s stamp) lookedAt(at time.Time) looked { return looked{s, s.wasStill(at, racyTime)} }
+
+// isCertainly reports whether a file is what was read then.
+func (l *looked) isCertainly(now stamp) bool { return l.stands && l.stamp == now }
 
 // untouched gives the version of a file that need not be read to be known; nil otherwise.
 func (l *loader) untouched(src *source, prev *record) *version {
-	if prev == nil || src.err != nil || src.stdin || !src.trust && !l.local.holds(src.file, src.info) {
+	if prev == nil || src.err != nil || src.stdin || !src.trust && !l.local.holds(src.file, src.now) {
 		return nil
 	}
 	for _, known := range []*version{prev.current, prev.served} {
 		if known.hash != "" && known.file == src.file && known.named == src.named &&
-			known.looked.isCertainly(src.info) && known.files.unchanged(src.trust, l.local) {
+			known.looked.isCertainly(src.now) && known.files.unchanged(src.trust, l.local) {
 			return known
 		}
 	}
@@ -70,11 +65,11 @@ func (s *localSystems) refresh() {
 }
 
 // holds reports whether a file, which is at a path, is on such a file system.
-func (s *localSystems) holds(path string, info stamp) bool {
-	if s == nil || info == nil {
+func (s *localSystems) holds(path string, now stamp) bool {
+	if s == nil || !now.isThere() {
 		return false
 	}
-	device, known := deviceOf(info)
+	device, known := now.system()
 	if !known {
 		return false
 	}

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
-	"time"
 
 	"capd/engine/diag"
 	"capd/engine/plan"
@@ -47,11 +46,10 @@ func TestRefresh(t *testing.T) {
 	// As if the files had been read long after they were written: what nobody changes is not read.
 	r.write("b.yaml", "serve "+loopback+" six")
 	r.write("word", "six")
-	later := time.Now().Add(time.Hour)
-	for _, rec := range r.engine.records {
-		rec.current.looked = looked{lookAt(rec.current.file).info, later}
+	for _, rec := range r.engine.last.records {
+		rec.current.looked = looked{lookAt(rec.current.file).stamp, true}
 		for u := range rec.current.files.looked {
-			rec.current.files.looked[u] = looked{lookAt(filepath.Join(r.dir, "word")).info, later}
+			rec.current.files.looked[u] = looked{lookAt(filepath.Join(r.dir, "word")).stamp, true}
 		}
 	}
 	refresh()

@@ -181,8 +181,11 @@ func withdrawn(id, file string, d *plan.Denied) diag.Diagnostic {
 
 // withdraws reports whether the policy takes something from what is served now: that must not
 // wait for anything.
-func (l *loader) withdraws(live []*record, found diag.List) bool {
-	for _, r := range live {
+func (l *loader) withdraws(live *round, found diag.List) bool {
+	if live == nil {
+		return false
+	}
+	for _, r := range live.records {
 		if !r.owner || r.served.unit == nil || l.grant(r.id, r.served).Key() == r.served.grant.Key() {
 			continue
 		}
@@ -201,11 +204,11 @@ func (p *policyFile) withoutPolicy(sources []source) []source {
 	if p.path == "" {
 		return sources
 	}
-	policy, err := os.Stat(p.path)
+	policy, err := stampOf(p.path)
 	if err != nil {
 		return sources
 	}
-	return slices.DeleteFunc(slices.Clone(sources), func(s source) bool { return !s.named && s.info != nil && os.SameFile(s.info, policy) })
+	return slices.DeleteFunc(slices.Clone(sources), func(s source) bool { return !s.named && s.now.isFile(policy) })
 }
 
 // names gives the names of an absolute path, first from the root of the machine on, then from

@@ -29,8 +29,8 @@ func (s *source) read(buf []byte, stdin io.Reader, limit int64) ([]byte, error) 
 	if s.stdin {
 		return readAll(buf, stdin, 0, limit)
 	}
-	size := s.info.Size()
-	if s.info.Mode().IsRegular() && size > limit {
+	size := s.now.bytes()
+	if s.now.isRegular() && size > limit {
 		return nil, &sizeError{size, limit}
 	}
 	f, err := os.Open(s.file)

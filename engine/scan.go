@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // stdinPath is the path that means standard input.
@@ -19,108 +20,173 @@ const stdinPath = "-"
 // errNotRegular is why a pipe, a device or a folder with the name of a document is not read.
 var errNotRegular = errors.New("not a regular file")
 
-// source is one file to load, or the reason why it cannot be.
+// candidate is a file to load, as it was found. It does not change, and one load shares it with the next.
+type candidate struct {
+	id    string // path below the served folder without extension, slash-separated
+	file  string // as shown: the path given, with the path below it
+	named bool   // given on the command line, not found in a folder
+	stdin bool
+	link  bool     // found through a symbolic link
+	roots []string // the folders whose files it may use
+	dir   string   // the folder it was found in, without links; empty for one that was named
+	shut  error    // not a file but a folder; why it cannot be looked into
+}
+
+// source is a candidate and what is there now, or the reason why it cannot be loaded.
 type source struct {
-	id     string // path below the served folder without extension, slash-separated
-	file   string // as shown: the path given, with the path below it
-	named  bool   // given on the command line, not found in a folder
-	stdin  bool
-	link   bool        // found through a symbolic link
-	folder bool        // a folder that cannot be looked into; err says why
-	roots  []string    // the folders whose files it may use
-	dir    string      // the folder it was found in, without links; empty for one that was named
-	real   string      // of a link, where it leads
-	first  bool        // nothing was loaded before
-	trust  bool        // a file whose stamp has not changed is not read again
-	info   fs.FileInfo // of the real file
-	err    error
-	ahead  *content // nil unless it was read before its turn
+	*candidate
+	real  string // of a link, where it leads
+	first bool   // nothing was loaded before
+	trust bool   // a file whose stamp has not changed is not read again
+	now   stamp  // of the real file
+	err   error
+	ahead *content // nil unless it was read before its turn
 }
 
 // found is what a look at the paths came to.
 type found struct {
+	candidates []*candidate
+	folders    []seenFolder // that were looked into
+	simple     bool         // all candidates are files of one folder: each is another one
+	// What was looked at in the candidates, to see whether it is still so: files as they are, and those for
+	// which records of the last load stand.
 	sources []source
-	folders []seenFolder // that were looked into
+	settled []*record
 }
 
 // seenFolder is a folder as it was just before it was looked into.
 type seenFolder struct {
 	path string
-	info stamp
+	stamp
 }
 
-// scan looks at every path in the order given, and into folders in the order of names. The
-// error joins a [*PathError] for each path that is not there.
-func scan(paths []string, stdin bool, stdinName string) (*found, error) {
-	s := &scanner{}
+// listing is what matters in a folder. It stands as long as the folder's stamp does, which becomes
+// another one with each name that comes, goes or changes.
+type listing struct {
+	looked
+	real    string // the folder, without links
+	entries []entry
+}
+
+// entry is a folder, or a file.
+type entry struct {
+	name      string
+	candidate *candidate // nil of a folder
+}
+
+// listings are the folders that were looked into, by the path of the command line that they are below, and
+// their own.
+type listings map[[2]string]*listing
+
+// scan looks at every path in the order given, and into folders in the order of names. Folders that
+// certainly have in them what they had are not listed again. The error joins a [*PathError] for each path
+// that is not there.
+func (l *loader) scan(trust bool) (*found, error) {
+	s := &scanner{before: l.listings, after: listings{}, stands: func(dir string, now stamp) bool { return trust || l.local.holds(dir, now) }}
+	s.simple = len(l.Paths) == 1
 	var errs []error
-	for _, p := range paths {
-		if p == stdinPath && stdin {
-			s.sources = append(s.sources, source{id: baseID(stdinName), file: stdinName, named: true, stdin: true, roots: []string{filepath.Dir(stdinName)}})
+	for _, p := range l.Paths {
+		if p == stdinPath && l.Stdin != nil {
+			s.add(&candidate{id: baseID(l.StdinName), file: l.StdinName, named: true, stdin: true, roots: []string{filepath.Dir(l.StdinName)}})
 			continue
 		}
 		if err := s.path(p); err != nil {
 			errs = append(errs, &PathError{Path: p, Err: err})
 		}
 	}
-	each(s.sources, (*source).look)
-	s.sources = slices.DeleteFunc(s.sources, func(src source) bool { return src.link && src.info != nil && src.info.IsDir() })
-	if len(paths) > 1 || slices.ContainsFunc(s.sources, func(src source) bool { return src.link }) {
-		s.sources = distinct(s.sources) // else each file has one path
-	}
+	l.listings = s.after
 	return &s.found, errors.Join(errs...)
+}
+
+// look looks at everything that was found. Each real file is a source once.
+func (f *found) look() {
+	f.sources = make([]source, len(f.candidates))
+	for i, p := range f.candidates {
+		f.sources[i].candidate = p
+	}
+	each(len(f.sources), func(i int) { f.sources[i].look() })
+	f.sources = slices.DeleteFunc(f.sources, func(src source) bool { return src.link && src.now.isFolder() })
+	if !f.simple {
+		f.sources = distinct(f.sources)
+	}
 }
 
 // isAsNow reports whether everything that was found is still as it was.
 func (f *found) isAsNow() bool {
 	for i := range f.folders {
-		if info, err := os.Stat(f.folders[i].path); err != nil || !same(info, f.folders[i].info) {
+		if now, err := stampOf(f.folders[i].path); err != nil || !now.same(f.folders[i].stamp) {
 			return false
 		}
 	}
 	var changed atomic.Bool
-	each(f.sources, func(s *source) {
-		if !changed.Load() && !s.isAsNow() {
+	each(len(f.sources), func(i int) {
+		if !changed.Load() && !f.sources[i].isAsNow() {
+			changed.Store(true)
+		}
+	})
+	each(len(f.settled), func(i int) {
+		if !changed.Load() && !f.settled[i].isUntouched() {
 			changed.Store(true)
 		}
 	})
 	return !changed.Load()
 }
 
-// isAsNow reports whether a file is as it was a moment ago.
-func (s *source) isAsNow() bool {
-	if s.stdin || s.folder {
-		return true
-	}
-	now := *s
-	now.err = nil
-	now.look()
-	return now.real == s.real && (now.err == nil) == (s.err == nil) && same(now.info, s.info)
+// isUntouched reports whether the file of a record is as it was when it was read.
+func (r *record) isUntouched() bool {
+	now, err := stampOf(r.candidate.file)
+	return err == nil && r.current.looked.isCertainly(now)
 }
 
-// each does something with all elements, as many at once as there are processors.
-func each[T any](all []T, do func(*T)) {
+// isAsNow reports whether a file is as it was a moment ago.
+func (s *source) isAsNow() bool {
+	if s.stdin || s.shut != nil {
+		return true
+	}
+	now := source{candidate: s.candidate}
+	now.look()
+	return now.real == s.real && (now.err == nil) == (s.err == nil) && now.now.same(s.now)
+}
+
+// eachAtOnce is how many numbers one processor takes at a time.
+const eachAtOnce = 128
+
+// each does something with the numbers below n, as many at once as there are processors.
+func each(n int, do func(i int)) {
 	var running sync.WaitGroup
-	size := len(all)/runtime.GOMAXPROCS(0) + 1
-	for part := range slices.Chunk(all, size) {
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), n/eachAtOnce+1) {
 		running.Go(func() {
-			for i := range part {
-				do(&part[i])
+			for {
+				to := int(next.Add(eachAtOnce))
+				if to-eachAtOnce >= n {
+					return
+				}
+				for i := to - eachAtOnce; i < min(to, n); i++ {
+					do(i)
+				}
 			}
 		})
 	}
 	running.Wait()
 }
 
-// scanner collects sources.
+// scanner collects candidates.
 type scanner struct {
 	found
-	root string // the folder of the command line that is looked into
+	root          string // the folder of the command line that is looked into
+	before, after listings
+	stands        func(dir string, now stamp) bool // whether the stamp of a folder says what is in it
+}
+
+// add adds a candidate that is not just a file in a folder.
+func (s *scanner) add(p *candidate) {
+	s.candidates, s.simple = append(s.candidates, p), false
 }
 
 // path adds a path of the command line.
 func (s *scanner) path(p string) error {
-	info, err := os.Stat(p)
+	now, err := stampOf(p)
 	if err != nil {
 		return err
 	}
@@ -128,63 +194,108 @@ func (s *scanner) path(p string) error {
 	if err != nil {
 		return err
 	}
-	if info.IsDir() {
-		entries, err := os.ReadDir(p)
+	p = filepath.Clean(p)
+	if now.isFolder() {
+		s.root = p
+		l, err := s.list(p, real, "")
 		if err != nil {
 			return err
 		}
-		s.root = filepath.Clean(p)
-		s.folder(s.root, real, "", info, entries)
+		s.folder(l, p, "")
 		return nil
 	}
-	p = filepath.Clean(p)
-	s.sources = append(s.sources, source{id: baseID(filepath.Base(p)), file: p, named: true, roots: []string{filepath.Dir(p)}})
+	s.add(&candidate{id: baseID(filepath.Base(p)), file: p, named: true, roots: []string{filepath.Dir(p)}})
 	return nil
+}
+
+// list gives what is in a folder.
+func (s *scanner) list(dir, real, prefix string) (*listing, error) {
+	at := time.Now()
+	now, err := stampOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	key := [2]string{s.root, dir}
+	l := s.before[key]
+	if l == nil || l.real != real || !l.isCertainly(now) || !s.stands(dir, now) {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		l = l.follow(entries, s.root, dir, real, prefix)
+		l.looked = now.lookedAt(at)
+	}
+	s.after[key] = l
+	s.folders = append(s.folders, seenFolder{dir, now})
+	return l, nil
+}
+
+// follow gives a listing after l, which can be nil. Where the same names are the same files, the
+// candidates are the same.
+func (l *listing) follow(entries []fs.DirEntry, root, dir, real, prefix string) *listing {
+	var last []entry
+	if l != nil && l.real == real {
+		last = l.entries
+	}
+	next, roots := &listing{real: real}, []string{root}
+	for _, e := range entries {
+		name := e.Name()
+		if strings.HasPrefix(name, ".") || !e.IsDir() && !isYAML(name) {
+			continue
+		}
+		for len(last) > 0 && last[0].name < name {
+			last = last[1:]
+		}
+		link := e.Type()&fs.ModeSymlink != 0
+		switch {
+		case e.IsDir():
+			next.entries = append(next.entries, entry{name: name})
+		case len(last) > 0 && last[0].name == name && last[0].candidate != nil && last[0].candidate.link == link:
+			next.entries = append(next.entries, last[0])
+		default:
+			next.entries = append(next.entries, entry{name, &candidate{
+				id: path.Join(prefix, baseID(name)), file: filepath.Join(dir, name), dir: real, link: link, roots: roots,
+			}})
+		}
+	}
+	return next
 }
 
 // folder adds what is below dir: documents, and folders that cannot be read. Links to
 // folders are not followed, so that no loop of links can be walked.
-func (s *scanner) folder(dir, real, prefix string, info stamp, entries []fs.DirEntry) {
-	s.folders = append(s.folders, seenFolder{dir, info})
-	roots := []string{s.root}
-	for _, e := range entries {
-		name := e.Name()
-		if strings.HasPrefix(name, ".") {
+func (s *scanner) folder(l *listing, dir, prefix string) {
+	for _, e := range l.entries {
+		switch {
+		case e.candidate != nil && e.candidate.link:
+			s.add(e.candidate)
+			continue
+		case e.candidate != nil:
+			s.candidates = append(s.candidates, e.candidate)
 			continue
 		}
-		file := filepath.Join(dir, name)
-		if e.IsDir() {
-			info, err := os.Stat(file)
-			var below []fs.DirEntry
-			if err == nil {
-				below, err = os.ReadDir(file)
-			}
-			if err != nil {
-				s.sources = append(s.sources, source{id: path.Join(prefix, name), file: file, folder: true, roots: roots, err: err})
-				continue
-			}
-			s.folder(file, filepath.Join(real, name), path.Join(prefix, name), info, below)
+		file, id := filepath.Join(dir, e.name), path.Join(prefix, e.name)
+		below, err := s.list(file, filepath.Join(l.real, e.name), id)
+		if err != nil {
+			s.add(&candidate{id: id, file: file, roots: []string{s.root}, shut: err})
 			continue
 		}
-		if isYAML(name) {
-			s.sources = append(s.sources, source{id: path.Join(prefix, baseID(name)), file: file, dir: real, link: e.Type()&fs.ModeSymlink != 0, roots: roots})
-		}
+		s.folder(below, file, id)
 	}
 }
 
 // look looks at the file, links followed.
 func (s *source) look() {
-	if s.stdin || s.folder {
+	if s.err = s.shut; s.stdin || s.shut != nil {
 		return
 	}
-	s.info, s.err = os.Stat(s.file)
+	s.now, s.err = stampOf(s.file)
 	if s.err == nil && s.link {
-		if s.info.IsDir() {
+		if s.now.isFolder() {
 			return
 		}
 		s.real, s.err = resolve(s.file)
 	}
-	if s.err == nil && !s.named && !s.info.Mode().IsRegular() {
+	if s.err == nil && !s.named && !s.now.isRegular() {
 		s.err = errNotRegular
 	}
 }
@@ -219,14 +330,13 @@ func distinct(sources []source) []source {
 			continue
 		}
 		old := &out[i]
-		src.roots = slices.Concat(old.roots, src.roots)
-		old.roots = src.roots
-		switch {
-		case src.named:
-			old.named = true
-		case old.link && !old.named && !src.link:
+		roots := slices.Concat(old.roots, src.roots)
+		if old.link && !old.named && !src.link && !src.named {
 			*old = src
 		}
+		both := *old.candidate
+		both.roots, both.named = roots, both.named || src.named
+		old.candidate = &both
 	}
 	return out
 }

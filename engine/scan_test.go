@@ -67,10 +67,12 @@ func TestScan(t *testing.T) {
 			for i := range paths {
 				paths[i] = filepath.Join(dir, paths[i])
 			}
-			found, err := scan(paths, false, "")
+			l := &loader{LoadOptions: LoadOptions{Paths: paths}}
+			found, err := l.scan(false)
 			if err != nil {
 				t.Fatal(err)
 			}
+			found.look()
 			var got []string
 			for _, s := range found.sources {
 				rel, err := filepath.Rel(dir, s.file)
@@ -96,7 +98,8 @@ func TestScan(t *testing.T) {
 func TestScanMissingPaths(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	_, err := scan([]string{filepath.Join(dir, "a"), dir, filepath.Join(dir, "b.yaml"), "-"}, false, "")
+	l := &loader{LoadOptions: LoadOptions{Paths: []string{filepath.Join(dir, "a"), dir, filepath.Join(dir, "b.yaml"), "-"}}}
+	_, err := l.scan(false)
 	var path *PathError
 	if !errors.As(err, &path) || path.Path != filepath.Join(dir, "a") {
 		t.Fatalf("got %v, want a PathError of a", err)

@@ -266,7 +266,7 @@ func (s *shelf) keep(c *change) {
 	values := valueFiles(c.records)
 	for _, r := range c.records {
 		path, err := filepath.Abs(r.current.file)
-		if err != nil || r.src != nil && r.src.stdin {
+		if err != nil || r.candidate != nil && r.candidate.stdin {
 			continue
 		}
 		if r.folder {

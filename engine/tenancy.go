@@ -39,25 +39,27 @@ func (h home) holds(real string) bool {
 	return h.nested && isWithin(folder, real) || filepath.Dir(real) == folder
 }
 
-// overlaid gives the records of a round for the next one: what was compiled is known, and what
-// was served before this load may stay.
-func overlaid(round, prev []*record) []*record {
+// overlaid gives a round for the next one: what was compiled is known, and what was served before
+// this load may stay.
+func overlaid(now, prev *round) *round {
 	last := map[string]*record{}
-	for _, r := range prev {
-		if r.owner {
-			last[r.id] = r
+	if prev != nil {
+		for _, r := range prev.records {
+			if r.owner {
+				last[r.id] = r
+			}
 		}
 	}
-	out := make([]*record, len(round))
-	for i, r := range round {
+	out := make([]*record, len(now.records))
+	for i, r := range now.records {
 		next := *r
-		next.served, next.unserved = &version{}, true
+		next.served, next.unserved, next.settled, next.plain = &version{}, true, false, false
 		if p := last[r.id]; p != nil && r.owner {
 			next.served, next.since, next.unserved = p.served, p.since, false
 		}
 		out[i] = &next
 	}
-	return out
+	return newRound(out)
 }
 
 // usesBarred reports whether the document has read what it may not use now.
@@ -139,10 +141,13 @@ func (b *barred) refresh() {
 }
 
 // begin is told of the last load before a new one begins; there is none at a start.
-func (b *barred) begin(last []*record) {
+func (b *barred) begin(last *round) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.before, b.last = b.guards, last
+	b.before, b.last = b.guards, nil
+	if last != nil {
+		b.last = last.records
+	}
 }
 
 // isTaken reports whether a document says too late that a file opens its adapter: documents of
@@ -172,9 +177,9 @@ func (f *files) reads(real string) bool {
 }
 
 // guard takes over which files open adapters. It reports whether there are more than before.
-func (b *barred) guard(records []*record) (more bool) {
+func (b *barred) guard(now *round) (more bool) {
 	found := map[string]map[string]bool{}
-	for _, r := range records {
+	for r := range now.odd() {
 		if r.served.unit == nil {
 			continue
 		}

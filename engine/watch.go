@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -92,19 +91,6 @@ type watcher struct {
 	known   *look             // the last one
 }
 
-// stamp tells two states of a file apart without reading it. It is nil for one that is not
-// there.
-type stamp = fs.FileInfo
-
-// same reports whether a file is as it was. The time of a file is coarse, so that two files of
-// one size that were exchanged may have the same.
-func same(a, b stamp) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.Size() == b.Size() && a.Mode() == b.Mode() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
-}
-
 func (w *watcher) run(ctx context.Context, ticks <-chan time.Time) {
 	var events <-chan fsnotify.Event
 	var errors <-chan error
@@ -175,7 +161,7 @@ func (w *watcher) look() *look {
 func (w *watcher) once() *look {
 	l := &look{stamps: map[string]stamp{}, references: map[string]stamp{}, folders: map[string]bool{}}
 	for _, p := range w.engine.opts.Paths {
-		if info, err := os.Stat(p); err == nil && info.IsDir() {
+		if now, err := stampOf(p); err == nil && now.isFolder() {
 			l.tree(filepath.Clean(p))
 		} else {
 			l.file(p, l.stamps)
@@ -231,11 +217,11 @@ type look struct {
 
 func (l *look) differs(was *look) bool {
 	for path, s := range l.references {
-		if before, known := was.references[path]; known && !same(before, s) {
+		if before, known := was.references[path]; known && !before.same(s) {
 			return true
 		}
 	}
-	return !maps.EqualFunc(l.stamps, was.stamps, same)
+	return !maps.EqualFunc(l.stamps, was.stamps, stamp.same)
 }
 
 // tree looks at the documents below a folder, as [scan] finds them.
@@ -243,7 +229,7 @@ func (l *look) tree(dir string) {
 	l.folders[dir] = true
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		l.stamps[dir] = nil // whether it can be read matters
+		l.stamps[dir] = stamp{} // whether it can be read matters
 		return
 	}
 	for _, e := range entries {
@@ -265,13 +251,13 @@ func (l *look) file(path string, stamps map[string]stamp) {
 	if real, err := filepath.EvalSymlinks(path); err == nil && filepath.Clean(path) != real {
 		l.folders[filepath.Dir(real)] = true
 	}
-	info, err := os.Stat(path)
+	now, err := stampOf(path)
 	if err != nil {
-		stamps[path] = nil // that it is not there matters
+		stamps[path] = stamp{} // that it is not there matters
 		return
 	}
-	stamps[path] = info
-	if !info.IsDir() {
+	stamps[path] = now
+	if !now.isFolder() {
 		return
 	}
 	l.folders[path] = true
@@ -281,8 +267,8 @@ func (l *look) file(path string, stamps map[string]stamp) {
 	}
 	for _, e := range entries {
 		name := filepath.Join(path, e.Name())
-		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
-			stamps[name] = info
+		if now, err := stampOf(name); err == nil && now.isRegular() {
+			stamps[name] = now
 		}
 	}
 }

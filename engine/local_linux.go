@@ -3,26 +3,7 @@ package engine
 import (
 	"slices"
 	"syscall"
-	"time"
 )
-
-// changeTime gives the time of the last change of a file, its name and its rights included.
-func changeTime(info stamp) (time.Time, bool) {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return time.Time{}, false
-	}
-	return time.Unix(stat.Ctim.Unix()), true
-}
-
-// deviceOf gives what tells file systems apart.
-func deviceOf(info stamp) (uint64, bool) {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, false
-	}
-	return stat.Dev, true
-}
 
 // localTypes are file systems as statfs(2) tells them.
 var localTypes = []int64{
