@@ -50,11 +50,8 @@ type asker struct {
 
 // askerOf makes the asker of a request. what names what is called, and with what.
 func askerOf[P sdk.Params](e *endpoint, req *sdk.ServerRequest[P], modern bool, responses sdk.InputResponseMap, state string, what ...string) *asker {
-	who := ""
-	if x := req.GetExtra(); x != nil {
-		who = x.Header.Get("Authorization") // where no gate has taken it off
-	}
-	if c := e.callers.find(requestID(req)); c != nil {
+	c, who := e.callers.find(requestID(req))
+	if c != nil {
 		who += fmt.Sprintf(" %x", c.ID())
 	}
 	can := req.ClientCapabilities()

@@ -24,19 +24,20 @@ type callers struct {
 
 // visit is an HTTP request under way.
 type visit struct {
-	who  *plan.Caller
-	ends []func() // called when it is over
+	who           *plan.Caller
+	authorization string   // what it says itself, where no gate has taken it off
+	ends          []func() // called when it is over
 }
 
-// enter notes who makes the request of ctx, until leave is called.
-func (c *callers) enter(ctx context.Context) (leave func()) {
-	who := plan.CallerOf(ctx)
+// enter notes who makes a request, until leave is called.
+func (c *callers) enter(r *http.Request) (leave func()) {
+	who := plan.CallerOf(r.Context())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byID == nil {
 		c.byID = map[string]*visit{}
 	}
-	v := &visit{who: who}
+	v := &visit{who: who, authorization: r.Header.Get("Authorization")}
 	c.byID[who.RequestID] = v
 	return func() {
 		c.mu.Lock()
@@ -48,13 +49,15 @@ func (c *callers) enter(ctx context.Context) (leave func()) {
 	}
 }
 
-func (c *callers) find(id string) *plan.Caller {
+// find gives who makes the request of that ID, and what it says itself of that. who is nil when it
+// is over.
+func (c *callers) find(id string) (who *plan.Caller, authorization string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if v := c.byID[id]; v != nil {
-		return v.who
+		return v.who, v.authorization
 	}
-	return nil
+	return nil, ""
 }
 
 // until calls end when the HTTP request of that ID is over and its answer written, which is now
@@ -79,12 +82,15 @@ func (e *endpoint) identify(ctx context.Context, method string, req sdk.Request)
 	if x := req.GetExtra(); e.local || x == nil || x.Header == nil {
 		return plan.WithCaller(ctx, &plan.Caller{Local: true, RequestID: id}), nil
 	}
-	who := e.callers.find(id)
+	who, _ := e.callers.find(id)
 	if who == nil {
 		who = &plan.Caller{RequestID: id}
 	}
 	if who.Scheme == "" && e.current.Load().isGuarded() && !strings.HasPrefix(method, "notifications/") {
 		return nil, &jsonrpc.Error{Code: codeUnauthorized, Message: "this request has no caller any more"}
+	}
+	if plan.RequestID(ctx) != id { // the context of a session knows nothing of the request
+		ctx = plan.WithArrival(ctx, id, who.Address)
 	}
 	return plan.WithCaller(ctx, who), nil
 }

@@ -252,7 +252,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if e.serveDirect(w, r) {
 		return
 	}
-	defer e.callers.enter(r.Context())()
+	defer e.callers.enter(r)()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	out := newOutlet(w, e.opts, cancel)
@@ -367,7 +367,9 @@ func (e *endpoint) serveOlder(w http.ResponseWriter, r *http.Request) {
 		}
 		defer e.older.leave(x)
 		x.owner = plan.CallerOf(r.Context()).ID()
-		r = r.WithContext(context.WithValue(r.Context(), sessionKey{}, x))
+		o := newOpener(r.Context(), x)
+		defer o.forget()
+		r = r.WithContext(o)
 	} else {
 		id := r.Header.Get(headerSession)
 		mine := e.older.isOf(id, plan.CallerOf(r.Context()).ID())

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -31,20 +32,34 @@ const (
 	headerTraceState  = "Tracestate"
 )
 
-// forSDK gives the request as the SDK is to see it.
+// forSDK gives the request as the SDK is to see it: with the headers that it reads. A session keeps
+// those of its last request, which are not to be the caller's credentials or cookies.
 func forSDK(r *http.Request) *http.Request {
-	header := r.Header.Clone()
+	header := make(http.Header, len(r.Header))
+	for name, values := range r.Header {
+		if isRead(name) {
+			header[name] = slices.Clone(values) // of which net/http keeps all in one piece
+		}
+	}
 	if len(header[headerName]) > 0 {
 		header.Set(headerName, nameOf(header))
 	}
 	header.Set(headerRequestID, plan.RequestID(r.Context()))
-	header.Del(headerTraceParent)
 	if t := plan.TraceOf(r.Context()); t.Parent != "" {
 		header[headerTraceParent], header[headerTraceState] = []string{t.Parent}, []string{t.State}
 	}
 	out := r.WithContext(r.Context())
 	out.Header = header
 	return out
+}
+
+// isRead reports whether the SDK reads a header.
+func isRead(name string) bool {
+	switch name {
+	case "Accept", "Content-Type", "Last-Event-Id":
+		return true
+	}
+	return strings.HasPrefix(name, "Mcp-")
 }
 
 // traced gives ctx with the trace that a request belongs to: what its _meta says (specification

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"capd/engine/plan"
@@ -286,6 +287,57 @@ func (s *sessions) drop(x *session) {
 }
 
 type sessionKey struct{}
+
+// opener is the context of a request that opens a session. The SDK keeps it as long as the session
+// lives, and has each call of the session run under it. What came with the request is not needed
+// for that: its headers, its caller and whatever else its context leads to are forgotten with its
+// end.
+type opener struct {
+	session *session
+	done    <-chan struct{}
+	request atomic.Pointer[requestContext] // nil when the request has ended
+}
+
+type requestContext struct{ context.Context }
+
+// newOpener makes it of the context of the request. forget is called at the end of the request.
+func newOpener(ctx context.Context, x *session) *opener {
+	o := &opener{session: x, done: ctx.Done()}
+	o.request.Store(&requestContext{ctx})
+	return o
+}
+
+func (o *opener) forget() { o.request.Store(nil) }
+
+// Deadline gives that of the request, while it lasts.
+func (o *opener) Deadline() (deadline time.Time, ok bool) {
+	if r := o.request.Load(); r != nil {
+		return r.Deadline()
+	}
+	return time.Time{}, false
+}
+
+// Done is closed with the end of the request.
+func (o *opener) Done() <-chan struct{} { return o.done }
+
+// Err says whether the request has ended, and how.
+func (o *opener) Err() error {
+	if r := o.request.Load(); r != nil {
+		return r.Err()
+	}
+	return context.Canceled
+}
+
+// Value gives the session, and what the context of the request knows while it lasts.
+func (o *opener) Value(key any) any {
+	if _, ok := key.(sessionKey); ok {
+		return o.session
+	}
+	if r := o.request.Load(); r != nil {
+		return r.Value(key)
+	}
+	return nil
+}
 
 // opening gives the session that the request behind ctx was admitted for, or nil.
 func opening(ctx context.Context) *session {
