@@ -63,7 +63,7 @@ func (a *Adapter) Prepare(ctx context.Context, prev, next *plan.Bound) (swap fun
 	for addr, site := range s.sites {
 		handlers[addr] = srv.handler(site)
 	}
-	nothing := srv.handler(newSite(&plan.Listener{}, &table{}, newTable))
+	nothing := srv.handler(newSite(&plan.Listener{}, &table{}, newLazyTable))
 
 	return func() (func(addr string) http.Handler, func()) {
 		a.mu.Lock()

@@ -15,41 +15,72 @@ import (
 // once its routes are added, and safe for concurrent use.
 type table struct{ root node }
 
-// node is a place in a path: what can follow it, and the routes that end there.
+// node is a place in a path: what can follow it, and the routes that end there. There are several
+// for each route, so that what few places have is apart.
 type node struct {
-	literal map[string]*node
-	mixed   mixedSet
-	any     *node // behind a placeholder
-	many    *node // behind any number of segments
-	routes  []*entry
-	size    int // routes that end here or below
+	few    []branch // behind texts, as long as these are few
+	any    *node    // behind a placeholder
+	rare   *rareBranches
+	routes []entry
+}
+
+// branch is what follows a text.
+type branch struct {
+	text string
+	to   *node
+}
+
+// maxFew is how many texts are found as fast one after the other as in a map.
+const maxFew = 8
+
+// rareBranches are what can follow few places of a path.
+type rareBranches struct {
+	texts map[string]*node // instead of few
+	mixed mixedSet
+	many  *node // behind any number of segments
 }
 
 // entry is a route as the table knows it.
 type entry struct {
 	route    *plan.Route
 	exposure *plan.Exposure
-	params   []int         // of each placeholder in the path, its place in Route.Params
+	params   []int         // of each placeholder in the path, its place in Route.Params; nil: as they come
 	refusal  *plan.Refusal // why the route is not served, if it is not
 }
 
-func newEntry(x *plan.Exposure, r *plan.Route) *entry {
-	e := &entry{route: r, exposure: x, refusal: r.Refusal}
-	sound := r.Operation != nil || r.Refusal != nil
+func newEntry(x *plan.Exposure, r *plan.Route) entry {
+	e := entry{route: r, exposure: x, refusal: r.Refusal}
+	var params []int
+	sound, inOrder := r.Operation != nil || r.Refusal != nil, true
 	for _, s := range r.Segments {
 		for _, part := range s {
 			if part.Param < 0 {
 				continue
 			}
-			e.params = append(e.params, part.Param)
+			inOrder = inOrder && part.Param == len(params)
 			sound = sound && part.Param < len(r.Params)
+			params = append(params, part.Param)
 		}
 	}
-	if !sound {
-		e.params = nil
+	switch {
+	case !sound:
+		e.params = []int{}
 		e.refusal = &plan.Refusal{Code: diag.CodeInternal, Reason: "the route was not compiled completely"}
+	case !inOrder || len(params) != len(r.Params):
+		e.params = params
 	}
 	return e
+}
+
+// place puts the value of each placeholder of the path into its place in Route.Params.
+func (e *entry) place(to, values []string) {
+	if e.params == nil {
+		copy(to, values)
+		return
+	}
+	for i, param := range e.params {
+		to[param] = values[i]
+	}
 }
 
 // add puts a route into the tree. A route that was added earlier wins over one that has
@@ -68,10 +99,8 @@ func segmentsOf(r *plan.Route) []plan.Segment {
 
 // add puts a route into the tree below a place that is so many segments deep.
 func (n *node) add(x *plan.Exposure, r *plan.Route, depth int) {
-	n.size++
 	for _, s := range segmentsOf(r)[depth:] {
 		n = n.child(s)
-		n.size++
 	}
 	// Routes with more conditions are tried first, those with as many as declared.
 	at := len(n.routes)
@@ -81,22 +110,87 @@ func (n *node) add(x *plan.Exposure, r *plan.Route, depth int) {
 	n.routes = slices.Insert(n.routes, at, newEntry(x, r))
 }
 
+// hasMore reports whether more than so many routes end here or below.
+func (n *node) hasMore(than int) bool { return n.countTo(than+1) > than }
+
+// countTo counts the routes that end here or below, and stops at most.
+func (n *node) countTo(most int) int {
+	count := len(n.routes)
+	below := func(n *node) bool {
+		if n != nil && count < most {
+			count += n.countTo(most - count)
+		}
+		return count < most
+	}
+	below(n.any)
+	for i := range n.few {
+		below(n.few[i].to)
+	}
+	if n.rare == nil {
+		return count
+	}
+	below(n.rare.many)
+	for _, e := range n.rare.mixed.byText {
+		below(e.to)
+	}
+	for _, to := range n.rare.texts {
+		if !below(to) {
+			break
+		}
+	}
+	return count
+}
+
+// behind gives what follows a text, nil if nothing does.
+func (n *node) behind(text string) *node {
+	for i := range n.few {
+		if n.few[i].text == text {
+			return n.few[i].to
+		}
+	}
+	if n.rare == nil {
+		return nil
+	}
+	return n.rare.texts[text]
+}
+
+// put lets something follow a text that nothing follows yet.
+func (n *node) put(text string, to *node) {
+	switch {
+	case n.rare != nil && n.rare.texts != nil:
+		n.rare.texts[text] = to
+	case len(n.few) < maxFew:
+		n.few = append(n.few, branch{text, to})
+	default:
+		texts := map[string]*node{text: to}
+		for _, b := range n.few {
+			texts[b.text] = b.to
+		}
+		n.few, n.unusual().texts = nil, texts
+	}
+}
+
+func (n *node) unusual() *rareBranches {
+	if n.rare == nil {
+		n.rare = &rareBranches{}
+	}
+	return n.rare
+}
+
 func (n *node) child(s plan.Segment) *node {
 	literals := split(s)
 	switch {
 	case len(s) == 1 && s[0].Many:
-		if n.many == nil {
-			n.many = &node{}
+		rare := n.unusual()
+		if rare.many == nil {
+			rare.many = &node{}
 		}
-		return n.many
+		return rare.many
 	case len(literals) == 1:
-		next := n.literal[literals[0]]
+		next := n.behind(literals[0])
 		if next == nil {
 			next = &node{}
-			if n.literal == nil {
-				n.literal = map[string]*node{}
-			}
-			n.literal[literals[0]] = next
+			n.put(literals[0], next)
 		}
 		return next
 	case len(literals) == 2 && literals[0] == "" && literals[1] == "":
@@ -105,7 +199,7 @@ func (n *node) child(s plan.Segment) *node {
 		}
 		return n.any
 	default:
-		return n.mixed.child(literals)
+		return n.unusual().mixed.child(literals)
 	}
 }
 
@@ -180,7 +274,7 @@ func (s *search) walk(n *node, segments []string) (done bool) {
 	if len(segments) == 0 && s.end(n) || len(segments) > 0 && s.walkOne(n, segments) {
 		return true
 	}
-	return n.many != nil && s.walkMany(n.many, segments)
+	return n.rare != nil && n.rare.many != nil && s.walkMany(n.rare.many, segments)
 }
 
 // walkMany lets any number of segments pass, as many as it can. It comes last at each place,
@@ -205,10 +299,10 @@ func (s *search) walkMany(n *node, segments []string) (done bool) {
 // walkOne follows the first segment.
 func (s *search) walkOne(n *node, segments []string) (done bool) {
 	text, rest := segments[0], segments[1:]
-	if next := n.literal[text]; next != nil && s.walk(next, rest) {
+	if next := n.behind(text); next != nil && s.walk(next, rest) {
 		return true
 	}
-	if len(n.mixed.shapes) > 0 && s.walkMixed(n, text, rest) {
+	if n.rare != nil && len(n.rare.mixed.shapes) > 0 && s.walkMixed(&n.rare.mixed, text, rest) {
 		return true
 	}
 	if n.any == nil || text == "" {
@@ -222,8 +316,8 @@ func (s *search) walkOne(n *node, segments []string) (done bool) {
 	return false
 }
 
-func (s *search) walkMixed(n *node, text string, rest []string) (done bool) {
-	return n.mixed.candidates(text, func(e *mixedEdge) bool {
+func (s *search) walkMixed(set *mixedSet, text string, rest []string) (done bool) {
+	return set.candidates(text, func(e *mixedEdge) bool {
 		base := len(s.values)
 		values, ok := e.pattern.match(text, s.values)
 		if !ok {
@@ -247,7 +341,7 @@ func (s *search) end(n *node) (done bool) {
 	// A query with a broken escape is refused even where no route has a condition: the
 	// answer must not depend on which parameters an operation happens to read.
 	if err := plan.CheckQuery(s.rawQuery); err != nil {
-		s.match = match{err: err, near: n.routes}
+		s.match = match{err: err, near: n.all()}
 		return true
 	}
 	if s.pick(n, s.method) {
@@ -259,7 +353,8 @@ func (s *search) end(n *node) (done bool) {
 	if s.method != http.MethodTrace && s.method != http.MethodConnect && s.pick(n, plan.AnyMethod) {
 		return true
 	}
-	for _, e := range n.routes {
+	for i := range n.routes {
+		e := &n.routes[i]
 		if s.holds(e.route.Conditions) && (e.route.Method != plan.AnyMethod || !s.isOthers(e)) {
 			s.match.allow = append(s.match.allow, e.route.Method)
 			s.match.near = append(s.match.near, e)
@@ -269,7 +364,8 @@ func (s *search) end(n *node) (done bool) {
 }
 
 func (s *search) pick(n *node, method string) bool {
-	for _, e := range n.routes {
+	for i := range n.routes {
+		e := &n.routes[i]
 		if e.route.Method != method || !s.holds(e.route.Conditions) {
 			continue
 		}
@@ -285,12 +381,19 @@ func (s *search) pick(n *node, method string) bool {
 		} else {
 			s.match.path = make([]string, n)
 		}
-		for i, param := range e.params {
-			s.match.path[param] = s.values[i]
-		}
+		e.place(s.match.path, s.values)
 		return true
 	}
 	return false
+}
+
+// all gives the routes that end at a place.
+func (n *node) all() []*entry {
+	out := make([]*entry, len(n.routes))
+	for i := range n.routes {
+		out[i] = &n.routes[i]
+	}
+	return out
 }
 
 // isOthers reports whether the path is one that another adapter declares, for other methods:

@@ -14,7 +14,7 @@ func TestDescriptionsAreMadeWhenAsked(t *testing.T) {
 	t.Parallel()
 	u := &plan.Unit{ID: "rooms"}
 	x := exposure(t, u, "first", "GET /a/{id}")
-	s := newSite(&plan.Listener{Addr: addr, Mounts: []*plan.Mount{mount(x, true, "rooms")}}, &table{}, newTable)
+	s := newSite(&plan.Listener{Addr: addr, Mounts: []*plan.Mount{mount(x, true, "rooms")}}, &table{}, newLazyTable)
 	srv := &server{opts: New(Options{}).opts, bound: bound(t, &plan.Plan{}), calls: newCalls(), buffers: newBuffers()}
 	h := srv.handler(s)
 	m, _ := s.mounts.longest([]string{"rooms"})

@@ -48,8 +48,8 @@ func (m *mounted) isDescription(method string, rest []string, found *match) bool
 	if method != http.MethodGet && method != http.MethodHead {
 		return found.isNone()
 	}
-	n := m.table.root.literal[openAPIName]
-	return n == nil || !slices.ContainsFunc(n.routes, func(e *entry) bool {
+	n := m.table.get().root.behind(openAPIName)
+	return n == nil || !slices.ContainsFunc(n.routes, func(e entry) bool {
 		return e.route.Method == http.MethodGet || e.route.Method == method || e.route.Method == plan.AnyMethod
 	})
 }

@@ -76,7 +76,7 @@ func (s *server) serveMounts(c *call, at *site, segments []string) error {
 		return errNotFound()
 	}
 	r := c.Request()
-	found := c.search.find(m.table, r.Method, rest, r.URL.RawQuery)
+	found := c.search.find(m.table.get(), r.Method, rest, r.URL.RawQuery)
 	if found.isNone() && isRoot(rest) {
 		return s.serveIndex(c, at.listedBy(m.mount))
 	}

@@ -1,6 +1,10 @@
 package rest
 
-import "capd/engine/plan"
+import (
+	"sync/atomic"
+
+	"capd/engine/plan"
+)
 
 // site is what is served at one address: mounts under /apis and routes at their declared
 // path. It is immutable and safe for concurrent use.
@@ -21,9 +25,27 @@ type mountNode struct {
 // mounted is an exposure with its routes.
 type mounted struct {
 	mount *plan.Mount
-	table *table
+	table *lazyTable
 
 	description description
+}
+
+// lazyTable is the table of an exposure. It is made when somebody calls the exposure: of many most
+// are called at their bare routes, or not at all.
+type lazyTable struct {
+	exposure *plan.Exposure
+	made     atomic.Pointer[table]
+}
+
+func newLazyTable(x *plan.Exposure) *lazyTable { return &lazyTable{exposure: x} }
+
+func (t *lazyTable) get() *table {
+	made := t.made.Load()
+	if made == nil {
+		made = newTable(t.exposure)
+		t.made.Store(made) // whoever makes it at the same time makes the same
+	}
+	return made
 }
 
 func newTable(x *plan.Exposure) *table {
@@ -43,7 +65,7 @@ func newBareTable(routes []*plan.BareRoute) *table {
 }
 
 // newSite lays out a listener; table gives the routes of an exposure.
-func newSite(l *plan.Listener, bare *table, table func(*plan.Exposure) *table) *site {
+func newSite(l *plan.Listener, bare *table, table func(*plan.Exposure) *lazyTable) *site {
 	s := &site{listener: l, bare: bare}
 	for _, m := range l.Mounts {
 		if m.Exposure.Kind != plan.REST {

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"capd/engine/plan"
 )
@@ -35,7 +36,7 @@ const maxFollowed = 64
 // follow lays out a listener whose site was s, which can be nil.
 func (s *site) follow(l *plan.Listener) *site {
 	if s == nil {
-		return newSite(l, newBareTable(l.Bare), newTable)
+		return newSite(l, newBareTable(l.Bare), newLazyTable)
 	}
 	if s.listener == l {
 		return s
@@ -52,12 +53,12 @@ func (s *site) follow(l *plan.Listener) *site {
 }
 
 // tables gives the routes of exposures, of those that the site has as it has them.
-func (s *site) tables() func(*plan.Exposure) *table {
-	made := map[*plan.Exposure]*table{}
+func (s *site) tables() func(*plan.Exposure) *lazyTable {
+	made := map[*plan.Exposure]*lazyTable{}
 	s.mounts.each(func(m *mounted) { made[m.mount.Exposure] = m.table })
-	return func(x *plan.Exposure) *table {
+	return func(x *plan.Exposure) *lazyTable {
 		if made[x] == nil {
-			made[x] = newTable(x)
+			made[x] = newLazyTable(x)
 		}
 		return made[x]
 	}
@@ -79,7 +80,7 @@ func (n *mountNode) exchanged(gone, came []*plan.Mount) (_ *mountNode, ok bool) 
 		exposure *plan.Exposure
 		path     string
 	}
-	had, tables := map[place]*mounted{}, map[*plan.Exposure]*table{}
+	had, tables := map[place]*mounted{}, map[*plan.Exposure]*lazyTable{}
 	for _, m := range gone {
 		if m.Exposure.Kind != plan.REST {
 			continue
@@ -101,7 +102,7 @@ func (n *mountNode) exchanged(gone, came []*plan.Mount) (_ *mountNode, ok bool) 
 		own := had[place{m.Exposure, m.Path}]
 		if own == nil {
 			if tables[m.Exposure] == nil {
-				tables[m.Exposure] = newTable(m.Exposure)
+				tables[m.Exposure] = newLazyTable(m.Exposure)
 			}
 			own = &mounted{mount: m, table: tables[m.Exposure]}
 		}
@@ -159,7 +160,7 @@ func (t *table) follow(old, l *plan.Listener) *table {
 // have which go is made anew, and all else shared; nil when nothing is left. It is not ok where they meet
 // others in another way than behind texts.
 func (n *node) exchanged(gone, came []*plan.BareRoute, depth int) (_ *node, ok bool) {
-	if n == nil || n.size == len(gone) {
+	if n == nil || !n.hasMore(len(gone)) {
 		if len(came) == 0 {
 			return nil, true
 		}
@@ -177,29 +178,43 @@ func (n *node) exchanged(gone, came []*plan.BareRoute, depth int) (_ *node, ok b
 	if !ok {
 		return nil, false
 	}
-	next := *n
-	next.literal = maps.Clone(n.literal)
-	next.size += len(came) - len(gone)
+	next := n.clone()
 	for text := range goneBy {
 		if _, both := cameBy[text]; !both {
 			cameBy[text] = nil
 		}
 	}
 	for text := range cameBy {
-		below, ok := n.literal[text].exchanged(goneBy[text], cameBy[text], depth+1)
+		below, ok := n.behind(text).exchanged(goneBy[text], cameBy[text], depth+1)
 		if !ok {
 			return nil, false
 		}
-		if below == nil {
-			delete(next.literal, text)
-			continue
+		next.drop(text)
+		if below != nil {
+			next.put(text, below)
 		}
-		if next.literal == nil {
-			next.literal = map[string]*node{}
-		}
-		next.literal[text] = below
 	}
-	return &next, true
+	return next, true
+}
+
+// clone gives a node that other texts can follow.
+func (n *node) clone() *node {
+	next := *n
+	next.few = slices.Clone(n.few)
+	if n.rare != nil {
+		rare := *n.rare
+		rare.texts = maps.Clone(rare.texts)
+		next.rare = &rare
+	}
+	return &next
+}
+
+// drop lets nothing follow a text.
+func (n *node) drop(text string) {
+	n.few = slices.DeleteFunc(n.few, func(b branch) bool { return b.text == text })
+	if n.rare != nil {
+		delete(n.rare.texts, text)
+	}
 }
 
 // byText tells routes apart by a segment. It is not ok when one of them has no text there.
