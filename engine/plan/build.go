@@ -34,7 +34,9 @@ type draft struct {
 	out *Operation
 	why []*provenance // of each call; empty unless explained
 
-	builder builder
+	// What of it is compiled now. One makes room for the next.
+	builder   builder
+	stepDraft stepDraft
 }
 
 // knownInput is what is known of an input while its operation is compiled.
@@ -175,7 +177,7 @@ func (c *compiler) newDraft(x *exposed) *draft {
 func (d *draft) begin(c *compiler, x *exposed) {
 	clear(d.outputDecls)
 	*d = draft{
-		c: c, x: x, own: x.own, outputDecls: d.outputDecls, builder: d.builder,
+		c: c, x: x, own: x.own, outputDecls: d.outputDecls, builder: d.builder, stepDraft: d.stepDraft,
 		inputs: d.inputs[:0], known: d.known[:0], reached: d.reached[:0], excused: d.excused[:0], fed: d.fed[:0], bindings: d.bindings[:0],
 		paths: slices.Grow(d.paths[:0], len(x.params))[:len(x.params)],
 		out:   newOperation(x.out, x.unit.Name),

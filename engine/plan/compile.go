@@ -113,9 +113,10 @@ type compiler struct {
 	flowRefs    []flowRef
 	transports  []*Transport
 	resiliences []*Resilience
-	roots       map[*spec.Value]string // of caFile, by where it is written
-	unreachable []*fault               // why whole APIs are not called
-	explain     bool                   // keep where everything comes from
+	usual       map[*spec.Consumed]*Resilience // of operations that say nothing of it
+	roots       map[*spec.Value]string         // of caFile, by where it is written
+	unreachable []*fault                       // why whole APIs are not called
+	explain     bool                           // keep where everything comes from
 	schemas     Schemas
 	grant       *Grant // nil: it may do everything
 
@@ -126,6 +127,7 @@ type compiler struct {
 	// What is compiled now. One of it makes room for the next.
 	exposed exposed
 	draft   draft
+	text    []byte // a JSON text
 }
 
 // fault is why a unit is refused: a diagnostic that is not reported yet.

@@ -136,7 +136,8 @@ func (d *draft) rule(p *declaredInput) *inputRule {
 	if r.fixed == nil && r.fallback == nil && r.enum == nil && r.pattern == nil && r.bounds == nil {
 		return nil
 	}
-	return &r
+	kept := r
+	return &kept
 }
 
 // apply gives the value of an input for what the caller gave. An explicit null is a value

@@ -21,7 +21,9 @@ func (d *draft) stepOutputs(run *spec.ExposedOperation) *fault {
 		}
 		b := d.newBuilder(nil, nil)
 		b.answers = d.out.last >= 0
-		d.steps.read[int(d.out.last)] = true
+		if b.answers {
+			d.steps.facts[d.out.last].read = true
+		}
 		return b.readOutputs()
 	}
 	b := d.newBuilder(nil, nil)

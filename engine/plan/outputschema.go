@@ -21,18 +21,19 @@ func (d *draft) outputSchema() []byte {
 	if d.out.output == nil {
 		return nil
 	}
-	return d.appendOutput(nil, d.out.output)
+	d.c.text = d.appendOutput(d.c.text[:0], d.out.output)
+	return exactly(d.c.text)
 }
 
 func (d *draft) appendOutput(dst []byte, o *output) []byte {
 	dst = append(dst, '{')
 	sep := ""
-	if types := o.types(); len(types) > 0 {
+	if typ, null := o.jsonType(); typ != "" {
 		dst = append(dst, `"type":`...)
-		if len(types) == 1 {
-			dst = appendString(dst, types[0])
+		if null {
+			dst = append(appendString(append(dst, '['), typ), `,"null"]`...)
 		} else {
-			dst = appendJSON(dst, texts(types))
+			dst = appendString(dst, typ)
 		}
 		sep = ","
 	}
@@ -45,20 +46,23 @@ func (d *draft) appendOutput(dst []byte, o *output) []byte {
 	switch o.kind {
 	case outputObject:
 		dst = append(dst, sep+`"properties":{`...)
-		var required []string
 		for i, p := range o.parts {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
 			dst = append(appendString(dst, o.names[i]), ':')
 			dst = d.appendOutput(dst, p)
-			if !p.omit {
-				required = append(required, o.names[i])
-			}
 		}
 		dst = append(dst, '}')
-		if len(required) > 0 {
-			dst = appendJSON(append(dst, `,"required":`...), texts(required))
+		sep = `,"required":[`
+		for i, p := range o.parts {
+			if !p.omit {
+				dst = appendString(append(dst, sep...), o.names[i])
+				sep = ","
+			}
+		}
+		if sep == "," {
+			dst = append(dst, ']')
 		}
 	case outputMembers:
 		dst = d.appendOutput(append(dst, sep+`"additionalProperties":`...), o.items)
@@ -72,59 +76,44 @@ func (d *draft) appendOutput(dst []byte, o *output) []byte {
 	return append(dst, '}')
 }
 
-func texts(list []string) []any {
-	out := make([]any, len(list))
-	for i, s := range list {
-		out[i] = s
-	}
-	return out
-}
-
-// types gives the JSON types a part can have; none when it may be anything.
-func (o *output) types() []string {
+// jsonType gives the JSON type a part has, empty when it may be any, and whether it can be null as
+// well.
+func (o *output) jsonType() (typ string, null bool) {
 	switch o.kind {
 	case outputObject:
-		if o.path == nil || o.path.IsWhole() {
-			return []string{"object"}
-		}
-		return []string{"object", "null"}
+		return "object", o.path != nil && !o.path.IsWhole()
 	case outputList:
-		return []string{"array", "null"}
+		return "array", true
 	case outputOne:
-		return []string{"array"}
+		return "array", false
 	case outputMembers:
-		return []string{"object", "null"}
+		return "object", true
 	case outputConst:
-		return o.constantTypes()
+		return o.constantType()
 	case outputPath:
-		if o.typ != "" {
-			return []string{o.typ, "null"}
-		}
+		return o.typ, true
 	}
-	return nil
+	return "", false
 }
 
-func (o *output) constantTypes() []string {
-	if o.literal.kind == exprLiteral {
-		switch v := convertText(o.literal.literal, o.typ).(type) {
-		case string:
-			return []string{"string"}
-		case bool:
-			return []string{"boolean"}
-		case json.Number:
-			return []string{"number"}
-		case rawJSON:
-			if v[0] == '{' {
-				return []string{"object"}
-			}
-			return []string{"array"}
+func (o *output) constantType() (typ string, null bool) {
+	if o.literal.kind != exprLiteral {
+		return o.typ, true
+	}
+	switch v := convertText(o.literal.literal, o.typ).(type) {
+	case string:
+		return "string", false
+	case bool:
+		return "boolean", false
+	case json.Number:
+		return "number", false
+	case rawJSON:
+		if v[0] == '{' {
+			return "object", false
 		}
-		return nil
+		return "array", false
 	}
-	if o.typ != "" {
-		return []string{o.typ, "null"}
-	}
-	return nil
+	return "", false
 }
 
 // fits reports whether a JSON text is of a type of JSON Schema.
@@ -176,7 +165,7 @@ func (o *output) typed(raw []byte, s *scope) []byte {
 
 // outputDecl remembers what declares a part of the answer.
 func (d *draft) outputDecl(o *output, decl *spec.Output) {
-	if o == nil || decl == nil {
+	if o == nil || decl == nil || decl.Description.Value == "" {
 		return
 	}
 	if d.outputDecls == nil {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -299,15 +300,95 @@ func (op *Operation) handsOn() bool {
 // takeDown keeps what the document says of a REST operation for those who describe it.
 func (d *draft) takeDown() []byte {
 	said := stated{Label: strings.TrimSpace(d.x.decl.Label.Value), Tags: tagsOf(d.x.decl.Tags)}
+	var room [8]Parameter
 	if d.out.forward == nil {
-		said.Takes = d.statedInputs()
+		said.Takes = d.appendStated(room[:0])
 	}
 	d.stateAnswer(&said)
-	raw, err := json.Marshal(&said)
-	if err != nil || len(raw) == len("{}") {
+	d.c.text = said.appendTo(d.c.text[:0])
+	if len(d.c.text) == len("{}") {
 		return nil
 	}
-	return slices.Clip(raw)
+	return exactly(d.c.text)
+}
+
+// appendTo appends what encoding/json makes of it.
+func (s *stated) appendTo(dst []byte) []byte {
+	dst = append(dst, '{')
+	if s.Label != "" {
+		dst = appendString(appendName(dst, "l"), s.Label)
+	}
+	if len(s.Tags) > 0 {
+		dst = appendTexts(appendName(dst, "t"), s.Tags)
+	}
+	for i := range s.Takes {
+		if i == 0 {
+			dst = append(appendName(dst, "p"), '[')
+		} else {
+			dst = append(dst, ',')
+		}
+		dst = s.Takes[i].appendTo(dst)
+	}
+	if len(s.Takes) > 0 {
+		dst = append(dst, ']')
+	}
+	if s.Media != "" {
+		dst = appendString(appendName(dst, "m"), s.Media)
+	}
+	if len(s.Answer) > 0 {
+		dst = appendHTMLSafe(appendName(dst, "s"), s.Answer)
+	}
+	return append(dst, '}')
+}
+
+// appendTo appends what encoding/json makes of it.
+func (p *Parameter) appendTo(dst []byte) []byte {
+	dst = appendString(appendName(append(dst, '{'), "i"), p.In)
+	if p.Name != "" {
+		dst = appendString(appendName(dst, "n"), p.Name)
+	}
+	if len(p.Path) > 0 {
+		dst = appendTexts(appendName(dst, "p"), p.Path)
+	}
+	if p.Description != "" {
+		dst = appendString(appendName(dst, "d"), p.Description)
+	}
+	if p.Required {
+		dst = append(appendName(dst, "r"), "true"...)
+	}
+	if len(p.Schema) > 0 {
+		dst = appendHTMLSafe(appendName(dst, "s"), p.Schema)
+	}
+	return append(dst, '}')
+}
+
+// appendName appends the name of a member to an object.
+func appendName(dst []byte, name string) []byte {
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return append(appendString(dst, name), ':')
+}
+
+func appendTexts(dst []byte, list []string) []byte {
+	dst = append(dst, '[')
+	for i, s := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, s)
+	}
+	return append(dst, ']')
+}
+
+// appendHTMLSafe appends a JSON text with what means something to HTML escaped.
+func appendHTMLSafe(dst, text []byte) []byte {
+	if !bytes.ContainsAny(text, "<>&\u2028\u2029") {
+		return append(dst, text...)
+	}
+	var b bytes.Buffer
+	json.HTMLEscape(&b, text)
+	return append(dst, b.Bytes()...)
 }
 
 // tagsOf gives tags without empty ones and repetitions.
@@ -321,10 +402,9 @@ func tagsOf(tags []spec.Text) []string {
 	return out
 }
 
-// statedInputs gives what callers send, nil when that follows from what the operation does:
+// appendStated appends what callers send, nothing when that follows from what the operation does:
 // declared inputs, and what is known of the others from the parameters that they feed.
-func (d *draft) statedInputs() []Parameter {
-	var out []Parameter
+func (d *draft) appendStated(out []Parameter) []Parameter {
 	special := false
 	for i := range d.x.declared {
 		in := &d.x.declared[i]
@@ -356,7 +436,7 @@ func (d *draft) statedInputs() []Parameter {
 		out = append(out, known.describe(p))
 	}
 	if !special {
-		return nil
+		return out[:0]
 	}
 	return out
 }

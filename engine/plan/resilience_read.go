@@ -368,6 +368,11 @@ func (s resilienceSettings) judge(r *Resilience) *fault {
 
 // readResilience compiles the key resilience of an operation over that of its API.
 func (c *compiler) readResilience(op *consumed) *fault {
+	if op.decl.Resilience == nil {
+		if op.resilience = c.usual[op.api]; op.resilience != nil {
+			return nil
+		}
+	}
 	said, faults := readResilience(op.api.Resilience)
 	own, more := readResilience(op.decl.Resilience)
 	if faults = append(faults, more...); len(faults) > 0 {
@@ -382,6 +387,12 @@ func (c *compiler) readResilience(op *consumed) *fault {
 	r.Scope = r.Document + "#" + r.API
 	r.complete()
 	op.resilience = c.sharedResilience(&r)
+	if op.decl.Resilience == nil {
+		if c.usual == nil {
+			c.usual = map[*spec.Consumed]*Resilience{}
+		}
+		c.usual[op.api] = op.resilience
+	}
 	return nil
 }
 

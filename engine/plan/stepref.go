@@ -11,15 +11,34 @@ import (
 
 // stepDraft is what is known of an operation's steps while they are compiled, in order.
 type stepDraft struct {
-	names   []string          // of all steps
-	current int               // the step being compiled; behind the last one: what is made of them
-	deps    map[int]bool      // steps that the one being compiled reads
-	read    map[int]bool      // steps whose value something reads
-	heads   map[int][]string  // the first members that are read of each
-	called  map[int]*consumed // what the steps that call do call
-	calls   map[int]*Call
+	names   []string   // of all steps
+	facts   []stepFact // of all steps
+	current int        // the step being compiled; behind the last one: what is made of them
+}
 
-	projections map[int]*projection // what others see of the answers
+// stepFact is what is known of one step.
+type stepFact struct {
+	dep    bool      // the one being compiled reads it
+	read   bool      // something reads its value
+	heads  []string  // the first members that are read of it
+	called *consumed // what it calls; nil: nothing
+	call   *Call
+
+	projection *projection // what others see of the answer
+}
+
+// begin forgets all but the memory.
+func (s *stepDraft) begin(steps int) {
+	s.names, s.facts, s.current = s.names[:0], slices.Grow(s.facts[:0], steps)[:steps], 0
+	clear(s.facts)
+}
+
+// next goes on to a step.
+func (s *stepDraft) next(i int) {
+	s.current = i
+	for k := range s.facts {
+		s.facts[k].dep = false
+	}
 }
 
 // cutStep finds the step whose name begins a reference such as step.member[0].
@@ -79,19 +98,20 @@ func (d *draft) resultOf(i int, path *expr.JSONPath, at diag.Span) (expression, 
 		return expression{}, faultf(diag.CodeUnknownStep, "", at, "step %s has not run when %s reads it", s.names[i], s.reader()).
 			hintf("move it in front; steps run in the order of the document")
 	}
-	s.deps[i], s.read[i] = true, true
-	if names := path.Names(); len(names) > 0 {
-		s.heads[i] = append(s.heads[i], names[0])
+	step, names := &s.facts[i], path.Names()
+	step.dep, step.read = true, true
+	if len(names) > 0 {
+		step.heads = append(step.heads, names[0])
 	}
-	s.sample(i, s.projected(i, path.Names()), "")
-	said := strings.Join(append([]string{s.names[i]}, path.Names()...), ".")
+	s.sample(i, s.projected(i, names), "")
+	said := strings.Join(append([]string{s.names[i]}, names...), ".")
 	return expression{kind: exprResult, index: int32(i), detail: &detail{said: said, path: path}}, nil
 }
 
 // sample notes a place that is read of a step's answer, for stubs, with its type if that is
 // known.
 func (s *stepDraft) sample(i int, names []string, typ string) {
-	call := s.calls[i]
+	call := s.facts[i].call
 	if call == nil || len(names) == 0 {
 		return
 	}
@@ -107,7 +127,7 @@ func (s *stepDraft) sample(i int, names []string, typ string) {
 // projected gives where the answer itself holds a place that others read: a name that the
 // consumed operation declares stands for another place.
 func (s *stepDraft) projected(i int, names []string) []string {
-	p := s.projections[i]
+	p := s.facts[i].projection
 	if p == nil || len(names) == 0 {
 		return names
 	}

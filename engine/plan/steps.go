@@ -11,7 +11,8 @@ import (
 
 // buildSteps compiles an orchestration.
 func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
-	d.steps = &stepDraft{read: map[int]bool{}, heads: map[int][]string{}, called: map[int]*consumed{}, calls: map[int]*Call{}, projections: map[int]*projection{}}
+	d.steps = &d.stepDraft
+	d.steps.begin(len(run.Steps))
 	for i := range run.Steps {
 		name := run.Steps[i].Name
 		if name.Value == "" {
@@ -28,9 +29,10 @@ func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
 	if f := d.bind(run.With); f != nil {
 		return f
 	}
-	waves := waves{}
+	var waves waves
+	d.out.steps = make([]step, 0, len(run.Steps))
 	for i := range run.Steps {
-		d.steps.current, d.steps.deps = i, map[int]bool{}
+		d.steps.next(i)
 		s, f := d.step(&run.Steps[i])
 		if f != nil {
 			return f
@@ -46,7 +48,7 @@ func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
 			d.out.remarks[i] = said
 		}
 		d.out.steps = append(d.out.steps, s)
-		waves.add(i, d.steps.deps, s.hasEffects())
+		waves.add(i, d.steps.facts, s.hasEffects())
 	}
 	d.steps.current = len(run.Steps)
 	d.out.waves = waves.list
@@ -59,7 +61,9 @@ func (d *draft) buildSteps(run *spec.ExposedOperation) *fault {
 	if f := d.readAnswers(); f != nil {
 		return f
 	}
-	d.answering = d.steps.called[int(d.out.last)]
+	if d.out.last >= 0 {
+		d.answering = d.steps.facts[d.out.last].called
+	}
 	d.out.passEncoding = d.out.output == nil && d.x.kind == REST
 	return d.checkStepInputs()
 }
@@ -148,9 +152,9 @@ func (d *draft) callStep(decl *spec.Step) (step, *fault) {
 	if f := b.build(); f != nil {
 		return nil, f
 	}
-	d.steps.called[d.steps.current], d.steps.calls[d.steps.current] = op, b.call
 	s := &callStep{index: d.steps.current, step: decl.Name.Value, call: b.call}
-	d.steps.projections[s.index] = &s.projection
+	is := &d.steps.facts[s.index]
+	is.called, is.call, is.projection = op, b.call, &s.projection
 	return s, b.project(s)
 }
 
@@ -161,18 +165,19 @@ func (d *draft) readAnswers() *fault {
 		if !ok {
 			continue
 		}
-		call.keep = d.steps.read[i] || d.out.output != nil && i == int(d.out.last)
-		call.final = i == int(d.out.last)
+		is, answers := &d.steps.facts[i], i == int(d.out.last)
+		call.keep = is.read || d.out.output != nil && answers
+		call.final = answers
 		call.call.mapped = call.keep
 		if !call.keep {
 			continue
 		}
-		heads := d.steps.heads[i]
-		if d.out.output != nil && i == int(d.out.last) {
+		heads := is.heads
+		if d.out.output != nil && answers {
 			heads = append(heads, d.out.output.heads()...)
 		}
 		var f *fault
-		if call.reading, f = d.c.reading(d.steps.called[i], heads); f != nil {
+		if call.reading, f = d.c.reading(is.called, heads); f != nil {
 			return f
 		}
 	}
@@ -240,10 +245,12 @@ type waves struct {
 	from int   // the first wave that a step may still join
 }
 
-func (w *waves) add(i int, deps map[int]bool, effects bool) {
+func (w *waves) add(i int, steps []stepFact, effects bool) {
 	at := w.from
-	for dep := range deps {
-		at = max(at, w.of[dep]+1)
+	for k := range w.of {
+		if steps[k].dep {
+			at = max(at, w.of[k]+1)
+		}
 	}
 	if effects {
 		at = len(w.list)

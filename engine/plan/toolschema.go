@@ -113,7 +113,8 @@ func (b *draft) inputSchema() []byte {
 		props = append(props, b.implicit)
 	}
 	b.typeInputs(props)
-	return appendSchema(nil, props)
+	b.c.text = appendSchema(b.c.text[:0], props)
+	return exactly(b.c.text)
 }
 
 // typeInputs gives the arguments of a tool the types that are published.
@@ -188,11 +189,7 @@ func (b *draft) propertyName(name string) string {
 
 // indexProperty finds a property by rule N1.
 func indexProperty(props []*property, name string) int {
-	names := make([]string, len(props))
-	for i, p := range props {
-		names[i] = p.name
-	}
-	if i, ok := matchName(name, names); ok {
+	if i, ok := matchAmong(name, props, func(p **property) string { return (*p).name }); ok {
 		return i
 	}
 	return -1
@@ -231,21 +228,23 @@ func (b *draft) declaredProperty(d *declaredInput) property {
 
 func appendSchema(dst []byte, props []*property) []byte {
 	dst = append(dst, `{"type":"object","properties":{`...)
-	var required []any
 	for i, p := range props {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = append(appendString(dst, p.name), ':')
 		dst = p.appendTo(dst)
-		if p.required {
-			required = append(required, p.name)
-		}
 	}
 	dst = append(dst, '}')
-	if len(required) > 0 {
-		dst = append(dst, `,"required":`...)
-		dst = appendJSON(dst, required)
+	sep := `,"required":[`
+	for _, p := range props {
+		if p.required {
+			dst = appendString(append(dst, sep...), p.name)
+			sep = ","
+		}
+	}
+	if sep == "," {
+		dst = append(dst, ']')
 	}
 	return append(dst, '}')
 }
@@ -254,11 +253,11 @@ func (p *property) appendTo(dst []byte) []byte {
 	dst = append(dst, '{')
 	sep := ""
 	if p.typ != "" {
-		dst = append(dst, `"type":"`+p.typ+`"`...)
+		dst = append(append(append(dst, `"type":"`...), p.typ...), '"')
 		sep = ","
 	}
 	if p.description != "" {
-		dst = appendString(append(dst, sep+`"description":`...), p.description)
+		dst = appendString(append(append(dst, sep...), `"description":`...), p.description)
 		sep = ","
 	}
 	if p.typ == "array" {
