@@ -37,6 +37,7 @@ type draft struct {
 	// What of it is compiled now. One makes room for the next.
 	builder   builder
 	stepDraft stepDraft
+	rare      rareOperation
 }
 
 // knownInput is what is known of an input while its operation is compiled.
@@ -103,14 +104,15 @@ func (f feeds[K]) get(of K) (x expression, ok bool) {
 	return x, false
 }
 
-func (f *feeds[K]) set(of K, x expression) {
-	for i := range *f {
-		if (*f)[i].of == of {
-			(*f)[i].value = x
-			return
-		}
+// set sets the value of one, and gives where it is until the next is set.
+func (f *feeds[K]) set(of K, x expression) *expression {
+	at := slices.IndexFunc(*f, func(f feed[K]) bool { return f.of == of })
+	if at < 0 {
+		at = len(*f)
+		*f = append(*f, feed[K]{of: of})
 	}
-	*f = append(*f, feed[K]{of, x})
+	(*f)[at].value = x
+	return &(*f)[at].value
 }
 
 // build compiles an exposed operation, or says why it is refused.
@@ -180,7 +182,7 @@ func (d *draft) begin(c *compiler, x *exposed) {
 		c: c, x: x, own: x.own, outputDecls: d.outputDecls, builder: d.builder, stepDraft: d.stepDraft,
 		inputs: d.inputs[:0], known: d.known[:0], reached: d.reached[:0], excused: d.excused[:0], fed: d.fed[:0], bindings: d.bindings[:0],
 		paths: slices.Grow(d.paths[:0], len(x.params))[:len(x.params)],
-		out:   newOperation(x.out, x.unit.Name),
+		out:   newOperation(x.out, x.unit.Name, &d.rare),
 	}
 	clear(d.paths)
 }
@@ -288,7 +290,7 @@ func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
 // build compiles the request.
 func (b *builder) build() *fault {
 	op := b.op
-	b.begin(op.target(b.c.unit), &rareCall{})
+	b.begin(op.target(b.c.unit), rareCall{})
 	for _, s := range op.slots {
 		if !s.dropped && !s.authFilled {
 			b.slots = append(b.slots, s)
@@ -304,7 +306,7 @@ func (b *builder) build() *fault {
 			return f
 		}
 	}
-	b.parts.settle(b.call)
+	b.parts.settle(b.call, &b.c.kept)
 	return nil
 }
 
@@ -314,17 +316,22 @@ type callParts struct {
 	query            []queryPart
 	headers, cookies []headerPart
 	required         []requirement
+	body             bodyPlan
+	rare             rareCall
 }
 
 // lend gives it to a call.
-func (p *callParts) lend(c *Call) {
+func (p *callParts) lend(c *Call, rare rareCall) {
+	p.body, p.rare = bodyPlan{}, rare
+	c.body, c.rareCall = &p.body, &p.rare
 	c.path, c.query, c.headers, c.cookies, c.required = p.path[:0], p.query[:0], p.headers[:0], p.cookies[:0], p.required[:0]
 }
 
 // settle takes it back from a call, which gets memory of its own, as much as it needs.
-func (p *callParts) settle(c *Call) {
-	*p = callParts{path: c.path, query: c.query, headers: c.headers, cookies: c.cookies, required: c.required}
+func (p *callParts) settle(c *Call, kept *kept) {
+	p.path, p.query, p.headers, p.cookies, p.required = c.path, c.query, c.headers, c.cookies, c.required
 	c.path, c.query, c.headers, c.cookies, c.required = exactly(p.path), exactly(p.query), exactly(p.headers), exactly(p.cookies), exactly(p.required)
+	kept.settleCall(c)
 }
 
 // exactly copies a list into memory of its size.
@@ -338,9 +345,9 @@ func exactly[T any](list []T) []T {
 }
 
 // begin adds a call to the operation.
-func (b *builder) begin(to *callTarget, rare *rareCall) {
-	b.call = &Call{callTarget: to, body: &bodyPlan{}, rareCall: rare}
-	b.parts.lend(b.call)
+func (b *builder) begin(to *callTarget, rare rareCall) {
+	b.call = &Call{callTarget: to}
+	b.parts.lend(b.call, rare)
 	b.out.calls = append(b.out.calls, b.call)
 }
 

@@ -223,7 +223,7 @@ func (c *compiler) consumeForward(api *spec.Consumed, x *exposed, forward *forwa
 // of the caller's request they can take a placeholder of the path, and nothing else.
 func (b *builder) buildForward(forward *forwardPlan) *fault {
 	op, x := b.op, b.x
-	b.begin(op.target(b.c.unit), &rareCall{forward: forward})
+	b.begin(op.target(b.c.unit), rareCall{forward: forward})
 	for _, s := range op.slots {
 		if s.dropped || s.authFilled {
 			continue
@@ -249,8 +249,8 @@ func (b *builder) buildForward(forward *forwardPlan) *fault {
 			return f
 		}
 	}
-	b.parts.settle(b.call)
 	b.call.body.inbound = true
+	b.parts.settle(b.call, &b.c.kept)
 	forward.remember(b.call)
 	b.why.forwarded(forward)
 	return b.checkForwardInputs()

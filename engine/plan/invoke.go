@@ -56,9 +56,9 @@ type rareOperation struct {
 }
 
 // newOperation begins an operation that its exposure calls so.
-func newOperation(x *Exposure, called string) *Operation {
+func newOperation(x *Exposure, called string, rare *rareOperation) *Operation {
 	prefix := x.Unit.ID + "/" + adapterName(x) + "/"
-	return &Operation{name: prefix + called, called: int32(len(prefix)), exposure: x, rareOperation: &rareOperation{}}
+	return &Operation{name: prefix + called, called: int32(len(prefix)), exposure: x, rareOperation: rare}
 }
 
 // Name gives "<document>/<adapter namespace>/<operation or tool>", for logs and metrics.

@@ -29,35 +29,47 @@ type simple struct {
 
 // expression gives an expression its place in memory.
 func (k *kept) expression(x expression) *expression {
-	if x.parts != nil || x.detail != nil {
-		return &x
-	}
-	switch x.literal.(type) {
-	case nil, string, bool, json.Number, absent:
-	default:
-		return &x
+	if !x.isSimple() {
+		return copyOf(&x)
 	}
 	key := simple{x.kind, x.index, x.variable, x.literal}
-	if known := k.expressions[key]; known != nil {
-		return known
+	known := k.expressions[key]
+	if known == nil {
+		known = copyOf(&x)
+		k.expressions[key] = known
 	}
-	k.expressions[key] = &x
-	return &x
+	return known
 }
 
-// settle lets an operation that is compiled share what it does not use.
+func (x *expression) isSimple() bool {
+	switch x.literal.(type) {
+	case nil, string, bool, json.Number, absent:
+		return x.parts == nil && x.detail == nil
+	}
+	return false
+}
+
+func copyOf[T any](v *T) *T {
+	out := *v
+	return &out
+}
+
+// settle gives an operation that is compiled memory of its own for what it uses, and lets it share
+// what it does not use.
 func (k *kept) settle(op *Operation) {
-	for _, c := range op.calls {
-		if isZero(c.body) {
-			c.body = k.body
-		}
-		if isZero(c.rareCall) {
-			c.rareCall = k.call
-		}
+	op.rareOperation = settled(op.rareOperation, k.operation)
+}
+
+// settleCall is settle for a call.
+func (k *kept) settleCall(c *Call) {
+	c.body, c.rareCall = settled(c.body, k.body), settled(c.rareCall, k.call)
+}
+
+func settled[T any](v, empty *T) *T {
+	if reflect.ValueOf(v).Elem().IsZero() {
+		return empty
 	}
-	if isZero(op.rareOperation) {
-		op.rareOperation = k.operation
-	}
+	return copyOf(v)
 }
 
 // declares notes what is declared of the binary answers of an operation that is settled.
@@ -69,5 +81,3 @@ func (k *kept) declares(op *Operation, b Binary) {
 	rare.binary = b
 	op.rareOperation = &rare
 }
-
-func isZero[T any](v *T) bool { return reflect.ValueOf(v).Elem().IsZero() }

@@ -24,8 +24,11 @@ func (b *builder) pairLost() *fault {
 			open = append(open, s)
 		}
 	}
+	if len(open) != 1 {
+		return nil
+	}
 	lost := b.lostNames()
-	if len(open) != 1 || len(lost) != 1 {
+	if len(lost) != 1 {
 		return nil
 	}
 	var x expression
@@ -116,44 +119,44 @@ func (b *builder) require(s *slot, x expression) {
 		return
 	}
 	if s.in == "path" && x.kind == exprText {
-		b.requireParts(s, &x)
+		b.requireParts(s, x)
 		return
 	}
 	input, ok := x.input()
 	if !ok {
 		if name, ok := x.reply(); ok {
-			b.wants(&x, requirement{input: name})
+			b.wants(x, requirement{input: name})
 			return
 		}
 		if step, ok := x.step(); ok {
-			b.wants(&x, requirement{step: step, input: s.name})
+			b.wants(x, requirement{step: step, input: s.name})
 		}
 		return
 	}
 	nullable := s.in == "body" && b.call.body.format == formatJSON
-	b.wants(&x, requirement{input: b.inputs[input].name, nullable: nullable})
+	b.wants(x, requirement{input: b.inputs[input].name, nullable: nullable})
 }
 
 // wants makes a call without a value for x an error.
-func (b *builder) wants(x *expression, r requirement) {
-	r.value = b.c.kept.expression(*x)
+func (b *builder) wants(x expression, r requirement) {
+	r.value = b.c.kept.expression(x)
 	b.call.required = append(b.call.required, r)
 }
 
 // requireParts wants a value for everything in a text that is part of a path: without one the
 // path is that of another resource. Only an input that is declared optional may be left out.
-func (b *builder) requireParts(s *slot, text *expression) {
+func (b *builder) requireParts(s *slot, text expression) {
 	text.walk(func(x *expression) {
 		switch x.kind {
 		case exprInput:
 			name := b.inputs[x.index].name
 			if i, ok := matchName(name, b.declaredNames()); !ok || b.x.declared[i].required != spec.False {
-				b.wants(x, requirement{input: name})
+				b.wants(*x, requirement{input: name})
 			}
 		case exprResult:
-			b.wants(x, requirement{step: x.detail.said, input: s.name})
+			b.wants(*x, requirement{step: x.detail.said, input: s.name})
 		case exprReply:
-			b.wants(x, requirement{input: x.detail.said})
+			b.wants(*x, requirement{input: x.detail.said})
 		}
 	})
 }
@@ -181,8 +184,7 @@ func (b *builder) placeSlots() *fault {
 			return f
 		}
 		b.require(s, x)
-		b.sources.set(s, x)
-		b.why.placed(s, &x)
+		b.why.placed(s, b.sources.set(s, x))
 		switch s.in {
 		case "query":
 			b.call.query = append(b.call.query, queryPart{name: s.name, value: b.c.kept.expression(x)})

@@ -86,6 +86,7 @@ func (a *promptAsks) build(decl *spec.Prompt, p *Prompt) *fault {
 		p.Arguments = append(p.Arguments, PromptArgument{Name: name})
 	}
 	d.out.inputs = d.inputs
+	d.c.kept.settle(d.out)
 	a.op, a.draft = d.out, nil
 	return nil
 }

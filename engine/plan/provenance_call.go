@@ -23,7 +23,9 @@ func (d *draft) finishProvenance() {
 			p.contentType()
 			p.resolve()
 			p.arrange()
-			p.b.call.why = p
+			rare := *p.b.call.rareCall
+			rare.why = p
+			p.b.call.rareCall = &rare
 		}
 	}
 	first := d.why[0]
