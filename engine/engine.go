@@ -113,7 +113,7 @@ func (o *Options) loadOptions() LoadOptions {
 		Limits:     o.Limits,
 		Link:       o.Linking(),
 		Bind: &plan.BindOptions{
-			Look: o.Look, Upstream: o.Upstream, Placeholders: o.Placeholders, Gate: o.Gate,
+			Look: o.Look, Edition: o.Edition, Upstream: o.Upstream, Placeholders: o.Placeholders, Gate: o.Gate,
 			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody, Scripts: o.Scripts, Watch: o.Watch, Quotas: o.Quotas,
 		},
 		Logger: o.Logger,

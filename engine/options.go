@@ -112,8 +112,11 @@ type Options struct {
 	MaxUpstreamBody int64
 
 	// Look gives the value of a document's variable, or [plan.ErrUnset]. It is asked again
-	// on every reload. Nil means that no variable has a value.
+	// on every reload, as far as Edition does not spare it. Nil means that no variable has a value.
 	Look func(doc string, v *plan.Variable) (plan.Secret, error)
+	// Edition is another number whenever Look may give another value for a variable without a
+	// location. Nil: nobody knows, and Look is asked for each again on every reload.
+	Edition func() uint64
 	// Upstream answers the requests of every operation.
 	Upstream plan.Upstream
 	// Scripts runs the scripts of steps; nil means in this process.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"capd/engine/plan"
@@ -61,14 +62,12 @@ func (a *Adapter) Prepare(_ context.Context, _, next *plan.Bound) (swap func() (
 	if p == nil {
 		return nil, errors.New("prepare control: there is no plan to serve")
 	}
-	where := map[*plan.Exposure]string{}
-	for _, l := range p.Listeners {
-		for _, m := range l.Mounts {
-			where[m.Exposure] = l.Addr
-		}
-	}
+	where := sync.OnceValue(func() map[*plan.Exposure]string { return addressesOf(p) }) // few documents ask
 	sites := map[string]http.Handler{}
 	for _, l := range p.Listeners {
+		if !l.MayHave(plan.Control) {
+			continue
+		}
 		if s := a.newSite(l, next, where); len(s.mounts) > 0 {
 			sites[l.Addr] = s
 		}
@@ -78,6 +77,17 @@ func (a *Adapter) Prepare(_ context.Context, _, next *plan.Bound) (swap func() (
 	}, nil
 }
 
+// addressesOf gives where exposures are served.
+func addressesOf(p *plan.Plan) map[*plan.Exposure]string {
+	out := map[*plan.Exposure]string{}
+	for _, l := range p.Listeners {
+		for _, m := range l.Mounts {
+			out[m.Exposure] = l.Addr
+		}
+	}
+	return out
+}
+
 // site is what is served at one address. It is immutable.
 type site struct {
 	mounts map[string]*deck // by the segments behind /control
@@ -85,7 +95,7 @@ type site struct {
 	depth  int              // most segments of a mount
 }
 
-func (a *Adapter) newSite(l *plan.Listener, bound *plan.Bound, where map[*plan.Exposure]string) *site {
+func (a *Adapter) newSite(l *plan.Listener, bound *plan.Bound, where func() map[*plan.Exposure]string) *site {
 	s := &site{mounts: map[string]*deck{}}
 	decks := map[*plan.Exposure]*deck{}
 	for _, m := range l.Mounts {
@@ -150,11 +160,11 @@ type deck struct {
 	exposure  *plan.Exposure
 	gate      plan.Gate // nil: everybody may come in
 	bound     *plan.Bound
-	where     map[*plan.Exposure]string
+	where     func() map[*plan.Exposure]string
 	endpoints map[string]http.Handler
 }
 
-func (a *Adapter) newDeck(x *plan.Exposure, bound *plan.Bound, where map[*plan.Exposure]string) *deck {
+func (a *Adapter) newDeck(x *plan.Exposure, bound *plan.Bound, where func() map[*plan.Exposure]string) *deck {
 	d := &deck{opts: &a.opts, exposure: x, gate: bound.Gate(x), bound: bound, where: where, endpoints: map[string]http.Handler{}}
 	add := func(on bool, path, method string, serve http.HandlerFunc) {
 		if on {
@@ -214,9 +224,10 @@ func (d *deck) adapters() (out []adapterState, all bool) {
 	list := slices.Concat(u.Exposures, u.Unserved)
 	slices.SortStableFunc(list, func(a, b *plan.Exposure) int { return a.Index - b.Index })
 	all = true
+	where := d.where()
 	for _, x := range list {
 		s := adapterState{Type: x.Kind, Namespace: x.Namespace, Port: x.Port, State: stopped}
-		if addr := d.where[x]; addr != "" && d.opts.Listening(addr) {
+		if addr := where[x]; addr != "" && d.opts.Listening(addr) {
 			s.State = started
 		}
 		if s.State == stopped && x.Kind != plan.Control && (x.Kind != plan.MCP || x.Transport != "stdio") {

@@ -21,6 +21,7 @@ type Environment struct {
 	process map[string]string
 	paths   []string
 	files   atomic.Pointer[map[string]string]
+	edition atomic.Uint64 // of the files
 }
 
 // NewEnvironment takes the process environment as [os.Environ] gives it and reads the env
@@ -53,7 +54,9 @@ func (e *Environment) Reload() error {
 		}
 		maps.Copy(values, parsed)
 	}
-	e.files.Store(&values)
+	if was := e.files.Swap(&values); was == nil || !maps.Equal(*was, values) {
+		e.edition.Add(1)
+	}
 	return nil
 }
 

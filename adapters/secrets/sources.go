@@ -188,6 +188,9 @@ func (s *Sources) Reload() error {
 	return nil
 }
 
+// Edition is another number whenever a variable without a location may have another value.
+func (s *Sources) Edition() uint64 { return s.env.edition.Load() }
+
 // String says how much there is, and no value.
 func (s *Sources) String() string { return s.env.String() + " and what locations hold" }
 

@@ -115,13 +115,20 @@ func (last *report) follow(now *engine.Snapshot, at []reportAddress, origin func
 		Documents: make([]*reportDocument, len(now.Docs)), Addresses: at, states: now.Docs, bound: now.Bound, list: now.Diagnostics, stdio: now.Plan.Stdio != nil,
 	}
 	if last != nil && slices.Equal(last.Addresses, at) {
+		others, known := now.Bound.Since(last.bound)
 		k := 0
 		for i, d := range now.Docs {
-			for k < len(last.states) && last.states[k].ID < d.ID {
+			for k < len(last.states) && last.states[k] != d && last.states[k].ID < d.ID {
 				k++
 			}
-			if k < len(last.states) && last.states[k] == d && now.Bound.Shares(last.bound, d.Unit) {
+			if k < len(last.states) && last.states[k] == d && (known || now.Bound.Shares(last.bound, d.Unit)) {
 				r.Documents[i] = last.Documents[k]
+			}
+		}
+		for _, u := range others {
+			i, _ := slices.BinarySearchFunc(now.Docs, u.ID, func(d *engine.DocState, id string) int { return strings.Compare(d.ID, id) })
+			for ; i < len(now.Docs) && now.Docs[i].ID == u.ID; i++ {
+				r.Documents[i] = nil
 			}
 		}
 	}
@@ -189,23 +196,23 @@ func exposuresByUnit(p *plan.Plan, wanted map[*plan.Unit]bool, origin func(strin
 	}
 	found := map[*plan.Unit][]placed{}
 	for _, l := range p.Listeners {
-		if len(wanted) == 0 {
-			break
-		}
-		for _, m := range l.Mounts {
-			if !m.Main || !wanted[m.Exposure.Unit] {
-				continue
+		at := origin(l.Addr)
+		for u := range wanted {
+			for _, m := range l.Of(u) {
+				if !m.Main || m.Exposure.Unit != u {
+					continue
+				}
+				e := m.Exposure
+				a := reportAdapter{Kind: e.Kind, Namespace: e.Namespace}
+				if at != "" {
+					a.URL = at + m.Path
+				}
+				if e.Management != nil {
+					a.Serves = e.Management.Words()
+				}
+				a.tally(e.Routes, e.Skills, e.Tools, e.Resources, e.Prompts)
+				found[u] = append(found[u], placed{e.Index, a})
 			}
-			e := m.Exposure
-			a := reportAdapter{Kind: e.Kind, Namespace: e.Namespace}
-			if at := origin(l.Addr); at != "" {
-				a.URL = at + m.Path
-			}
-			if e.Management != nil {
-				a.Serves = e.Management.Words()
-			}
-			a.tally(e.Routes, e.Skills, e.Tools, e.Resources, e.Prompts)
-			found[e.Unit] = append(found[e.Unit], placed{e.Index, a})
 		}
 	}
 	if p.Stdio != nil {

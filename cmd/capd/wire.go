@@ -115,6 +115,7 @@ func (c *command) wire(paths []string, f *serveFlags, log *slog.Logger) (*wiring
 		DrainTimeout:     time.Duration(f.drainTimeout),
 		MaxUpstreamBody:  int64(f.maxUpstreamBody),
 		Look:             env.Look,
+		Edition:          env.Edition,
 		Upstream:         cached(protected, shared, stateKey, watch, log),
 		Watch:            watch.Watcher(),
 		Quotas:           plan.NewQuotas(plan.QuotaOptions{Caps: f.caps.caps(), Store: shared.Store, Limited: watch.Limited}),

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -23,6 +24,9 @@ type BindOptions struct {
 	Gate func(Lock) Gate
 	// Scripts runs the scripts of steps; nil means in this process.
 	Scripts ScriptRunner
+	// Edition is another number whenever Look may give another value for a variable without a
+	// location; nil: nobody knows.
+	Edition func() uint64
 	// Last is what was bound before; what comes to the same is shared with it. It may be nil.
 	Last *Bound
 	// Watch is told of every call; nil: nobody watches.
@@ -44,6 +48,14 @@ type Bound struct {
 	gates map[*Exposure]Gate
 
 	benches workbenches
+
+	// For the next bind: of which values these are, and the units that are bound anew each time.
+	edition  uint64
+	restless []*Unit
+	// id is what others know this one by, who should not hold it: before is that of the one that came before, and
+	// since are the units that have other values than there.
+	id, before *byte
+	since      []*Unit
 }
 
 // boundUnit holds the values of one document, by the indices of its Variables and Bases. It is
@@ -79,14 +91,24 @@ type boundBase struct {
 }
 
 // Bind looks up every variable of the plan. A variable without a value is a warning, and
-// an error of the calls that need it.
+// an error of the calls that need it. Where Last had the same documents, those of them whose values can only be the same are
+// not asked for.
 func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 	last := o.Last
 	o.Last = nil // or every plan there was would be held
-	b := &Bound{plan: p, opts: o, units: make(map[*Unit]*boundUnit, len(p.Units)), gates: map[*Exposure]Gate{}}
+	b := &Bound{plan: p, opts: o, gates: map[*Exposure]Gate{}, id: new(byte)}
+	if o.Edition != nil {
+		b.edition = o.Edition()
+	}
+	work := p.Units
+	if b.follows(last) {
+		work = b.begin(last)
+	} else {
+		b.units = make(map[*Unit]*boundUnit, len(p.Units))
+	}
 	var list diag.List
 	var values []boundValue
-	for _, u := range p.Units {
+	for _, u := range work {
 		grant, found := p.subjects[u].Grant, len(list)
 		values = values[:0]
 		for _, v := range u.Variables {
@@ -100,8 +122,12 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 		if bu == nil || !bu.sound || bu.grant != grant || !slices.EqualFunc(bu.values, values, boundValue.same) {
 			bu = o.bindUnit(u, grant, slices.Clone(values), &list)
 			bu.sound = found == len(list)
+			b.since = append(b.since, u)
 		}
 		b.units[u] = bu
+		if !bu.sound || u.isRestless() {
+			b.restless = append(b.restless, u)
+		}
 		for _, x := range u.Exposures {
 			if x.Guard == nil {
 				continue
@@ -114,6 +140,45 @@ func Bind(p *Plan, o BindOptions) (*Bound, diag.List) {
 	o.Quotas.forget(p)
 	list.Sort()
 	return b, list
+}
+
+// isRestless reports whether a document has something that may be another at each bind.
+func (u *Unit) isRestless() bool {
+	return slices.ContainsFunc(u.Variables, func(v *Variable) bool { return v.Location != nil }) ||
+		slices.ContainsFunc(u.Exposures, func(x *Exposure) bool { return x.Guard != nil })
+}
+
+// follows reports whether most values are certainly those of last.
+func (b *Bound) follows(last *Bound) bool {
+	return last != nil && b.opts.Edition != nil && last.edition == b.edition && b.plan.isFree() && last.plan.isFree()
+}
+
+// isFree reports whether nothing between documents, and no policy, decides on their values.
+func (p *Plan) isFree() bool { return p != nil && len(p.subjects)+len(p.withheld) == 0 }
+
+// begin takes over what last has, and gives the units that are to be bound.
+func (b *Bound) begin(last *Bound) []*Unit {
+	gone, came := unitsApart(last.plan.Units, b.plan.Units)
+	b.units, b.before = last.units, last.id
+	if len(gone)+len(came)+len(last.restless) == 0 {
+		return nil
+	}
+	b.units = maps.Clone(last.units)
+	for _, u := range gone {
+		delete(b.units, u)
+	}
+	work := slices.DeleteFunc(slices.Clone(last.restless), func(u *Unit) bool { return b.units[u] == nil })
+	work = append(work, came...)
+	slices.SortFunc(work, unitOrder)
+	return work
+}
+
+// Since gives the units that have other values than in another one, if that is the one before.
+func (b *Bound) Since(o *Bound) (units []*Unit, known bool) {
+	if b == nil || o == nil || b.before == nil || b.before != o.id {
+		return nil, false
+	}
+	return b.since, true
 }
 
 // bindUnit makes what a document has of the values of its variables.

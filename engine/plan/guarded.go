@@ -28,10 +28,17 @@ type claim struct {
 
 // guarded withholds variables that open the adapter of one team and are used in calls of another.
 func (l *linker) guarded(prev *Plan, p *Plan) {
-	p.withheld = map[*Variable]*Error{}
 	// Most documents share nothing: only places that open something are looked at.
+	if prev != nil && prev.withheld != nil {
+		_, still := unitsApart(openingOf(l.gone), prev.opening)
+		p.opening = append(still, openingOf(l.came)...)
+		slices.SortFunc(p.opening, unitOrder)
+	} else {
+		p.opening = openingOf(p.Units)
+	}
+	p.withheld = map[*Variable]*Error{}
 	opens := map[string][]claim{}
-	for _, u := range p.Units {
+	for _, u := range p.opening {
 		for _, v := range u.Variables {
 			if v.shown {
 				from := l.origin(v)
@@ -55,6 +62,17 @@ func (l *linker) guarded(prev *Plan, p *Plan) {
 			}
 		}
 	}
+}
+
+// openingOf gives those of some units that have a variable which callers must show.
+func openingOf(units []*Unit) []*Unit {
+	var out []*Unit
+	for _, u := range units {
+		if slices.ContainsFunc(u.Variables, (*Variable).OpensAdapter) {
+			out = append(out, u)
+		}
+	}
+	return out
 }
 
 // leaves reports whether the value is sent elsewhere, or given to a caller.

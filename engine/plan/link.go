@@ -48,13 +48,13 @@ type LinkOptions struct {
 // problems between documents.
 func Link(prev *Plan, units []*Unit, o LinkOptions) (*Plan, diag.List) {
 	l := &linker{options: o, listeners: map[string]*Listener{}, seed: prev.claimSeed()}
-	p := &Plan{Units: slices.Clone(units), public: o.PublicURL, subjects: o.Subjects, layout: o.layout(), alone: o.judgesEachAlone(), seed: l.seed}
-	slices.SortStableFunc(p.Units, unitOrder)
+	p := &Plan{Units: prev.inOrder(units), public: o.PublicURL, subjects: o.Subjects, layout: o.layout(), alone: o.judgesEachAlone(), seed: l.seed}
 	if o.Stdio != nil {
 		p.Stdio = l.stdio(p.Units, o.Stdio)
 		l.list.Sort()
 		return p, l.list
 	}
+	l.gone, l.came = prev.unitsApart(p)
 	l.guarded(prev, p)
 	if !l.relink(prev, p) {
 		l.together(prev, p)
@@ -104,6 +104,8 @@ type linker struct {
 	listeners map[string]*Listener
 	list      diag.List
 	seed      maphash.Seed // of claims
+
+	gone, came []*Unit // since the last link
 }
 
 func (l *linker) note(sev diag.Severity, code diag.Code, e *Exposure, at diag.Span, hint, format string, args ...any) {
@@ -193,7 +195,7 @@ func (x *Listener) mount(e *Exposure) {
 	if same > 1 && e.Namespace != "" {
 		x.Mounts = append(x.Mounts, newMount(e, append(slices.Clone(id), e.Namespace), !first))
 	}
-	x.control = x.control || e.Kind == Control
+	x.add(e.Kind)
 	if e.Kind == MCP {
 		x.countMCP()
 	}
@@ -331,7 +333,7 @@ func (x *Listener) isReserved(r *Route) bool {
 	case "apis", "mcp", "skills", ".well-known":
 		return true
 	case Control.Prefix():
-		return x.control
+		return x.MayHave(Control) // the first segment of paths is taken
 	}
 	return false
 }

@@ -186,6 +186,7 @@ type Plan struct {
 
 	// withheld are the variables that have no value since they open other documents' adapters.
 	withheld map[*Variable]*Error
+	opening  []*Unit // that have variables which callers must show, by ID
 
 	subjects map[*Unit]Subject // what documents are to the policy; empty: there is none
 	public   string            // URL under which clients reach all of it; empty when not known
@@ -213,8 +214,8 @@ type Listener struct {
 	// Combined: /mcp is the view of all exposures when there are several.
 	Combined bool
 
-	claims  claims
-	control bool // an exposure is of control: the first segment of paths "control" is taken
+	claims claims
+	kinds  []Kind // of the exposures that are here, and maybe of some that were
 
 	named []NamedView
 	once  sync.Once
@@ -247,6 +248,18 @@ func (p *Plan) Listener(addr string) *Listener {
 		return nil
 	}
 	return p.Listeners[i]
+}
+
+// MayHave reports whether an exposure of a kind may be here. If not, the mounts need not be looked through.
+func (l *Listener) MayHave(k Kind) bool { return slices.Contains(l.kinds, k) }
+
+// add adds kinds of exposures that are here.
+func (l *Listener) add(kinds ...Kind) {
+	for _, k := range kinds {
+		if !l.MayHave(k) {
+			l.kinds = append(slices.Clip(l.kinds), k)
+		}
+	}
 }
 
 // claimSeed gives the seed of the claims of a plan and of all that follow it.

@@ -42,7 +42,7 @@ func (l *linker) relink(prev, p *Plan) bool {
 	if prev == nil || prev.layout != p.layout || !prev.alone || !p.alone || len(prev.withheld)+len(p.withheld) > 0 {
 		return false
 	}
-	gone, came := unitsApart(prev.Units, p.Units)
+	gone, came := l.gone, l.came
 	if len(gone)+len(came) > 2+len(p.Units)/maxRelinked {
 		return false
 	}
@@ -69,6 +69,23 @@ func (l *linker) relink(prev, p *Plan) bool {
 	l.list = append(l.list, e.notes...)
 	p.Listeners = e.all()
 	return true
+}
+
+// inOrder gives units by ID. In most loads they are, or change, where they were in the last plan.
+func (p *Plan) inOrder(units []*Unit) []*Unit {
+	out := slices.Clone(units)
+	if p == nil || !slices.EqualFunc(p.Units, out, func(a, b *Unit) bool { return unitOrder(a, b) == 0 }) {
+		slices.SortStableFunc(out, unitOrder)
+	}
+	return out
+}
+
+// unitsApart gives the units that only one of two plans has. A nil plan has none.
+func (p *Plan) unitsApart(next *Plan) (gone, came []*Unit) {
+	if p == nil {
+		return nil, next.Units
+	}
+	return unitsApart(p.Units, next.Units)
 }
 
 // unitsApart gives what is not the very same in two lists of units by ID.
@@ -126,7 +143,7 @@ func (e *edit) byItself(u *Unit) *linker {
 	one.mountAll(u)
 	for addr, x := range one.listeners {
 		if at := e.at(addr); at != nil {
-			x.control = at.control
+			x.add(at.kinds...)
 		}
 		one.settle(x)
 	}
@@ -152,7 +169,7 @@ func (e *edit) open(addr string) *Listener {
 	}
 	x := &Listener{
 		Addr: addr, Mounts: slices.Clone(old.Mounts), Bare: slices.Clone(old.Bare), Skills: old.Skills,
-		claims: maps.Clone(old.claims), control: old.control,
+		claims: maps.Clone(old.claims), kinds: old.kinds,
 	}
 	e.listeners[addr] = x
 	return x
@@ -191,6 +208,7 @@ func (e *edit) putIn(u *Unit) bool {
 			}
 			x.claims[hash] = n
 		}
+		x.add(own.kinds...)
 		x.splice(u.ID, own.Mounts, own.Bare)
 	}
 	e.notes = append(e.notes, one.list...)
@@ -219,12 +237,24 @@ func apart(bare []*BareRoute) (served, refused []*BareRoute) {
 
 // spliced puts some elements in the place of those of one document, in a list by document.
 func spliced[T any](all, own []T, id string, of func(T) string) []T {
-	from, _ := slices.BinarySearchFunc(all, id, func(x T, id string) int { return strings.Compare(of(x), id) })
-	to := from
+	from, to := ofDocument(all, id, of)
+	return slices.Replace(all, from, to, own...)
+}
+
+// ofDocument finds what is of one document in a list by document.
+func ofDocument[T any](all []T, id string, of func(T) string) (from, to int) {
+	from, _ = slices.BinarySearchFunc(all, id, func(x T, id string) int { return strings.Compare(of(x), id) })
+	to = from
 	for to < len(all) && of(all[to]) == id {
 		to++
 	}
-	return slices.Replace(all, from, to, own...)
+	return from, to
+}
+
+// Of gives the mounts of a document.
+func (x *Listener) Of(u *Unit) []*Mount {
+	from, to := ofDocument(x.Mounts, u.ID, func(m *Mount) string { return m.Exposure.Unit.ID })
+	return x.Mounts[from:to]
 }
 
 // Since gives the mounts of a listener that another one has not, and those that it had instead. Both
