@@ -41,11 +41,17 @@ type member struct {
 
 // passes reports whether the caller's own bytes are the body.
 func (p *bodyPlan) passes() bool {
-	return p.template == nil && p.parts == nil && p.whole == nil && p.inbound && len(p.members)+len(p.auth) == 0
+	return p != nil && p.template == nil && p.parts == nil && p.whole == nil && p.inbound && len(p.members)+len(p.auth) == 0
 }
+
+// isJSON reports whether a body is sent, as JSON.
+func (p *bodyPlan) isJSON() bool { return p != nil && p.format == formatJSON }
 
 // render gives the body and its Content-Type; an empty body has none.
 func (p *bodyPlan) render(s *scope, args *Args) (Body, string, *Error) {
+	if p == nil {
+		return Body{}, "", nil
+	}
 	if p.parts != nil {
 		parts, err := p.renderParts(s)
 		if err == nil {

@@ -306,7 +306,7 @@ func (b *builder) build() *fault {
 			return f
 		}
 	}
-	b.parts.settle(b.call, &b.c.kept)
+	b.parts.settle(b.call, &op.made, &b.c.kept)
 	return nil
 }
 
@@ -327,11 +327,32 @@ func (p *callParts) lend(c *Call, rare rareCall) {
 	c.path, c.query, c.headers, c.cookies, c.required = p.path[:0], p.query[:0], p.headers[:0], p.cookies[:0], p.required[:0]
 }
 
-// settle takes it back from a call, which gets memory of its own, as much as it needs.
-func (p *callParts) settle(c *Call, kept *kept) {
+// settle takes it back from a call, which shares what another call of the operation has too, and
+// gets memory of its own for the rest, as much as it needs.
+func (p *callParts) settle(c *Call, of *madeParts, kept *kept) {
 	p.path, p.query, p.headers, p.cookies, p.required = c.path, c.query, c.headers, c.cookies, c.required
-	c.path, c.query, c.headers, c.cookies, c.required = exactly(p.path), exactly(p.query), exactly(p.headers), exactly(p.cookies), exactly(p.required)
+	c.path, c.query, c.headers, c.cookies, c.required = once(&of.paths, p.path), once(&of.queries, p.query), once(&of.headers, p.headers), exactly(p.cookies), once(&of.required, p.required)
 	kept.settleCall(c)
+}
+
+// madeParts are the parts of the calls of a consumed operation.
+type madeParts struct {
+	paths    [][]pathPart
+	queries  [][]queryPart
+	headers  [][]headerPart
+	required [][]requirement
+}
+
+// once gives the list that is equal and made already, or else copies it into memory of its size.
+func once[T comparable](made *[][]T, list []T) []T {
+	for _, m := range *made {
+		if slices.Equal(m, list) {
+			return m
+		}
+	}
+	list = exactly(list)
+	*made = append(*made, list)
+	return list
 }
 
 // exactly copies a list into memory of its size.
@@ -395,7 +416,7 @@ func (b *draft) input(name string, lookups []lookup) int {
 	}
 	b.reached.add(name)
 	for i := range b.inputs {
-		if b.inputs[i].name == name && slices.Equal(b.known[i].asked, lookups) {
+		if b.inputs[i].name == name && slices.EqualFunc(b.known[i].asked, lookups, lookup.equals) {
 			return i
 		}
 	}
@@ -466,7 +487,7 @@ func (b *draft) appendPlaces(dst []lookup, order, name string) []lookup {
 		switch letter {
 		case 'P':
 			if i, ok := matchName(name, b.x.params); ok {
-				dst = append(dst, lookup{kind: lookPath, index: i})
+				dst = append(dst, lookup{kind: lookPath, index: int32(i)})
 			}
 		case 'Q':
 			dst = append(dst, lookup{kind: lookQuery, name: name})
@@ -487,7 +508,11 @@ func (b *draft) argument(name string) expression {
 }
 
 func argumentLookup(name string) lookup {
-	return lookup{kind: lookArg, name: name, fold: expr.Fold(name)}
+	l := lookup{kind: lookArg, name: name}
+	if fold := expr.Fold(name); fold != name {
+		l.more = &lookupMore{fold: fold}
+	}
+	return l
 }
 
 // reference is the input that a name with an input prefix means (contract W2). member

@@ -14,7 +14,7 @@ type Call struct {
 	headers []headerPart
 	// required are the slots that must have a value before anything is sent.
 	required []requirement
-	body     *bodyPlan // of calls that send none, one for all
+	body     *bodyPlan // nil: it sends none
 	samples  []Sample
 	mapped   bool // the answer is mapped, so it must be held and decoded
 	*rareCall

@@ -36,6 +36,7 @@ type consumed struct {
 	hostSlots  []*slot
 	body       bodyDecl
 	called     *callTarget // nil until something calls it
+	made       madeParts   // of its calls
 	fault      *fault      // it cannot be called at all
 	warnings   []*fault
 }

@@ -44,7 +44,7 @@ func (d *draft) applyDeclared() {
 		if k, ok := d.x.declares(in.name); ok {
 			p := &d.x.declared[k]
 			if path := d.bodyPath(p); path != nil {
-				in.lookups = []lookup{{kind: lookBodyPath, name: in.name, path: path}}
+				in.lookups = []lookup{{kind: lookBodyPath, name: in.name, more: &lookupMore{path: path}}}
 			}
 			in.rule = d.rule(p)
 		}

@@ -142,7 +142,7 @@ func (o *output) heads() []string {
 		return nil
 	}
 	var out []string
-	for _, p := range o.parts {
+	for _, p := range o.parts() {
 		out = append(out, p.heads()...)
 	}
 	return out

@@ -10,7 +10,7 @@ import (
 // expression is a compiled value: where it comes from is known, what it is shows at the call.
 type expression struct {
 	kind     exprKind
-	typ      textType     // exprInput
+	typ      valueType    // exprInput
 	index    int32        // exprInput: of Operation.inputs; exprResult: of Operation.steps; exprReply: of asking
 	literal  any          // exprLiteral: a value
 	variable *Variable    // exprVariable
@@ -31,33 +31,6 @@ type embedding struct {
 	quoted  []bool   // exprJSON: whether each of parts stands inside a JSON string
 	dialect dialect  // exprEmbedded
 	within  []within // exprEmbedded: what each of parts stands in
-}
-
-// textType is a declared type that the text of a caller is converted to.
-type textType uint8
-
-const (
-	textAsIs textType = iota
-	textAsInteger
-	textAsNumber
-	textAsBoolean
-	textAsObject
-	textAsArray
-)
-
-// textTypeOf gives what text becomes of a declared type.
-func textTypeOf(typ string) textType {
-	for t := textAsInteger; t <= textAsArray; t++ {
-		if t.String() == typ {
-			return t
-		}
-	}
-	return textAsIs
-}
-
-// String gives the JSON Schema type; empty for text that stays as it is.
-func (t textType) String() string {
-	return [...]string{"", "integer", "number", "boolean", "object", "array"}[t]
 }
 
 type exprKind uint8

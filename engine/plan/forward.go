@@ -250,7 +250,7 @@ func (b *builder) buildForward(forward *forwardPlan) *fault {
 		}
 	}
 	b.call.body.inbound = true
-	b.parts.settle(b.call, &b.c.kept)
+	b.parts.settle(b.call, &op.made, &b.c.kept)
 	forward.remember(b.call)
 	b.why.forwarded(forward)
 	return b.checkForwardInputs()

@@ -21,7 +21,7 @@ type input struct {
 	name    string // as the caller knows it, for messages
 	lookups []lookup
 	rule    *inputRule // of a declared one; nil: nothing is said of its value
-	typ     string     // of an argument of a tool: its published type; empty when it may be anything
+	typ     valueType  // of an argument of a tool: its published type
 	needed  bool       // of an argument of a tool: it is published as required
 }
 
@@ -40,10 +40,31 @@ const (
 
 type lookup struct {
 	kind  lookupKind
-	index int
+	index int32 // of lookPath
 	name  string
-	fold  string // of lookArg: the name by rule N1
-	path  *expr.JSONPath
+	more  *lookupMore // nil: there is nothing more to say
+}
+
+// lookupMore is what few lookups have.
+type lookupMore struct {
+	fold string         // of lookArg: the name by rule N1, where that is another
+	path *expr.JSONPath // of lookBodyPath
+}
+
+// equals reports whether both look in the same place for the same.
+func (l lookup) equals(o lookup) bool {
+	if l.more != nil && o.more != nil && *l.more == *o.more {
+		l.more = o.more
+	}
+	return l == o
+}
+
+// fold gives the name of a lookArg by rule N1.
+func (l *lookup) fold() string {
+	if l.more == nil {
+		return l.name
+	}
+	return l.more.fold
 }
 
 // Bind finds the operation's inputs in a request. It reads src.Body only when the
@@ -154,7 +175,7 @@ func (b *binder) find(in *input) (any, *Error) {
 func (b *binder) look(l *lookup) (any, *Error) {
 	switch l.kind {
 	case lookPath:
-		if l.index < len(b.src.Path) {
+		if int(l.index) < len(b.src.Path) {
 			return b.src.Path[l.index], nil
 		}
 	case lookQuery:
@@ -172,7 +193,7 @@ func (b *binder) look(l *lookup) (any, *Error) {
 		case lookBody:
 			return body.whole()
 		case lookBodyPath:
-			return body.at(l.path, l.name)
+			return body.at(l.more.path, l.name)
 		}
 		return body.member(l.name)
 	case lookArg:
@@ -233,7 +254,8 @@ func (b *binder) argument(l *lookup) (any, *Error) {
 	if raw, ok := memberOrPath(b.args, l.name); ok {
 		return parseValue(raw), nil
 	}
-	if l.fold == "" {
+	fold := l.fold()
+	if fold == "" {
 		return absent{}, nil
 	}
 	var fields map[string]json.RawMessage
@@ -243,7 +265,7 @@ func (b *binder) argument(l *lookup) (any, *Error) {
 	var found json.RawMessage
 	n := 0
 	for k, v := range fields {
-		if expr.Fold(k) == l.fold {
+		if expr.Fold(k) == fold {
 			found = v
 			n++
 		}

@@ -3,25 +3,31 @@ package plan
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 )
 
 // kept is what the plan of one document holds once: values that are equal and never change are the
 // same value, wherever the document needs them. None of them is a part of it: it goes with the compiler.
 type kept struct {
 	expressions map[simple]*expression
+	inputs      map[string][][]input  // by the name of the first
+	lookups     map[string][][]lookup // by the name of the input
 	// What is empty, for all that have nothing else.
-	body      *bodyPlan
 	call      *rareCall
 	operation *rareOperation
 }
 
 func newKept() kept {
-	return kept{expressions: map[simple]*expression{}, body: &bodyPlan{}, call: &rareCall{}, operation: &rareOperation{}}
+	return kept{
+		expressions: map[simple]*expression{}, inputs: map[string][][]input{}, lookups: map[string][][]lookup{},
+		call: &rareCall{}, operation: &rareOperation{},
+	}
 }
 
 // simple is an expression without parts.
 type simple struct {
 	kind     exprKind
+	typ      valueType
 	index    int32
 	variable *Variable
 	literal  any // of a type that can be compared
@@ -32,7 +38,7 @@ func (k *kept) expression(x expression) *expression {
 	if !x.isSimple() {
 		return copyOf(&x)
 	}
-	key := simple{x.kind, x.index, x.variable, x.literal}
+	key := simple{x.kind, x.typ, x.index, x.variable, x.literal}
 	known := k.expressions[key]
 	if known == nil {
 		known = copyOf(&x)
@@ -55,14 +61,18 @@ func copyOf[T any](v *T) *T {
 }
 
 // settle gives an operation that is compiled memory of its own for what it uses, and lets it share
-// what it does not use.
+// what others have too, or what it does not use.
 func (k *kept) settle(op *Operation) {
+	for i := range op.inputs {
+		op.inputs[i].lookups = k.lookupsOf(&op.inputs[i])
+	}
+	op.inputs = k.inputsOf(op.inputs)
 	op.rareOperation = settled(op.rareOperation, k.operation)
 }
 
 // settleCall is settle for a call.
 func (k *kept) settleCall(c *Call) {
-	c.body, c.rareCall = settled(c.body, k.body), settled(c.rareCall, k.call)
+	c.body, c.rareCall = settled(c.body, nil), settled(c.rareCall, k.call)
 }
 
 func settled[T any](v, empty *T) *T {
@@ -80,4 +90,41 @@ func (k *kept) declares(op *Operation, b Binary) {
 	rare := *op.rareOperation
 	rare.binary = b
 	op.rareOperation = &rare
+}
+
+// lookupsOf gives the lookups of an input, of those that are there twice the first.
+func (k *kept) lookupsOf(in *input) []lookup {
+	var list []lookup
+	for _, l := range in.lookups {
+		if !slices.ContainsFunc(list, l.equals) {
+			list = append(list, l)
+		}
+	}
+	for _, known := range k.lookups[in.name] {
+		if slices.EqualFunc(known, list, lookup.equals) {
+			return known
+		}
+	}
+	list = exactly(list)
+	k.lookups[in.name] = append(k.lookups[in.name], list)
+	return list
+}
+
+// inputsOf gives the inputs of an operation. Their lookups have been settled.
+func (k *kept) inputsOf(list []input) []input {
+	if len(list) == 0 {
+		return nil
+	}
+	same := func(a, b input) bool {
+		return a.name == b.name && a.rule == b.rule && a.typ == b.typ && a.needed == b.needed && slices.Equal(a.lookups, b.lookups)
+	}
+	first := list[0].name
+	for _, known := range k.inputs[first] {
+		if slices.EqualFunc(known, list, same) {
+			return known
+		}
+	}
+	list = exactly(list)
+	k.inputs[first] = append(k.inputs[first], list)
+	return list
 }

@@ -65,7 +65,7 @@ func (b *builder) mapping(root *output, m *spec.StepMapping, declared []spec.Out
 		b.outputDecl(leaf, o)
 		if x.kind == exprResult {
 			i := int(x.index)
-			b.steps.sample(i, b.steps.projected(i, x.detail.path.Names()), leaf.typ)
+			b.steps.sample(i, b.steps.projected(i, x.detail.path.Names()), leaf.typ.String())
 		}
 	}
 	leaf.omit = true
@@ -94,20 +94,24 @@ func declaredOutput(outputs []spec.Output, path []string) *spec.Output {
 // put sets a part at a path of nested objects. What stands in the way is replaced, and the
 // result is false.
 func (o *output) put(path []string, leaf *output) (fresh bool) {
-	i := slices.Index(o.names, path[0])
+	i := -1
+	if o.made != nil {
+		i = slices.Index(o.made.names, path[0])
+	}
 	fresh = i < 0
 	if fresh {
-		i = len(o.names)
-		o.names, o.parts = append(o.names, path[0]), append(o.parts, nil)
+		i = len(o.parts())
+		o.addPart(path[0], nil)
 	}
+	part := &o.made.list[i]
 	if len(path) == 1 {
-		o.parts[i] = leaf
+		*part = leaf
 		return fresh
 	}
-	if fresh || o.parts[i].kind != outputObject {
-		o.parts[i] = &output{kind: outputObject, omit: true}
-		o.parts[i].put(path[1:], leaf)
+	if fresh || (*part).kind != outputObject {
+		*part = &output{kind: outputObject, omit: true}
+		(*part).put(path[1:], leaf)
 		return fresh
 	}
-	return o.parts[i].put(path[1:], leaf)
+	return (*part).put(path[1:], leaf)
 }

@@ -9,17 +9,41 @@ import (
 // output is the compiled shape of an answer (contract R).
 type output struct {
 	kind    outputKind
-	path    *expr.JSONPath // of kinds that read; nil: the value they are given
-	literal *expression    // outputConst
-	typ     string         // declared type of a scalar or a constant
-	names   []string       // outputObject
-	parts   []*output      // outputObject: members; outputFirst: candidates
-	items   *output        // outputList, outputOne, outputMembers
-	max     int            // maxLength of a string, in code points; 0: none
+	typ     valueType      // declared, of a scalar or a constant
 	xml     bool           // outputList: the answer was XML, which has no lists
 	omit    bool           // nothing is written where there is no value, instead of null
+	max     int            // maxLength of a string, in code points; 0: none
+	path    *expr.JSONPath // of kinds that read; nil: the value they are given, or, of an outputPath, it is located
+	literal *expression    // outputConst
+	made    *outputParts   // outputObject, outputFirst
+	items   *output        // outputList, outputOne, outputMembers
 
 	whereabouts
+}
+
+// outputParts are what an output is made of.
+type outputParts struct {
+	names  []string  // outputObject; nil once it is located
+	quoted []string  // outputObject: its names as they are written, between comma and colon
+	list   []*output // outputObject: members; outputFirst: candidates
+}
+
+// parts gives what an output is made of.
+func (o *output) parts() []*output {
+	if o.made == nil {
+		return nil
+	}
+	return o.made.list
+}
+
+// addPart adds a member, or, without a name, a candidate.
+func (o *output) addPart(name string, part *output) {
+	if o.made == nil {
+		o.made = &outputParts{}
+	}
+	if o.made.list = append(o.made.list, part); o.kind == outputObject {
+		o.made.names = append(o.made.names, name)
+	}
 }
 
 type outputKind uint8
@@ -93,9 +117,9 @@ func (o *output) appendAround(dst []byte, around expr.Found, r *rendering) ([]by
 func (o *output) appendObject(dst []byte, around expr.Found, r *rendering) ([]byte, error) {
 	begin := len(dst)
 	dst = append(dst, '{')
-	for i, p := range o.parts {
+	for i, p := range o.parts() {
 		before := len(dst)
-		name := o.quoted[i]
+		name := o.made.quoted[i]
 		if before == begin+1 {
 			name = name[1:]
 		}
@@ -117,7 +141,7 @@ func (o *output) appendObject(dst []byte, around expr.Found, r *rendering) ([]by
 
 func (o *output) appendFirst(dst []byte, around expr.Found, r *rendering) ([]byte, error) {
 	begin := len(dst)
-	for _, p := range o.parts {
+	for _, p := range o.parts() {
 		var err error
 		if dst, err = p.append(dst[:begin], around, r); err != nil {
 			return nil, err
@@ -175,7 +199,7 @@ func (o *output) appendMembers(dst, value []byte, r *rendering) ([]byte, error) 
 }
 
 func (o *output) appendConst(dst []byte, s *scope) []byte {
-	v := convertText(o.literal.eval(s), o.typ)
+	v := convertText(o.literal.eval(s), o.typ.String())
 	if o.omit && isAbsent(v) {
 		return dst
 	}

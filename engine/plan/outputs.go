@@ -75,12 +75,17 @@ func (b *builder) readOutputs() *fault {
 	case len(outs) == 1 && !(!b.answers && outs[0].Name.Value != ""):
 		b.out.output = parts[0]
 	case named || !b.answers && len(outs) == 1:
-		b.out.output = &output{kind: outputObject, parts: wholeParts(parts)}
-		for i := range outs {
-			b.out.output.names = append(b.out.output.names, outs[i].Name.Value)
-		}
+		b.out.output = &output{kind: outputObject}
 	default:
-		b.out.output = &output{kind: outputFirst, parts: wholeParts(parts)}
+		b.out.output = &output{kind: outputFirst}
+	}
+	if b.out.output != parts[0] {
+		for i, p := range parts {
+			if p == nil {
+				p = &output{kind: outputPath}
+			}
+			b.out.output.addPart(outs[i].Name.Value, p)
+		}
 	}
 	if b.op == nil {
 		return nil
@@ -89,15 +94,6 @@ func (b *builder) readOutputs() *fault {
 	b.heads = append(b.heads, b.out.output.heads()...)
 	b.out.reading, f = b.c.reading(b.op, b.heads)
 	return f
-}
-
-func wholeParts(parts []*output) []*output {
-	for i, p := range parts {
-		if p == nil {
-			parts[i] = &output{kind: outputPath}
-		}
-	}
-	return parts
 }
 
 // output compiles one entry; nil stands for the whole value, untouched.
@@ -132,7 +128,7 @@ func (b *builder) ownValue(o *spec.Output) (*output, *fault) {
 		items, f := b.output(o.Items, false)
 		return &output{kind: outputOne, items: items}, f
 	case !b.answers && !o.HasProps:
-		return &output{kind: outputConst, literal: &expression{kind: exprLiteral}, typ: typ}, nil // null
+		return &output{kind: outputConst, literal: b.c.kept.expression(expression{kind: exprLiteral}), typ: valueTypeOf(typ)}, nil // null
 	}
 	return nil, nil
 }
@@ -143,7 +139,7 @@ func constantOf(x expression, typ string, most int) *output {
 	if x.kind == exprLiteral {
 		x.literal, typ = constantValue(x.literal, typ), ""
 	}
-	return &output{kind: outputConst, literal: &x, typ: typ, max: most}
+	return &output{kind: outputConst, literal: &x, typ: valueTypeOf(typ), max: most}
 }
 
 // constantValue gives a value of the document in its declared type, if it spells one.
@@ -189,7 +185,7 @@ func (b *builder) mappedOutput(o *spec.Output, top bool) (*output, *fault) {
 		return nil, faultf(diag.CodeOutput, "R1", mapping.Span(), "%s", err.Error()).hintf("write a path such as $.data.items")
 	}
 	typ := jsonType(o.Type.Value)
-	out := &output{kind: outputPath, typ: typ, max: o.MaxLength}
+	out := &output{kind: outputPath, typ: valueTypeOf(typ), max: o.MaxLength}
 	if !path.IsWhole() {
 		out.path = path
 		b.sample(path, typ)
@@ -253,12 +249,11 @@ func (b *builder) objectOutput(out *output, o *spec.Output) *fault {
 			if err != nil {
 				continue
 			}
-			part = &output{kind: outputPath, path: path, typ: jsonType(p.Type.Value), max: p.MaxLength}
+			part = &output{kind: outputPath, path: path, typ: valueTypeOf(jsonType(p.Type.Value)), max: p.MaxLength}
 			b.outputDecl(part, p)
 			b.sample(path, jsonType(p.Type.Value))
 		}
-		out.names = append(out.names, p.Name.Value)
-		out.parts = append(out.parts, part)
+		out.addPart(p.Name.Value, part)
 	}
 	return nil
 }
@@ -283,7 +278,7 @@ func (o *output) expressions(visit func(*expression)) {
 	if o.literal != nil {
 		o.literal.walk(visit)
 	}
-	for _, p := range o.parts {
+	for _, p := range o.parts() {
 		p.expressions(visit)
 	}
 	if o.items != nil {

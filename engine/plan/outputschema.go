@@ -46,18 +46,18 @@ func (d *draft) appendOutput(dst []byte, o *output) []byte {
 	switch o.kind {
 	case outputObject:
 		dst = append(dst, sep+`"properties":{`...)
-		for i, p := range o.parts {
+		for i, p := range o.parts() {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = append(appendString(dst, o.names[i]), ':')
+			dst = append(appendString(dst, o.made.names[i]), ':')
 			dst = d.appendOutput(dst, p)
 		}
 		dst = append(dst, '}')
 		sep = `,"required":[`
-		for i, p := range o.parts {
+		for i, p := range o.parts() {
 			if !p.omit {
-				dst = appendString(append(dst, sep...), o.names[i])
+				dst = appendString(append(dst, sep...), o.made.names[i])
 				sep = ","
 			}
 		}
@@ -69,7 +69,7 @@ func (d *draft) appendOutput(dst []byte, o *output) []byte {
 	case outputList, outputOne:
 		dst = d.appendOutput(append(dst, sep+`"items":`...), o.items)
 	case outputPath:
-		if o.max > 0 && o.typ == "string" {
+		if o.max > 0 && o.typ == stringType {
 			dst = appendJSON(append(dst, sep+`"maxLength":`...), json.Number(number(o.max)))
 		}
 	}
@@ -91,16 +91,16 @@ func (o *output) jsonType() (typ string, null bool) {
 	case outputConst:
 		return o.constantType()
 	case outputPath:
-		return o.typ, true
+		return o.typ.String(), true
 	}
 	return "", false
 }
 
 func (o *output) constantType() (typ string, null bool) {
 	if o.literal.kind != exprLiteral {
-		return o.typ, true
+		return o.typ.String(), true
 	}
-	switch v := convertText(o.literal.literal, o.typ).(type) {
+	switch v := convertText(o.literal.literal, o.typ.String()).(type) {
 	case string:
 		return "string", false
 	case bool:
@@ -153,12 +153,12 @@ func asType(raw []byte, typ string) []byte {
 // typed checks a mapped value against its declared type. When the answer must fit its schema,
 // another value takes its place.
 func (o *output) typed(raw []byte, s *scope) []byte {
-	if o.typ == "" || fits(raw, o.typ) {
+	if o.typ == anyType || fits(raw, o.typ.String()) {
 		return raw
 	}
 	s.misfits = true
 	if s.strict {
-		return asType(raw, o.typ)
+		return asType(raw, o.typ.String())
 	}
 	return raw
 }

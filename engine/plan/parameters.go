@@ -146,7 +146,7 @@ func (op *Operation) place(i int, method string, params []string) (p Parameter, 
 	case lookMember:
 		return bodyMember(first.name), true
 	case lookBodyPath:
-		return bodyPlace(first.path), true
+		return bodyPlace(first.more.path), true
 	}
 	return p, false
 }
@@ -230,6 +230,9 @@ func (op *Operation) bodyTypes(parts []Parameter) []string {
 		return []string{anything}
 	}
 	for _, c := range op.calls {
+		if c.body == nil {
+			continue
+		}
 		media, _, _ := strings.Cut(c.body.contentType, ";")
 		switch {
 		case c.body.passes() && c.body.format == formatJSON && !op.formAsJSON:

@@ -104,7 +104,7 @@ func (b *builder) source(s *slot) (expression, *fault) {
 		x = b.byName(s.in, s.name)
 	}
 	if x.kind == exprInput && s.in == "body" {
-		x.typ = textTypeOf(s.typ)
+		x.typ = valueTypeOf(s.typ)
 	}
 	if x.kind == exprInput && s.decl != nil && s.decl.Default != nil {
 		b.known[x.index].fallback = s
@@ -458,6 +458,9 @@ func (c *Call) expressions(visit func(*expression)) {
 
 // expressions visits every expression of a body.
 func (p *bodyPlan) expressions(visit func(*expression)) {
+	if p == nil {
+		return
+	}
 	for _, x := range []*expression{p.template, p.whole} {
 		if x != nil {
 			x.walk(visit)

@@ -94,7 +94,7 @@ func (b *builder) paramBody(params []*slot) *fault {
 				return nil
 			}
 			if x.kind == exprInput {
-				x.typ = textTypeOf(s.typ)
+				x.typ = valueTypeOf(s.typ)
 			}
 			b.noteInputs(x, s)
 			b.require(s, x)
@@ -227,7 +227,7 @@ func (b *builder) inputsAsMembers() {
 			continue
 		}
 		x := b.argument(d.name)
-		x.typ = textTypeOf(d.typ)
+		x.typ = valueTypeOf(d.typ)
 		b.call.body.members = append(b.call.body.members, member{d.name, x})
 		b.why.member(d, &x)
 		b.c.note(diag.Warning, b.x.unit, faultf(diag.CodeAssumed, "B4", d.param.Span, "input %s of %s is no parameter of %s; it is sent as a member of the JSON body", d.name, b.x.title(), b.op.label()).
@@ -258,7 +258,7 @@ func (b *builder) varSource(name string) expression {
 	for _, s := range b.slots {
 		if s.in == "body" && s.name == name {
 			if x.kind == exprInput {
-				x.typ = textTypeOf(s.typ)
+				x.typ = valueTypeOf(s.typ)
 			}
 			b.noteInputs(x, s)
 			return x
@@ -301,7 +301,7 @@ func (b *builder) dataString(t spec.Text, in dialect) (expression, *fault) {
 	case len(parts) == 1 && parts[0].kind != exprLiteral:
 		return parts[0], nil
 	}
-	if b.op != nil && in == 0 && b.call.body.format == formatJSON && isWholeBody(t, b.op.body) {
+	if b.op != nil && in == 0 && b.call.body.isJSON() && isWholeBody(t, b.op.body) {
 		if quoted, ok := jsonParts(tpl); ok {
 			return expression{kind: exprJSON, parts: parts, detail: &detail{embedding: &embedding{quoted: quoted}}}, nil
 		}

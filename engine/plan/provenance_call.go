@@ -113,7 +113,7 @@ func hostSlot(op *consumed, name string) *slot {
 // contentType notes the header that follows from the kind of body.
 func (p *provenance) contentType() {
 	b := p.b
-	if b.call.body.contentType == "" || b.call.body.inbound || b.hasHeader("Content-Type") {
+	if b.call.body == nil || b.call.body.contentType == "" || b.call.body.inbound || b.hasHeader("Content-Type") {
 		return
 	}
 	at := b.op.body.typ.Span()

@@ -112,6 +112,9 @@ func explainsAll(t *testing.T, file string, op *Operation) {
 	if c.basic != nil {
 		need(PartHeader, "Authorization")
 	}
+	if c.body == nil {
+		return
+	}
 	for _, m := range append(c.body.members[:len(c.body.members):len(c.body.members)], c.body.auth...) {
 		need(PartBody, m.name)
 	}

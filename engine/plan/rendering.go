@@ -17,12 +17,12 @@ type shape struct {
 
 // whereabouts is where an output finds its value.
 type whereabouts struct {
-	quoted []string     // outputObject: its names as they are written, between comma and colon
-	place  expr.Place   // of the value
-	list   *expr.List   // outputList: it is written while it is read; nil: afterwards
-	inner  *expr.Finder // of the parts, or of the items, where they are looked for afterwards
+	place expr.Place   // of the value
+	list  *expr.List   // outputList: it is written while it is read; nil: afterwards
+	inner *expr.Finder // of the parts, or of the items, where they are looked for afterwards
 }
 
+// newShape locates an output, which then belongs to the shape.
 func newShape(root *output) *shape {
 	s := &shape{root: root, finder: expr.NewFinder()}
 	s.locate(root, s.finder.Root(), true)
@@ -37,14 +37,15 @@ func (s *shape) locate(o *output, from *expr.Spot, now bool) {
 	}
 	o.place = from.Add(o.path)
 	below := from.Below(o.path)
-	for _, name := range o.names {
-		o.quoted = append(o.quoted, string(append(appendString([]byte{','}, name), ':')))
+	if o.kind == outputObject && o.made != nil {
+		o.made.quote()
 	}
 	switch o.kind {
 	case outputPath:
-		if now && (o.typ == "" || o.typ == "array") {
+		if now && (o.typ == anyType || o.typ == arrayType) {
 			s.locateColumn(o, from)
 		}
+		o.path = nil // the place says all of it
 		return
 	case outputList:
 		if now && !o.xml && o.items.isPlain() && s.locateList(o, below, o.items) {
@@ -60,12 +61,21 @@ func (s *shape) locate(o *output, from *expr.Spot, now bool) {
 		o.inner, now = expr.NewFinder(), true
 		below = o.inner.Root()
 	}
-	for _, p := range o.parts {
+	for _, p := range o.parts() {
 		s.locate(p, below, now)
 	}
 	if o.items != nil {
 		s.locate(o.items, below, now)
 	}
+}
+
+// quote writes the names as they are written, in their place.
+func (p *outputParts) quote() {
+	p.quoted = make([]string, len(p.names))
+	for i, name := range p.names {
+		p.quoted[i] = string(append(appendString([]byte{','}, name), ':'))
+	}
+	p.names = nil
 }
 
 // locateList has each element of the list at a spot written while it is read. It is false when
@@ -96,7 +106,7 @@ func (o *output) isPlain() bool {
 	if o.literal != nil && o.literal.kind != exprLiteral || o.path != nil && !o.path.IsPlain() {
 		return false
 	}
-	return !slices.ContainsFunc(o.parts, func(p *output) bool { return !p.isPlain() }) && (o.items == nil || o.items.isPlain())
+	return !slices.ContainsFunc(o.parts(), func(p *output) bool { return !p.isPlain() }) && (o.items == nil || o.items.isPlain())
 }
 
 // rendering is the text of an answer while it is made.

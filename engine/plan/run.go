@@ -165,7 +165,7 @@ type callStep struct {
 	keep       bool // the answer is read as a value, for other steps or for the result
 	final      bool // the answer, if not kept, is the result
 	reading    *reading
-	projection projection
+	projection *projection // nil: all of it
 }
 
 // projection is what other steps see of an answer: all of it; a part; or members by name,
@@ -288,6 +288,9 @@ func isProse(mediaType string, raw []byte) bool {
 
 // of gives what others see of an answer.
 func (p *projection) of(raw []byte, room expr.Room) ([]byte, error) {
+	if p == nil {
+		return raw, nil
+	}
 	if p.whole != nil {
 		value, ok, err := p.whole.Find(raw, room)
 		if err != nil || !ok {

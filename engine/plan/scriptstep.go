@@ -46,7 +46,7 @@ func (d *draft) scriptContext(s *scriptStep, decl *spec.Step) *fault {
 	for _, in := range d.x.declared {
 		x := d.byName("", in.name)
 		if x.kind == exprInput {
-			x.typ = textTypeOf(in.typ)
+			x.typ = valueTypeOf(in.typ)
 		}
 		b.noteInputs(x, nil)
 		set(in.name, x)

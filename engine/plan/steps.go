@@ -154,8 +154,10 @@ func (d *draft) callStep(decl *spec.Step) (step, *fault) {
 	}
 	s := &callStep{index: d.steps.current, step: decl.Name.Value, call: b.call}
 	is := &d.steps.facts[s.index]
-	is.called, is.call, is.projection = op, b.call, &s.projection
-	return s, b.project(s)
+	is.called, is.call = op, b.call
+	s.projection, f = b.project()
+	is.projection = s.projection
+	return s, f
 }
 
 // readAnswers compiles how the answers that something reads become JSON.
@@ -185,8 +187,9 @@ func (d *draft) readAnswers() *fault {
 }
 
 // project compiles the outputs that the consumed operation declares: named ones are what
-// other steps see of an answer (language reference 4.7).
-func (b *builder) project(s *callStep) *fault {
+// other steps see of an answer (language reference 4.7). It is nil where they see all of it.
+func (b *builder) project() (*projection, *fault) {
+	var p projection
 	for i := range b.op.decl.Outputs {
 		o := b.op.decl.Outputs[i]
 		text := o.Mapping
@@ -195,18 +198,21 @@ func (b *builder) project(s *callStep) *fault {
 		}
 		path, err := expr.ParseJSONPath(text.Value)
 		if err != nil {
-			return faultf(diag.CodeOutput, "R1", text.Span(), "%s", err.Error()).hintf("write a path such as $.data.items")
+			return nil, faultf(diag.CodeOutput, "R1", text.Span(), "%s", err.Error()).hintf("write a path such as $.data.items")
 		}
 		if o.Name.Value == "" {
-			if len(s.projection.parts) == 0 && !path.IsWhole() {
-				s.projection.whole = path
+			if len(p.parts) == 0 && !path.IsWhole() {
+				p.whole = path
 			}
 			continue
 		}
-		s.projection.names = append(s.projection.names, o.Name.Value)
-		s.projection.parts = append(s.projection.parts, path)
+		p.names = append(p.names, o.Name.Value)
+		p.parts = append(p.parts, path)
 	}
-	return nil
+	if p.whole == nil && p.parts == nil {
+		return nil, nil
+	}
+	return &p, nil
 }
 
 // checkStepInputs refuses inputs that no step and no mapping reads (contract I5).

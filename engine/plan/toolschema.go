@@ -130,7 +130,7 @@ func (b *draft) typeInputs(props []*property) {
 		}
 		in.needed = props[k].required
 		if !props[k].several {
-			in.typ = props[k].typ
+			in.typ = valueTypeOf(props[k].typ)
 		}
 	}
 }
@@ -143,22 +143,22 @@ func hasSeveralTypes(p *spec.Parameter) bool {
 // judgeType refuses an argument that is of another type than the published one and cannot be
 // read as one: what it would become upstream, nobody has said.
 func (in *input) judgeType(v any) *Error {
-	if in.typ == "" || isMissing(v) {
+	if in.typ == anyType || isMissing(v) {
 		return nil
 	}
-	v = convertText(v, in.typ)
+	v = convertText(v, in.typ.String())
 	wrong := false
 	raw, isRaw := v.(rawJSON)
 	switch in.typ {
-	case "integer", "number":
+	case integerType, numberType:
 		n, ok := v.(json.Number)
-		wrong = !ok || in.typ == "integer" && !isWhole(n)
-	case "boolean":
+		wrong = !ok || in.typ == integerType && !isWhole(n)
+	case booleanType:
 		_, ok := v.(bool)
 		wrong = !ok
-	case "array":
+	case arrayType:
 		wrong = isRaw && raw[0] == '{' // a single value is a list of one
-	case "object":
+	case objectType:
 		wrong = !isRaw
 	}
 	if wrong {
