@@ -95,7 +95,7 @@ func corePhases() (phases, error) {
 		}
 		return published.Validate(doc.JSON(), doc.Locate)
 	}
-	return phases{parse: (*spec.Memory).Parse, check: check, resolve: plan.Resolve, compile: compileWith(plan.Compiler{Schemas: schema.Compile}), link: plan.Link, bind: plan.Bind}, nil
+	return phases{parse: (*spec.Memory).Parse, check: check, resolve: plan.Resolve, compile: compileWith(plan.Compiler{Schemas: schema.Compile, Room: new(plan.Room)}), link: plan.Link, bind: plan.Bind}, nil
 }
 
 // compileWith gives the phase that compiles with a compiler.

@@ -103,17 +103,19 @@ func (s *Spot) follow(path *JSONPath) (at *Spot, rest *JSONPath) {
 	if path == nil {
 		return s, nil
 	}
+	left := *path
 	for {
-		name, after, ok := path.CutName()
+		name, after, ok := left.cutName()
 		if !ok {
 			break
 		}
-		s, path = s.member(name), after
+		s, left = s.member(name), after
 	}
-	if path.IsWhole() {
+	if left.IsWhole() {
 		return s, nil
 	}
-	return s, path
+	beyond := left
+	return s, &beyond
 }
 
 // member gives the spot of a member.

@@ -65,7 +65,8 @@ func ParseJSONPath(s string) (*JSONPath, error) {
 
 // plainSteps reads .name, ['name'], [n], .* and [*].
 func plainSteps(s string) ([]step, bool) {
-	var out []step
+	var room [8]step // most paths are short
+	out := room[:0]
 	for s != "" {
 		switch {
 		case strings.HasPrefix(s, ".*"):
@@ -107,7 +108,7 @@ func plainSteps(s string) ([]step, bool) {
 			return nil, false
 		}
 	}
-	return out, true
+	return append([]step(nil), out...), true
 }
 
 // IsWhole reports whether the path stands for the whole value.
@@ -119,7 +120,10 @@ func (p *JSONPath) IsPlain() bool { return p.full == nil }
 // Names gives the members the path goes through, "" for any list element, as far as they
 // are known beforehand.
 func (p *JSONPath) Names() []string {
-	var out []string
+	if p.IsWhole() {
+		return nil
+	}
+	out := make([]string, 0, len(p.steps)+1)
 	for _, s := range p.steps {
 		out = append(out, s.name)
 	}
@@ -243,19 +247,27 @@ func (p *JSONPath) CutAll() (list, each *JSONPath, ok bool) {
 // CutName takes the first member name off the path, for values that are held under that
 // name. ok is false when the path does not begin with a plain name.
 func (p *JSONPath) CutName() (name string, rest *JSONPath, ok bool) {
+	name, left, ok := p.cutName()
+	if !ok {
+		return "", nil, false
+	}
+	return name, &left, true
+}
+
+func (p *JSONPath) cutName() (name string, rest JSONPath, ok bool) {
 	if len(p.steps) > 0 && !p.steps[0].isIndex && !p.steps[0].isAll {
-		cut := &JSONPath{steps: p.steps[1:], length: p.length}
+		cut := JSONPath{steps: p.steps[1:], length: p.length}
 		cut.many = slices.ContainsFunc(cut.steps, func(s step) bool { return s.isAll })
 		return p.steps[0].name, cut, true
 	}
 	if len(p.full) < 2 || strings.Contains(p.full[1:].String(), "$") {
-		return "", nil, false
+		return "", rest, false
 	}
 	child, ok := p.full[1].(jp.Child)
 	if !ok {
-		return "", nil, false
+		return "", rest, false
 	}
-	cut := &JSONPath{length: p.length, compared: p.compared}
+	cut := JSONPath{length: p.length, compared: p.compared}
 	if len(p.full) > 2 {
 		cut.full = append(jp.Expr{jp.Root('$')}, p.full[2:]...)
 	}

@@ -21,6 +21,8 @@ func (r *flowRef) name() string {
 	return r.namespace + "." + r.flow.Name.Value
 }
 
+func (r *flowRef) title() string { return "flow " + r.name() }
+
 // flows lists every flow of the document. Those of one name are reported once.
 func (c *compiler) flows() {
 	seen := map[string]*spec.ExposedOperation{}
@@ -80,7 +82,7 @@ func (d *draft) enterFlow() (*spec.ExposedOperation, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	if f := d.c.truncated(r.flow.Span, "flow "+r.name()); f != nil {
+	if f := d.c.truncated(r.flow.Span, r.title); f != nil {
 		return nil, f
 	}
 	if r.flow.Ref.IsSet() {

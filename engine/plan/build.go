@@ -125,7 +125,7 @@ func (c *compiler) build(x *exposed) (*Operation, *Refusal) {
 }
 
 func (c *compiler) buildOperation(x *exposed) (*Operation, *fault) {
-	if f := c.truncated(x.decl.Span, x.title()); f != nil {
+	if f := c.truncated(x.decl.Span, x.title); f != nil {
 		return nil, f
 	}
 	d := c.newDraft(x)
@@ -225,15 +225,15 @@ func (d *draft) finish() {
 }
 
 // consumedBy finds what a call means and whether that can be called.
-func (d *draft) consumedBy(call, form *spec.Value, at diag.Span, what string) (*consumed, *fault) {
-	op, f := d.c.resolve(&callee{x: d.x, call: call, form: form, at: at, what: what})
+func (d *draft) consumedBy(by *callee) (*consumed, *fault) {
+	op, f := d.c.resolve(by)
 	if f != nil {
 		return nil, f
 	}
 	if op.fault != nil {
 		return nil, op.fault
 	}
-	if f := d.c.truncated(op.decl.Span, "operation "+op.label()); f != nil {
+	if f := d.c.truncated(op.decl.Span, op.title); f != nil {
 		return nil, f
 	}
 	for _, w := range op.warnings {
@@ -243,12 +243,12 @@ func (d *draft) consumedBy(call, form *spec.Value, at diag.Span, what string) (*
 }
 
 // truncated refuses what holds the last node of a text that was cut off (contract L3).
-func (c *compiler) truncated(at diag.Span, what string) *fault {
+func (c *compiler) truncated(at diag.Span, what func() string) *fault {
 	t := c.doc.TruncationOf(at.File)
 	if t == nil || !at.Start.IsValid() || t.Last.Start.Compare(at.Start) < 0 || t.Last.Start.Compare(at.End) > 0 {
 		return nil
 	}
-	f := faultf(diag.CodeTruncated, "L3", t.Last, "the text was cut off inside %s", what)
+	f := faultf(diag.CodeTruncated, "L3", t.Last, "the text was cut off inside %s", what())
 	if t.Source != "" {
 		f.hintf("get the full text from %s", t.Source)
 	}
@@ -266,7 +266,7 @@ func (d *draft) buildConstant() *fault {
 
 // buildCall compiles an operation that is one call.
 func (d *draft) buildCall(run *spec.ExposedOperation) *fault {
-	op, f := d.consumedBy(run.Call, run.CallForm, run.Span, d.x.title())
+	op, f := d.consumedBy(&callee{x: d.x, call: run.Call, form: run.CallForm, at: run.Span})
 	if f != nil {
 		return f
 	}

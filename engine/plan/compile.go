@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"capd/engine/diag"
 	"capd/engine/spec"
@@ -27,6 +28,27 @@ type Compiler struct {
 	Grant *Grant
 	// Explain keeps, beside the plan, where everything comes from (see [CompileExplained]).
 	Explain bool
+	// Room is memory in which documents are compiled, lent again and again; nil: each has its own.
+	Room *Room
+}
+
+// Room is memory in which documents are compiled, also many at a time. No unit holds a part of it.
+// The zero value is ready.
+type Room struct{ compilers sync.Pool }
+
+func (r *Room) lend() *compiler {
+	if r != nil {
+		if c, ok := r.compilers.Get().(*compiler); ok {
+			return c
+		}
+	}
+	return new(compiler)
+}
+
+func (r *Room) takeBack(c *compiler) {
+	if r != nil {
+		r.compilers.Put(c)
+	}
 }
 
 // Schemas compiles a JSON Schema, a JSON text. The text of the error is fit for a diagnostic, and
@@ -46,17 +68,34 @@ func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list 
 			}}
 		}
 	}()
-	c := &compiler{
+	c := with.Room.lend()
+	c.begin(with, doc, files)
+	unit, list = c.compile()
+	with.Room.takeBack(c) // not after a panic: nobody knows what holds it
+	return unit, list
+}
+
+// begin forgets all but the memory.
+func (c *compiler) begin(with Compiler, doc *spec.Document, files Files) {
+	clear(c.faults)
+	*c = compiler{
 		doc:     doc,
 		files:   files,
 		unit:    &Unit{ID: doc.ID, Team: doc.Team, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value, SpecVersion: doc.Version.Value, Tags: tagsOf(doc.Tags)},
-		faults:  map[string]int{},
-		more:    map[int]int{},
+		faults:  c.faults,
 		explain: with.Explain,
 		schemas: with.Schemas,
 		grant:   with.Grant,
-		kept:    newKept(),
+		kept:    c.kept,
+		exposed: c.exposed,
+		draft:   c.draft,
+		text:    c.text,
 	}
+	c.kept.begin()
+}
+
+// compile compiles the document.
+func (c *compiler) compile() (*Unit, diag.List) {
 	c.unit.Caps = c.grant.Caps()
 	c.introduce()
 	c.vars.init(c)
@@ -66,7 +105,7 @@ func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list 
 	c.finish()
 	c.countMore()
 	c.list.Sort()
-	ownFixes(doc.File, c.list)
+	ownFixes(c.doc.File, c.list)
 	if !c.serves() {
 		return nil, c.list
 	}
@@ -124,7 +163,7 @@ type compiler struct {
 
 	kept kept
 
-	// What is compiled now. One of it makes room for the next.
+	// What is compiled now. One of it makes room for the next; what a unit keeps is a copy.
 	exposed exposed
 	draft   draft
 	text    []byte // a JSON text
@@ -180,8 +219,7 @@ func (c *compiler) refuse(u diag.Unit, at diag.Span, what string, f *fault) *Ref
 		if at != f.span && at.Start.IsValid() {
 			d.Related = append(slices.Clone(d.Related), diag.Related{Span: at, Message: what + " is not served"})
 		}
-		c.faults[key] = len(c.list)
-		c.list.Add(d)
+		c.report(key, d)
 	}
 	return &Refusal{Code: f.code, Reason: f.message}
 }
@@ -195,7 +233,19 @@ func (c *compiler) alsoRefused(i int, at diag.Span, what string) {
 		c.list[i].Related = append(c.list[i].Related, diag.Related{Span: at, Message: what + " is refused for the same reason"})
 		return
 	}
+	if c.more == nil {
+		c.more = map[int]int{}
+	}
 	c.more[i]++
+}
+
+// report adds a diagnostic, which is not reported again.
+func (c *compiler) report(key string, d diag.Diagnostic) {
+	if c.faults == nil {
+		c.faults = map[string]int{}
+	}
+	c.faults[key] = len(c.list)
+	c.list.Add(d)
 }
 
 // countMore says how many units a fault refuses beside those it names.
@@ -212,11 +262,10 @@ func (c *compiler) note(sev diag.Severity, u diag.Unit, f *fault) {
 	if _, ok := c.faults[key]; ok {
 		return
 	}
-	c.faults[key] = len(c.list)
 	if f.denied {
 		sev = diag.Error // something that was asked for is not there
 	}
-	c.list.Add(diag.Diagnostic{
+	c.report(key, diag.Diagnostic{
 		Code: f.code, Severity: sev, Rule: f.rule, Span: f.span, Path: f.path, Unit: u,
 		Message: f.message, Hint: f.hint, Related: f.related, Fixes: f.fixes(),
 	})

@@ -106,7 +106,7 @@ func BenchmarkCompile(b *testing.B) {
 		b.Fatal(list)
 	}
 	doc.ID = "test"
-	with := plan.Compiler{Schemas: schema.Compile}
+	with := plan.Compiler{Schemas: schema.Compile, Room: new(plan.Room)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if unit, list := with.Compile(doc, nil); unit == nil || len(list) > 0 {

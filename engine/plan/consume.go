@@ -180,6 +180,8 @@ func (op *consumed) label() string {
 	return op.namespace + "." + op.name
 }
 
+func (op *consumed) title() string { return "operation " + op.label() }
+
 // joined is a path made of a resource's and an operation's text, which remembers where its
 // bytes come from.
 type joined struct {

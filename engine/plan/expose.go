@@ -204,7 +204,7 @@ func (c *compiler) exposeRoute(e *spec.Exposed, r *spec.ExposedResource, decl *s
 	}
 	seen[key] = route
 	var f *fault
-	if route.Scopes, f = c.scopes(decl.Scopes, out, x.title()); f == nil {
+	if route.Scopes, f = c.scopes(decl.Scopes, out, x.title); f == nil {
 		route.Responses, f = c.readResponses(x)
 	}
 	if f != nil {
@@ -411,7 +411,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 		if !toolName.MatchString(t.Name) {
 			f = faultf(diag.CodeToolName, "M3", placeOr(decl.Name.Span(), decl.Span), "%q is no tool name", t.Name).hintf("use 1 to 128 letters, digits, _, . and -")
 			t.Refusal = c.refuse(x.unit, decl.Span, x.title(), f)
-		} else if t.Scopes, f = c.scopes(decl.Scopes, out, x.title()); f != nil {
+		} else if t.Scopes, f = c.scopes(decl.Scopes, out, x.title); f != nil {
 			t.Refusal = c.refuse(x.unit, decl.Span, x.title(), f)
 		} else if f := c.readSchemas(x); f != nil {
 			t.Refusal = c.refuse(x.unit, decl.Span, x.title(), f)

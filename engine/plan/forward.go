@@ -82,7 +82,7 @@ type forwardPlan struct {
 // buildForward compiles the one call of a forward: to the base URI of the namespace, with the
 // parameters and the authentication that all its operations have.
 func (c *compiler) buildForward(x *exposed, v *spec.Value) (*Operation, *fault) {
-	if f := c.truncated(x.decl.Span, "forward"); f != nil {
+	if f := c.truncated(x.decl.Span, func() string { return "forward" }); f != nil {
 		return nil, f
 	}
 	api, f := c.forwardTarget(v)

@@ -87,7 +87,7 @@ func (r *guardReader) oauth2() {
 		g.keys = r.url(t, "jwksUri")
 	}
 	var f *fault
-	g.scopes, f = readScopes(r.v.Get("scopes"), "authentication of "+r.op.namespace)
+	g.scopes, f = readScopes(r.v.Get("scopes"), func() string { return "authentication of " + r.op.namespace })
 	r.fail(f)
 	r.used["scopes"], r.used["clientCertificate"] = true, true
 	r.validation(g)
@@ -304,17 +304,17 @@ func (x *Exposure) NeededScopes(own []string) []string {
 
 // scopes reads the scopes of a tool, a resource, a prompt or an operation. Where callers show
 // none, no call could have them.
-func (c *compiler) scopes(v *spec.Value, x *Exposure, who string) ([]string, *fault) {
+func (c *compiler) scopes(v *spec.Value, x *Exposure, who func() string) ([]string, *fault) {
 	scopes, f := readScopes(v, who)
 	if f == nil && len(scopes) > 0 && (x.Guard == nil || x.Guard.tokens == nil) {
-		f = faultf(diag.CodeAuthScopes, "D4", v.Span(), "%s needs scopes, but callers of %s show none", who, adapterName(x)).
+		f = faultf(diag.CodeAuthScopes, "D4", v.Span(), "%s needs scopes, but callers of %s show none", who(), adapterName(x)).
 			hintf("give the adapter authentication of type oauth2, or take the scopes out")
 	}
 	return scopes, f
 }
 
 // readScopes reads a list of scopes, or a text with spaces (RFC 6749 section 3.3).
-func readScopes(v *spec.Value, who string) ([]string, *fault) {
+func readScopes(v *spec.Value, who func() string) ([]string, *fault) {
 	if v == nil || v.Kind == spec.Null {
 		return nil, nil
 	}
@@ -325,7 +325,7 @@ func readScopes(v *spec.Value, who string) ([]string, *fault) {
 			texts = append(texts, item.AsText())
 		}
 	case spec.Map:
-		return nil, faultf(diag.CodeAuthScopes, "D4", v.Span(), "scopes of %s are not a list", who).hintf("write scopes: [rooms.read]")
+		return nil, faultf(diag.CodeAuthScopes, "D4", v.Span(), "scopes of %s are not a list", who()).hintf("write scopes: [rooms.read]")
 	default:
 		for _, s := range strings.Fields(v.AsText().Value) {
 			texts = append(texts, spec.Text{Value: s})
@@ -334,7 +334,7 @@ func readScopes(v *spec.Value, who string) ([]string, *fault) {
 	var out []string
 	for _, t := range texts {
 		if !isScope(t.Value) {
-			return nil, faultf(diag.CodeAuthScopes, "D4", placeOr(t.Span(), v.Span()), "%q of %s is no scope", t.Value, who).
+			return nil, faultf(diag.CodeAuthScopes, "D4", placeOr(t.Span(), v.Span()), "%q of %s is no scope", t.Value, who()).
 				hintf("a scope is fixed text without spaces and quotation marks, such as rooms.read")
 		}
 		if !slices.Contains(out, t.Value) {

@@ -17,11 +17,15 @@ type kept struct {
 	operation *rareOperation
 }
 
-func newKept() kept {
-	return kept{
-		expressions: map[simple]*expression{}, inputs: map[string][][]input{}, lookups: map[string][][]lookup{},
-		call: &rareCall{}, operation: &rareOperation{},
+// begin forgets all but the memory of the maps.
+func (k *kept) begin() {
+	if k.expressions == nil {
+		k.expressions, k.inputs, k.lookups = map[simple]*expression{}, map[string][][]input{}, map[string][][]lookup{}
 	}
+	clear(k.expressions)
+	clear(k.inputs)
+	clear(k.lookups)
+	k.call, k.operation = &rareCall{}, &rareOperation{}
 }
 
 // simple is an expression without parts.

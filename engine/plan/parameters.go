@@ -541,8 +541,9 @@ func (p *property) describe(at Parameter) Parameter {
 	at.Description, at.Required = p.description, p.required
 	q := *p
 	q.description = ""
-	if schema := q.appendTo(nil); len(schema) > len("{}") {
-		at.Schema = schema
+	var room [128]byte
+	if schema := q.appendTo(room[:0]); len(schema) > len("{}") {
+		at.Schema = exactly(schema)
 	}
 	return at
 }

@@ -101,12 +101,12 @@ func (c *compiler) exposePrompts(e *spec.Exposed, out *Exposure, unit diag.Unit)
 	for i := range e.Prompts {
 		decl := &e.Prompts[i]
 		unit.Name = decl.Name.Value
-		what := "prompt " + decl.Name.Value
+		what := func() string { return "prompt " + decl.Name.Value }
 		p := &Prompt{Name: decl.Name.Value, Title: decl.Label.Value, Description: strings.TrimSpace(decl.Description.Value), Location: decl.Location.Value, Span: decl.Span, Icons: c.icons(decl.Icons, unit)}
 		if first := seen[p.Name]; first != nil {
 			f := faultf(diag.CodeDuplicatePrompt, "M", decl.Span, "prompt %s is declared twice in this adapter", p.Name).hintf("give one of them another name")
 			f.related = []diag.Related{{Span: first.Span, Message: "first declared here"}}
-			c.refuse(unit, decl.Span, what, f)
+			c.refuse(unit, decl.Span, what(), f)
 			continue
 		}
 		seen[p.Name] = p
@@ -124,7 +124,8 @@ func (c *compiler) exposePrompts(e *spec.Exposed, out *Exposure, unit diag.Unit)
 			f = p.asks.build(decl, p)
 		}
 		if f != nil {
-			p.Refusal = c.refuse(unit, decl.Span, what, f)
+			p.Refusal = c.refuse(unit, decl.Span, what(), f)
+			p.asks.forget()
 		} else {
 			c.completePrompt(decl, p, out, e.Own(), unit)
 		}

@@ -87,8 +87,16 @@ func (a *promptAsks) build(decl *spec.Prompt, p *Prompt) *fault {
 	}
 	d.out.inputs = d.inputs
 	d.c.kept.settle(d.out)
-	a.op, a.draft = d.out, nil
+	a.op = d.out
+	a.forget()
 	return nil
+}
+
+// forget leaves what only compiling needs.
+func (a *promptAsks) forget() {
+	if a != nil {
+		a.draft, a.fault = nil, nil
+	}
 }
 
 // Asks is [Operation.Asks] of a prompt.

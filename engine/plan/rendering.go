@@ -72,8 +72,9 @@ func (s *shape) locate(o *output, from *expr.Spot, now bool) {
 // quote writes the names as they are written, in their place.
 func (p *outputParts) quote() {
 	p.quoted = make([]string, len(p.names))
+	var room [64]byte
 	for i, name := range p.names {
-		p.quoted[i] = string(append(appendString([]byte{','}, name), ':'))
+		p.quoted[i] = string(append(appendString(append(room[:0], ','), name), ':'))
 	}
 	p.names = nil
 }

@@ -12,10 +12,18 @@ import (
 // callee is what something of an exposed operation says that it calls.
 type callee struct {
 	x    *exposed
+	step string      // of x; empty: x itself calls
 	call *spec.Value // as written
 	form *spec.Value // "calls" or "operation", which only look like a call
 	at   diag.Span   // what calls
-	what string      // how messages call it
+}
+
+// title is how messages call what calls.
+func (by *callee) title() string {
+	if by.step != "" {
+		return "step " + by.step
+	}
+	return by.x.title()
 }
 
 // resolve finds the consumed operation that is called (contract K).
@@ -23,14 +31,14 @@ func (c *compiler) resolve(by *callee) (*consumed, *fault) {
 	call := by.call
 	if call == nil || call.Kind == spec.Null {
 		if by.form != nil {
-			return nil, faultf(diag.CodeUnsupportedCallForm, "K5", by.form.Span(), "%s says what it calls in a form nobody defines", by.what).
+			return nil, faultf(diag.CodeUnsupportedCallForm, "K5", by.form.Span(), "%s says what it calls in a form nobody defines", by.title()).
 				hintf("write call: namespace.operation")
 		}
-		return nil, faultf(diag.CodeNoCall, "K5", by.at, "%s does not say what it calls", by.what).
+		return nil, faultf(diag.CodeNoCall, "K5", by.at, "%s does not say what it calls", by.title()).
 			hintf("write call: namespace.operation")
 	}
 	if call.Kind != spec.String {
-		return nil, faultf(diag.CodeUnsupportedCallForm, "K5", call.Span(), "the call of %s is not a string", by.what).
+		return nil, faultf(diag.CodeUnsupportedCallForm, "K5", call.Span(), "the call of %s is not a string", by.title()).
 			hintf("write call: namespace.operation")
 	}
 	text := call.AsText()

@@ -178,8 +178,8 @@ func (c *compiler) exposeResources(e *spec.Exposed, out *Exposure, unit diag.Uni
 		}
 		seen[key] = r
 		var f *fault
-		if r.Scopes, f = c.scopes(op.Scopes, out, x.title()); f == nil {
-			f = c.truncated(op.Span, x.title())
+		if r.Scopes, f = c.scopes(op.Scopes, out, x.title); f == nil {
+			f = c.truncated(op.Span, x.title)
 		}
 		if f != nil {
 			r.Refusal = c.refuse(x.unit, op.Span, x.title(), f)

@@ -195,7 +195,7 @@ func (c *compiler) skillTools(decl *spec.Skill, s *SkillEntry, out *Exposure, un
 
 // skillTool finds what a tool of a skill stands for.
 func (c *compiler) skillTool(skill *spec.Skill, d *spec.SkillTool, t *SkillTool, out *Exposure, unit diag.Unit) *fault {
-	if f := c.truncated(d.Span, "tool "+t.Name); f != nil {
+	if f := c.truncated(d.Span, func() string { return "tool " + t.Name }); f != nil {
 		return f
 	}
 	bad := func(at diag.Span, format string, args ...any) *fault {

@@ -100,15 +100,15 @@ func (d *draft) step(decl *spec.Step) (step, *fault) {
 // judgeStepWords reports what a step says that only steps of another type can say.
 func (d *draft) judgeStepWords(decl *spec.Step, kind string) {
 	for _, other := range [...]struct {
-		kind  string
-		words []string
+		kind, belongs string
+		words         []string
 	}{
-		{"call", []string{"call"}},
-		{"lookup", []string{"index", "match", "lookupValue", "outputParameters"}},
-		{"script", []string{"file", "language", "location", "dependencies"}},
+		{"call", "steps of type call", []string{"call"}},
+		{"lookup", "steps of type lookup", []string{"index", "match", "lookupValue", "outputParameters"}},
+		{"script", "steps of type script", []string{"file", "language", "location", "dependencies"}},
 	} {
 		if other.kind != kind {
-			d.c.misplaced(decl.Node, d.x.unit, "steps of type "+other.kind, other.words...)
+			d.c.misplaced(decl.Node, d.x.unit, other.belongs, other.words...)
 		}
 	}
 	if kind == "lookup" || kind == "log" {
@@ -144,7 +144,7 @@ func stepKind(decl *spec.Step) string {
 }
 
 func (d *draft) callStep(decl *spec.Step) (step, *fault) {
-	op, f := d.consumedBy(decl.Call, nil, decl.Span, "step "+decl.Name.Value)
+	op, f := d.consumedBy(&callee{x: d.x, step: decl.Name.Value, call: decl.Call, at: decl.Span})
 	if f != nil {
 		return nil, f
 	}
