@@ -247,7 +247,7 @@ func (c *compiler) exchanges(op *Operation, x *Exposure) *fault {
 	if x.Guard != nil && x.Guard.tokens != nil {
 		return nil
 	}
-	for _, call := range op.calls {
+	for call := range op.calls {
 		if call.credential != nil && call.credential.forCaller {
 			return faultf(diag.CodeAuthIncomplete, "A4", call.credential.span, "the API is called with the caller's token, but callers of %s show none", adapterName(x)).
 				hintf("give the adapter authentication of type oauth2")

@@ -365,43 +365,21 @@ func exactly[T any](list []T) []T {
 	return out
 }
 
-// begin adds a call to the operation.
+// begin makes the call.
 func (b *builder) begin(to *callTarget, rare rareCall) {
 	b.call = &Call{callTarget: to}
 	b.parts.lend(b.call, rare)
-	b.out.calls = append(b.out.calls, b.call)
 }
 
 // target gives what all calls of the operation have in common.
 func (op *consumed) target(unit *Unit) *callTarget {
 	if op.called == nil {
 		op.called = &callTarget{
-			unit: unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base, hosts: op.hosts,
+			unit: unit, name: op.label(), description: op.decl.Description.Value, method: op.method, base: op.base,
 			basic: op.auth.basic, literals: op.auth.literals, credential: op.auth.credential, transport: op.transport, resilience: op.resilience,
-		}
-		if op.method != AnyMethod {
-			op.called.pattern = op.segments()
 		}
 	}
 	return op.called
-}
-
-// segments gives the operation's path as segments, for matching a request to it.
-func (op *consumed) segments() []Segment {
-	var text strings.Builder
-	for _, p := range op.path {
-		if p.isRef() {
-			text.WriteString("{x}")
-		} else {
-			text.WriteString(p.literal)
-		}
-	}
-	path := text.String()
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path
-	}
-	pattern, _ := compilePattern(path)
-	return pattern
 }
 
 // input gives the number of an input, made when first asked for.

@@ -27,8 +27,6 @@ type callTarget struct {
 	method      string
 	description string
 	base        *BaseURI
-	hosts       []baseChoice // base for each value of hostInputs; none when no input chooses it
-	pattern     []Segment
 	basic       *basicAuth
 	credential  *credentialPlan // what works on the finished request; nil for none
 	literals    []Secret        // credentials that are written into the document
@@ -38,6 +36,7 @@ type callTarget struct {
 
 // rareCall is what few calls have. All others share one that is empty.
 type rareCall struct {
+	hosts      []baseChoice // base for each value of hostInputs; none when no input chooses it
 	hostInputs []requirement
 	cookies    []headerPart
 	forward    *forwardPlan // nil unless requests are passed on as they are
@@ -111,7 +110,24 @@ func (c *Call) Method() string { return c.method }
 
 // Segments gives the pattern of the operation's path, the base path left out. The Param
 // numbers of its parts have no further meaning.
-func (c *Call) Segments() []Segment { return c.pattern }
+func (c *Call) Segments() []Segment {
+	if c.forward != nil {
+		return nil // it has no path of its own
+	}
+	text := []byte{'/'}
+	for i := range c.path {
+		part := c.path[i].text
+		if c.path[i].value != nil {
+			part = "{x}"
+		}
+		if i == 0 {
+			part = strings.TrimPrefix(part, "/")
+		}
+		text = append(text, part...)
+	}
+	pattern, _ := compilePattern(string(text))
+	return pattern
+}
 
 // Sample is a place of the upstream's answer that the operation's output reads.
 type Sample struct {

@@ -39,7 +39,7 @@ func (c *compiler) judgeHints(x *exposed, op *Operation) {
 			note(diag.Info, "readOnly", "%s is said to be readOnly, but it calls %s", x.title(), m)
 		}
 	}
-	if readOnly == spec.False && !said && len(op.calls) > 0 && methodAmong(op, "POST", "PUT", "PATCH", "DELETE") == "" && onlyCalls(op) {
+	if readOnly == spec.False && !said && len(op.Calls()) > 0 && methodAmong(op, "POST", "PUT", "PATCH", "DELETE") == "" && onlyCalls(op) {
 		note(diag.Info, "readOnly", "%s is said not to be readOnly, but it only calls GET", x.title())
 	}
 }
@@ -47,7 +47,7 @@ func (c *compiler) judgeHints(x *exposed, op *Operation) {
 // methodAmong gives the method and the name of the first call with one of the methods; empty when
 // there is none.
 func methodAmong(op *Operation, methods ...string) string {
-	for _, call := range op.calls {
+	for call := range op.calls {
 		for _, m := range methods {
 			if call.method == m {
 				return m + " (" + call.name + ")"
@@ -69,7 +69,7 @@ func onlyCalls(op *Operation) bool {
 
 // reads reports whether every POST of the operation is called as something that reads.
 func reads(op *Operation) bool {
-	for _, call := range op.calls {
+	for call := range op.calls {
 		if call.method != "POST" {
 			continue
 		}

@@ -13,14 +13,12 @@ import (
 
 // Operation is one thing a caller can do, the same for every adapter. It is immutable.
 type Operation struct {
-	name     string
-	called   int32     // where its name at the exposure begins in name
-	last     int32     // the step whose answer is the result; -1: output reads several
 	exposure *Exposure // that has the operation
+	called   string    // its name there
+	last     int       // the step whose answer is the result; -1: output reads several
 	inputs   []input
 	steps    []step   // in the order of the document; none: constant output only
 	waves    [][]int  // steps that run together, group by group; nil: a single call
-	calls    []*Call  // of the steps that call
 	output   *output  // nil: the last step's whole body is handed on
 	shape    *shape   // of output
 	reading  *reading // of the answer that output maps, when it is a single call's
@@ -57,19 +55,29 @@ type rareOperation struct {
 
 // newOperation begins an operation that its exposure calls so.
 func newOperation(x *Exposure, called string, rare *rareOperation) *Operation {
-	prefix := x.Unit.ID + "/" + adapterName(x) + "/"
-	return &Operation{name: prefix + called, called: int32(len(prefix)), exposure: x, rareOperation: rare}
+	return &Operation{called: called, exposure: x, rareOperation: rare}
 }
 
 // Name gives "<document>/<adapter namespace>/<operation or tool>", for logs and metrics.
-func (op *Operation) Name() string { return op.name }
+func (op *Operation) Name() string {
+	return op.Unit().ID + "/" + adapterName(op.exposure) + "/" + op.called
+}
 
 // Unit gives the document the operation belongs to.
 func (op *Operation) Unit() *Unit { return op.exposure.Unit }
 
 // Calls gives the upstream calls in the order of the document; none for an operation that
 // needs no upstream.
-func (op *Operation) Calls() []*Call { return op.calls }
+func (op *Operation) Calls() []*Call { return slices.Collect(op.calls) }
+
+// calls visits them.
+func (op *Operation) calls(visit func(*Call) bool) {
+	for _, s := range op.steps {
+		if s, ok := s.(*callStep); ok && !visit(s.call) {
+			return
+		}
+	}
+}
 
 // StepCount gives how many steps the operation declares; 0 for one that is a single call, or
 // none.

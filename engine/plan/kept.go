@@ -12,6 +12,8 @@ type kept struct {
 	expressions map[simple]*expression
 	inputs      map[string][][]input  // by the name of the first
 	lookups     map[string][][]lookup // by the name of the input
+	texts       [][]byte
+	headers     [][]string // conditional ones of operations
 	// What is empty, for all that have nothing else.
 	call      *rareCall
 	operation *rareOperation
@@ -71,6 +73,8 @@ func (k *kept) settle(op *Operation) {
 		op.inputs[i].lookups = k.lookupsOf(&op.inputs[i])
 	}
 	op.inputs = k.inputsOf(op.inputs)
+	op.intake, op.schema = once(&k.texts, op.intake), once(&k.texts, op.schema)
+	op.conditional = once(&k.headers, op.conditional)
 	op.rareOperation = settled(op.rareOperation, k.operation)
 }
 

@@ -11,7 +11,7 @@ import (
 // stepOutputs compiles what is made of the steps: an object by mappings, the last step's
 // answer through outputParameters, or that answer as it is.
 func (d *draft) stepOutputs(run *spec.ExposedOperation) *fault {
-	d.out.last = int32(len(run.Steps) - 1)
+	d.out.last = len(run.Steps) - 1
 	for d.out.last >= 0 && saysOnly(d.out.steps[d.out.last]) {
 		d.out.last--
 	}

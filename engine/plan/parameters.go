@@ -78,7 +78,7 @@ func (x *Exposure) Signature(r *Route) *Signature {
 	if said.Takes == nil && op.forward == nil {
 		said.Takes = op.takes(r)
 	}
-	s := &Signature{Label: said.Label, Tags: said.Tags, Upstream: len(op.calls) > 0}
+	s := &Signature{Label: said.Label, Tags: said.Tags, Upstream: len(op.Calls()) > 0}
 	for _, name := range r.Params {
 		p := Parameter{In: "path", Name: name}
 		if i := indexParameter(said.Takes, "path", name); i >= 0 {
@@ -162,7 +162,7 @@ func (in *input) elsewhere(l lookup, kind lookupKind) lookup {
 // feedsBody reports whether input i becomes a part of an upstream's body.
 func (op *Operation) feedsBody(i int) bool {
 	found := false
-	for _, c := range op.calls {
+	for c := range op.calls {
 		c.body.expressions(func(x *expression) { found = found || x.kind == exprInput && int(x.index) == i })
 	}
 	return found
@@ -229,7 +229,7 @@ func (op *Operation) bodyTypes(parts []Parameter) []string {
 	if op.forward != nil {
 		return []string{anything}
 	}
-	for _, c := range op.calls {
+	for c := range op.calls {
 		if c.body == nil {
 			continue
 		}
@@ -266,7 +266,7 @@ func (op *Operation) answers(said *stated, out []Answer) []Answer {
 		}
 	}
 	success := Answer{Status: "2XX", Content: content}
-	if len(op.calls) == 0 {
+	if len(op.Calls()) == 0 {
 		success.Status = "200"
 	}
 	return append([]Answer{success}, out...)
@@ -293,7 +293,7 @@ func (op *Operation) content(said *stated) []Content {
 
 // handsOn reports whether the answer is an upstream's as it comes.
 func (op *Operation) handsOn() bool {
-	if op.output != nil || op.last < 0 || int(op.last) >= len(op.steps) {
+	if op.output != nil || op.last < 0 || op.last >= len(op.steps) {
 		return false
 	}
 	_, ok := op.steps[op.last].(*callStep)

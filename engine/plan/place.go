@@ -202,6 +202,7 @@ func (b *builder) placeSlots() *fault {
 		b.why.pair(PartQuery, q.name, q.value)
 		b.call.query = append(b.call.query, q)
 	}
+	b.call.hosts = b.op.hosts
 	for _, s := range b.op.hostSlots {
 		x, _ := b.sources.get(s)
 		b.call.hostInputs = append(b.call.hostInputs, requirement{value: b.c.kept.expression(x), input: b.inputName(s, &x)})

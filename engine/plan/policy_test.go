@@ -146,7 +146,7 @@ capability:
 		if u == nil {
 			t.Fatal(list)
 		}
-		got := u.operations()[0].calls[0].resilience
+		got := u.operations()[0].Calls()[0].resilience
 		if got.Retry.Max != want.Retry.Max || got.Coalesce != want.Coalesce || got.MaxBody != want.MaxBody {
 			t.Errorf("%s: %+v, want %+v", api, got, want)
 		}

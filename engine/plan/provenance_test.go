@@ -47,13 +47,13 @@ func TestEveryPartIsExplained(t *testing.T) {
 			t.Fatalf("%s: %d operations, %d when explained", file, len(ops), len(again))
 		}
 		for i, op := range ops {
-			if op.why != nil || op.Inputs() != nil || len(op.calls) > 0 && op.calls[0].Origins() != nil {
-				t.Errorf("%s: %s is explained without being asked to", file, op.name)
+			if op.why != nil || op.Inputs() != nil || len(op.Calls()) > 0 && op.Calls()[0].Origins() != nil {
+				t.Errorf("%s: %s is explained without being asked to", file, op.called)
 			}
 			if string(op.intake) != string(again[i].intake) || len(op.inputs) != len(again[i].inputs) {
-				t.Errorf("%s: %s takes other inputs when explained", file, op.name)
+				t.Errorf("%s: %s takes other inputs when explained", file, op.called)
 			}
-			if len(again[i].calls) > 0 {
+			if len(again[i].Calls()) > 0 {
 				explainsAll(t, file, again[i])
 			}
 		}
@@ -62,24 +62,24 @@ func TestEveryPartIsExplained(t *testing.T) {
 
 func explainsAll(t *testing.T, file string, op *Operation) {
 	t.Helper()
-	c, found := op.calls[0], map[PartName]int{}
+	c, found := op.Calls()[0], map[PartName]int{}
 	for _, o := range c.Origins() {
 		found[PartName{o.Part, strings.ToLower(o.Name)}]++
 		if o.Rule == "" || !o.Span.Start.IsValid() {
-			t.Errorf("%s: %s: %s %q has rule %q and place %s", file, op.name, o.Part, o.Name, o.Rule, o.Span)
+			t.Errorf("%s: %s: %s %q has rule %q and place %s", file, op.called, o.Part, o.Name, o.Rule, o.Span)
 		}
 		for _, s := range o.Sources {
 			if s.Kind == "" || s.Kind != SourceLiteral && (s.Name == "" || s.Rule == "" || !s.Span.Start.IsValid()) {
-				t.Errorf("%s: %s: %s %q has source %+v", file, op.name, o.Part, o.Name, s)
+				t.Errorf("%s: %s: %s %q has source %+v", file, op.called, o.Part, o.Name, s)
 			}
 			if s.Kind == SourceInput && len(s.Places) == 0 {
-				t.Errorf("%s: %s: input %s is looked for nowhere", file, op.name, s.Name)
+				t.Errorf("%s: %s: input %s is looked for nowhere", file, op.called, s.Name)
 			}
 		}
 	}
 	need := func(part Part, name string) {
 		if found[PartName{part, strings.ToLower(name)}] == 0 {
-			t.Errorf("%s: %s: nothing explains %s %q", file, op.name, part, name)
+			t.Errorf("%s: %s: nothing explains %s %q", file, op.called, part, name)
 		}
 	}
 	need(PartMethod, "")
@@ -98,7 +98,7 @@ func explainsAll(t *testing.T, file string, op *Operation) {
 		}
 	}
 	if named != values {
-		t.Errorf("%s: %s: %d path values, %d explained", file, op.name, values, named)
+		t.Errorf("%s: %s: %d path values, %d explained", file, op.called, values, named)
 	}
 	for _, q := range c.query {
 		need(PartQuery, q.name)
@@ -129,7 +129,7 @@ func explainsAll(t *testing.T, file string, op *Operation) {
 			}
 		}
 		if bodies == 0 {
-			t.Errorf("%s: %s: nothing explains the body", file, op.name)
+			t.Errorf("%s: %s: nothing explains the body", file, op.called)
 		}
 	}
 }

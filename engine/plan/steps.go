@@ -167,7 +167,7 @@ func (d *draft) readAnswers() *fault {
 		if !ok {
 			continue
 		}
-		is, answers := &d.steps.facts[i], i == int(d.out.last)
+		is, answers := &d.steps.facts[i], i == d.out.last
 		call.keep = is.read || d.out.output != nil && answers
 		call.final = answers
 		call.call.mapped = call.keep

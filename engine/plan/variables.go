@@ -200,7 +200,7 @@ func (v *variables) settle() {
 				x.variable.calls = true
 			}
 		})
-		for _, call := range op.calls {
+		for call := range op.calls {
 			if k := call.credential; k != nil && !credentials[k] {
 				credentials[k] = true
 				k.index = len(u.credentials)

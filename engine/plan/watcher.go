@@ -82,7 +82,7 @@ func (b *Bound) Begin(ctx context.Context, x *Exposure, name string) (ended func
 // Refused tells those who watch of a call of op that failed before it could be invoked.
 func (b *Bound) Refused(ctx context.Context, op *Operation, err error) {
 	if b.watcher() != nil {
-		b.Begin(ctx, op.exposure, op.name[op.called:])(0, err)
+		b.Begin(ctx, op.exposure, op.called)(0, err)
 	}
 }
 
@@ -92,7 +92,7 @@ func (op *Operation) watched(ctx context.Context, in *Invocation, w Watcher) (*R
 	if caller == nil {
 		caller = CallerOf(ctx)
 	}
-	ctx, o := w.Begin(ctx, &Called{op.exposure, op.name[op.called:], caller})
+	ctx, o := w.Begin(ctx, &Called{op.exposure, op.called, caller})
 	seen := *in
 	seen.Observe = o
 	if in.Observe != nil {
@@ -117,7 +117,7 @@ func (op *Operation) watched(ctx context.Context, in *Invocation, w Watcher) (*R
 
 // exchanges reports whether a call may get a token issued for its caller.
 func (op *Operation) exchanges() bool {
-	for _, c := range op.calls {
+	for c := range op.calls {
 		if c.credential != nil {
 			return true
 		}

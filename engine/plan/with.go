@@ -307,6 +307,12 @@ func compose(v *spec.Value, leaf func(spec.Text) (expression, *fault)) (expressi
 	default:
 		return literalExpr(scalar(v)), nil
 	}
+	if n := len(v.Items) + len(v.Members); n > 0 {
+		x.parts = make([]expression, 0, n)
+	}
+	if n := len(v.Members); n > 0 {
+		x.detail = &detail{names: make([]string, 0, n)}
+	}
 	for _, item := range v.Items {
 		e, f := compose(item, leaf)
 		if f != nil {
