@@ -7,6 +7,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"capd/engine/plan"
@@ -160,34 +162,37 @@ type Adapter struct {
 	kept    *keptResults   // by all endpoints together
 	buffers *answerBuffers // so are they
 
+	latest   atomic.Pointer[plan.Bound] // of the last swap
+	watching watching
+
 	mu      sync.Mutex
-	bound   *plan.Bound                  // of the last swap
-	live    map[endpointKey]*endpoint    // what is served since
-	own     map[*plan.Exposure]*endpoint // those of them that are of one exposure
+	own     map[*plan.Exposure]*endpoint // of one exposure each; only a swap changes it
+	views   map[endpointKey]*endpoint    // of several, and of standard input and output
 	routers map[string]*router           // by address
 	pipes   []*pipe                      // connections over streams; they end with the process
 }
 
 // New makes an adapter that serves nothing yet.
 func New(o Options) *Adapter {
-	return &Adapter{opts: o.withDefaults(), kept: newKeptResults(time.Now), buffers: &answerBuffers{}, live: map[endpointKey]*endpoint{}}
+	return &Adapter{opts: o.withDefaults(), kept: newKeptResults(time.Now), buffers: &answerBuffers{}, own: map[*plan.Exposure]*endpoint{}, views: map[endpointKey]*endpoint{}}
 }
 
-// generation is what one plan needs of endpoints.
+// generation is what changes with a plan.
 type generation struct {
-	bound     *plan.Bound
-	endpoints map[endpointKey]*endpoint // at first, those of before
-	own       map[*plan.Exposure]*endpoint
-	routers   map[string]*router
-	states    []prepared
-	renewed   map[*endpoint]bool // of which there is another view now
-	left      []*endpoint        // of exposures that are no more
+	bound   *plan.Bound
+	gone    []*plan.Exposure             // that are no more
+	left    []*endpoint                  // those of them of which no other took over
+	came    map[*plan.Exposure]*endpoint // that are new, or elsewhere
+	views   map[endpointKey]*endpoint    // at first, those of before
+	routers map[string]*router
+	offers  []prepared
+	renewed map[*endpoint]bool // that have another one
 }
 
-// prepared is the next state of an endpoint.
+// prepared is the next offer of an endpoint.
 type prepared struct {
 	*endpoint
-	state *state
+	offer *offer
 }
 
 // Prepare makes ready to serve next. Nothing that is being served changes until the
@@ -195,7 +200,7 @@ type prepared struct {
 // listen address, and what to call once the previous handlers get no new requests.
 func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (handler func(addr string) http.Handler, retire func()), error) {
 	a.mu.Lock()
-	live, own, routers := maps.Clone(a.live), a.own, a.routers
+	views, routers := maps.Clone(a.views), a.routers
 	a.mu.Unlock()
 
 	p := next.Plan()
@@ -203,22 +208,17 @@ func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (han
 		p = &plan.Plan{}
 	}
 	g := &generation{
-		bound: next, endpoints: live, own: make(map[*plan.Exposure]*endpoint, len(own)+1), routers: make(map[string]*router, len(p.Listeners)),
+		bound: next, came: map[*plan.Exposure]*endpoint{}, views: views, routers: make(map[string]*router, len(p.Listeners)),
 		renewed: map[*endpoint]bool{},
 	}
+	a.exchange(g, mountsApart(routers, p))
 	for _, l := range p.Listeners {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("preparing the MCP endpoints: %w", err)
 		}
-		for _, m := range l.Mounts {
-			if m.Main && m.Exposure.Kind == plan.MCP {
-				a.add(g, m, own[m.Exposure])
-			}
-		}
-		g.routers[l.Addr] = newRouter(l, g.own, next, a.open, routers[l.Addr])
+		g.routers[l.Addr] = newRouter(l, func(x *plan.Exposure) *endpoint { return cmp.Or(g.came[x], a.own[x]) }, next, a.open, routers[l.Addr])
 	}
-	g.leaveOut(own)
-	for key, ep := range live {
+	for key, ep := range views {
 		g.renew(key, ep)
 	}
 	return func() (func(string) http.Handler, func()) {
@@ -236,79 +236,122 @@ func (a *Adapter) Prepare(ctx context.Context, _, next *plan.Bound) (func() (han
 	}, nil
 }
 
-// add gives the endpoint of an exposure its next state. old is the one it has already, if it was
-// served before as it is.
-func (a *Adapter) add(g *generation, m *plan.Mount, old *endpoint) {
-	if old != nil {
-		if cur := old.current.Load(); cur.view.Path == m.Path {
-			g.own[m.Exposure] = old
-			g.states = append(g.states, prepared{old, cur.on(g.bound)})
-			return
-		}
-	}
-	key, v := keyOf(m.Exposure), plan.Single(m)
-	ep := g.endpoints[key]
-	if ep == nil {
-		ep = a.newEndpoint(v)
-		g.endpoints[key] = ep
-	}
-	g.own[m.Exposure], g.renewed[ep] = ep, true
-	g.states = append(g.states, prepared{ep, ep.prepare(v, g.bound)})
+// apart are the main mounts of MCP that two plans do not have in common, by their exposures.
+type apart struct {
+	gone, came map[*plan.Exposure]*plan.Mount
 }
 
-// leaveOut takes out the endpoints of exposures that are no more.
-func (g *generation) leaveOut(own map[*plan.Exposure]*endpoint) {
-	for x, ep := range own {
-		if g.own[x] == nil && !g.renewed[ep] {
-			delete(g.endpoints, keyOf(x))
+// mountsApart gives what a plan has and what is served has not, and the other way round.
+func mountsApart(routers map[string]*router, p *plan.Plan) apart {
+	out := apart{map[*plan.Exposure]*plan.Mount{}, map[*plan.Exposure]*plan.Mount{}}
+	note := func(to map[*plan.Exposure]*plan.Mount, mounts []*plan.Mount) {
+		for _, m := range mounts {
+			if m.Main && m.Exposure.Kind == plan.MCP {
+				to[m.Exposure] = m
+			}
+		}
+	}
+	for addr, r := range routers {
+		if p.Listener(addr) == nil {
+			note(out.gone, r.listener.Mounts)
+		}
+	}
+	for _, l := range p.Listeners {
+		old := &plan.Listener{}
+		if r := routers[l.Addr]; r != nil {
+			old = r.listener
+		}
+		gone, came := l.Since(old)
+		note(out.gone, gone)
+		note(out.came, came)
+	}
+	for x, m := range out.came {
+		if was := out.gone[x]; was != nil && was.Path == m.Path {
+			delete(out.gone, x)
+			delete(out.came, x)
+		}
+	}
+	return out
+}
+
+// exchange finds the endpoints of the exposures that come: who was called the same before goes on, and
+// has another offer.
+func (a *Adapter) exchange(g *generation, mounts apart) {
+	were := make(map[endpointKey]*endpoint, len(mounts.gone))
+	for x := range mounts.gone {
+		were[keyOf(x)] = a.own[x]
+	}
+	for x, m := range mounts.came {
+		v := plan.Single(m)
+		ep := were[keyOf(x)]
+		if ep == nil {
+			ep = a.newEndpoint(v)
+		}
+		g.came[x] = ep
+		g.put(ep, v)
+	}
+	for x := range mounts.gone {
+		g.gone = append(g.gone, x)
+		if ep := a.own[x]; !g.renewed[ep] {
 			g.left = append(g.left, ep)
 		}
 	}
 }
 
-// renew gives the endpoint of a view of several its next state, if the view is still there,
+// renew gives the endpoint of a view of several its next offer, if the view is still there,
 // and that of standard input and output in any case.
 func (g *generation) renew(key endpointKey, ep *endpoint) {
-	switch {
-	case g.renewed[ep]:
-	case key == stdioKey:
-		g.put(key, ep, stdioView(g.bound))
-	case key.several:
-		var v *plan.View
+	if g.renewed[ep] {
+		return
+	}
+	v := stdioView(g.bound)
+	if key != stdioKey {
+		v = nil
 		if l := g.bound.Plan().Listener(key.addr); l != nil {
 			v = l.View(split(key.view))
 		}
-		if v == nil {
-			delete(g.endpoints, key)
-			return
-		}
-		g.put(key, ep, v)
 	}
+	if v == nil {
+		delete(g.views, key)
+		return
+	}
+	g.views[key] = ep
+	g.put(ep, v)
 }
 
-func (g *generation) put(key endpointKey, ep *endpoint, v *plan.View) {
-	g.endpoints[key], g.renewed[ep] = ep, true
-	g.states = append(g.states, prepared{ep, ep.prepare(v, g.bound)})
+func (g *generation) put(ep *endpoint, v *plan.View) {
+	g.renewed[ep] = true
+	g.offers = append(g.offers, prepared{ep, ep.prepare(v)})
 }
 
-// swap puts a generation in place and gives the endpoints that are no more.
+// swap puts a generation in place and gives the endpoints that are no more. In which order, see [endpoint.now].
 func (a *Adapter) swap(g *generation) []*endpoint {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	gone := g.left
-	for key, ep := range a.live {
-		if !key.several && !key.stdio {
-			continue
-		}
+	for key, ep := range a.views {
 		g.renew(key, ep) // of a view that was first used meanwhile
-		if g.endpoints[key] != ep {
+		if g.views[key] != ep {
 			gone = append(gone, ep)
 		}
 	}
-	a.live, a.own, a.routers, a.bound = g.endpoints, g.own, g.routers, g.bound
-	for _, p := range g.states {
-		p.swap(p.state)
+	last := a.latest.Load()
+	for _, ep := range gone {
+		ep.retire(last)
 	}
+	for _, p := range g.offers {
+		p.retire(last)
+	}
+	a.latest.Store(g.bound)
+	for _, p := range g.offers {
+		p.swap(p.offer)
+	}
+	for _, x := range g.gone {
+		delete(a.own, x)
+	}
+	maps.Copy(a.own, g.came)
+	a.views, a.routers = g.views, g.routers
+	a.watching.reloaded()
 	return gone
 }
 
@@ -317,22 +360,23 @@ func (a *Adapter) swap(g *generation) []*endpoint {
 func (a *Adapter) open(addr string, segments []string) *guarded {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l := a.bound.Plan().Listener(addr)
+	bound := a.latest.Load()
+	l := bound.Plan().Listener(addr)
 	if l == nil {
 		return nil
 	}
 	key := endpointKey{addr: addr, view: joined(segments), several: true}
-	if ep := a.live[key]; ep != nil {
-		return &guarded{ep, a.bound.Gate(ep.current.Load().view.Members[0].Exposure)}
+	if ep := a.views[key]; ep != nil {
+		return &guarded{ep, bound.Gate(ep.now().view.Members[0].Exposure)}
 	}
 	v := l.View(segments)
 	if v == nil {
 		return nil
 	}
 	ep := a.newEndpoint(v)
-	ep.swap(ep.prepare(v, a.bound))
-	a.live[key] = ep
-	return &guarded{ep, a.bound.Gate(v.Members[0].Exposure)}
+	ep.swap(ep.prepare(v))
+	a.views[key] = ep
+	return &guarded{ep, bound.Gate(v.Members[0].Exposure)}
 }
 
 // Drain ends every stream that stays open by itself (the listening streams of both eras)
@@ -341,7 +385,7 @@ func (a *Adapter) open(addr string, segments []string) *guarded {
 // connected ends when its calls are answered, and they are cut off with the context.
 func (a *Adapter) Drain(ctx context.Context) error {
 	a.mu.Lock()
-	live, pipes := maps.Clone(a.live), slices.Clone(a.pipes)
+	live, pipes := slices.AppendSeq(slices.Collect(maps.Values(a.own)), maps.Values(a.views)), slices.Clone(a.pipes)
 	a.mu.Unlock()
 	for _, p := range pipes {
 		p.finish()

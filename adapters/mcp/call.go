@@ -20,7 +20,7 @@ const dispatcher = "__capd_call"
 // pendingCall is a tools/call under way: through the SDK to the dispatcher, or past it (direct.go).
 type pendingCall struct {
 	endpoint  *endpoint
-	*state    // the call ends with what it began with
+	state     // the call ends with what it began with
 	tool      *entry
 	arguments json.RawMessage
 	modern    bool
@@ -35,7 +35,7 @@ type pendingCallKey struct{}
 // call finds the tool and sends the request on to the dispatcher. It does not answer
 // itself: only results that passed through the SDK's own handler are complete.
 func (e *endpoint) call(ctx context.Context, method string, req *sdk.CallToolRequest, next sdk.MethodHandler) (sdk.Result, error) {
-	st := e.current.Load()
+	st := e.now()
 	tool := st.catalogue().tools[req.Params.Name]
 	if tool == nil {
 		return nil, &jsonrpc.Error{Code: jsonrpc.CodeInvalidParams, Message: st.catalogue().unknown(req.Params.Name, st.visible(ctx)).Message}
@@ -53,7 +53,7 @@ func (e *endpoint) call(ctx context.Context, method string, req *sdk.CallToolReq
 
 // meant gives the tool that a call is for, and its arguments: a call of the call tool is from here
 // on that of the tool that it names, if there is one.
-func (s *state) meant(ctx context.Context, tool *entry, arguments json.RawMessage) (*entry, json.RawMessage) {
+func (s state) meant(ctx context.Context, tool *entry, arguments json.RawMessage) (*entry, json.RawMessage) {
 	if f := s.catalogue().finder; f != nil && tool.name == f.call {
 		if target, args, err := f.target(arguments, s.visible(ctx)); err == nil {
 			return target, args

@@ -24,7 +24,7 @@ func TestPanicBehindTheProtocol(t *testing.T) {
 	x := &plan.Exposure{Unit: &plan.Unit{ID: "rooms"}, Kind: plan.MCP}
 	v := plan.Single(&plan.Mount{Exposure: x})
 	e := New(o).newEndpoint(v)
-	e.swap(e.prepare(v, nil))
+	e.swap(e.prepare(v))
 	handle := e.receive(func(context.Context, string, sdk.Request) (sdk.Result, error) { panic("boom") })
 	res, err := handle(context.Background(), "ping", &sdk.ServerRequest[*sdk.PingParams]{})
 	var wire *jsonrpc.Error

@@ -86,7 +86,7 @@ func (e *endpoint) identify(ctx context.Context, method string, req sdk.Request)
 	if who == nil {
 		who = &plan.Caller{RequestID: id}
 	}
-	if who.Scheme == "" && e.current.Load().isGuarded() && !strings.HasPrefix(method, "notifications/") {
+	if who.Scheme == "" && e.now().isGuarded() && !strings.HasPrefix(method, "notifications/") {
 		return nil, &jsonrpc.Error{Code: codeUnauthorized, Message: "this request has no caller any more"}
 	}
 	if plan.RequestID(ctx) != id { // the context of a session knows nothing of the request
@@ -100,7 +100,7 @@ func (e *endpoint) identify(ctx context.Context, method string, req sdk.Request)
 const codeUnauthorized = 401
 
 // isGuarded reports whether a gate stands before the view: all members have the same one.
-func (s *state) isGuarded() bool { return s.view.Members[0].Exposure.Guard != nil }
+func (s state) isGuarded() bool { return s.view.Members[0].Exposure.Guard != nil }
 
 // isScoped reports whether something in the view needs scopes of its own.
 func isScoped(v *plan.View) bool {
@@ -113,7 +113,7 @@ type permitted func(own []string) bool
 func (p permitted) has(own []string) bool { return p == nil || len(own) == 0 || p(own) }
 
 // permitted says what the caller of a request may see and use.
-func (s *state) permitted(ctx context.Context) permitted {
+func (s state) permitted(ctx context.Context) permitted {
 	if !s.scoped {
 		return nil
 	}
@@ -122,7 +122,7 @@ func (s *state) permitted(ctx context.Context) permitted {
 }
 
 // visible says which tools the caller of a request may see and call.
-func (s *state) visible(ctx context.Context) visible {
+func (s state) visible(ctx context.Context) visible {
 	p := s.permitted(ctx)
 	if p == nil {
 		return nil
@@ -176,7 +176,7 @@ type rpc struct {
 // none. A modern request says in its header what it is for, and the SDK compares that with the
 // body; of an older one the body is read, and put back.
 func (e *endpoint) lacking(r *http.Request) []string {
-	st := e.current.Load()
+	st := e.now()
 	if !st.scoped || r.Method != http.MethodPost {
 		return nil
 	}
@@ -199,7 +199,7 @@ func (e *endpoint) messages(r *http.Request) []rpc {
 	var one rpc
 	if r.Header.Get(headerVersion) >= firstModern {
 		name := nameOf(r.Header)
-		f := e.current.Load().catalogue().finder
+		f := e.now().catalogue().finder
 		if f != nil && name == f.call || r.Header.Get(headerMethod) == methodComplete { // the body says for what
 			_ = json.Unmarshal(peek(r, e.opts.MaxBody), &one)
 		}

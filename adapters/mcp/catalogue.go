@@ -255,7 +255,7 @@ func invalidCursor() error {
 
 // caching is what every list and every resource says about itself. Unless the document says
 // otherwise, a reload may change it at any time, and what one caller sees is not for others.
-func (s *state) caching() sdk.Cacheable { return cachingOf(s.view) }
+func (s state) caching() sdk.Cacheable { return cachingOf(s.view) }
 
 func cachingOf(v *plan.View) sdk.Cacheable {
 	c := sdk.Cacheable{CacheScope: "public"}

@@ -47,7 +47,7 @@ func (e *endpoint) complete(ctx context.Context, req *sdk.CompleteRequest) (sdk.
 	if req.Params == nil || req.Params.Ref == nil || req.Params.Argument.Name == "" {
 		return nil, invalidParams("completion/complete needs a ref and the name of an argument")
 	}
-	st := e.current.Load()
+	st := e.now()
 	what, err := st.catalogue().completed(req.Params.Ref, req.Params.Argument.Name)
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (e *endpoint) complete(ctx context.Context, req *sdk.CompleteRequest) (sdk.
 
 // choose fills in the values. While a value that the operation needs is not filled in yet,
 // there are none.
-func (e *endpoint) choose(ctx context.Context, st *state, what *completed, req *sdk.CompleteRequest, out *sdk.CompletionResultDetails) error {
+func (e *endpoint) choose(ctx context.Context, st state, what *completed, req *sdk.CompleteRequest, out *sdk.CompletionResultDetails) error {
 	typed, op := req.Params.Argument.Value, what.from.Operation
 	var answer []byte
 	if op != nil {

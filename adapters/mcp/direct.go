@@ -49,7 +49,7 @@ func (e *endpoint) serveDirect(w http.ResponseWriter, r *http.Request) bool {
 	}
 	var m plainMessage
 	modern := r.Header.Get(headerVersion) == firstModern
-	st := e.current.Load()
+	st := e.now()
 	if !m.read(body) || !m.fits(r.Header, modern) || st.isGuarded() && plan.CallerOf(r.Context()).Scheme == "" {
 		return false
 	}
@@ -62,7 +62,7 @@ func (e *endpoint) serveDirect(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // listDirect answers a plain tools/list, where all callers see the same.
-func (e *endpoint) listDirect(w http.ResponseWriter, r *http.Request, st *state, answer *reply) bool {
+func (e *endpoint) listDirect(w http.ResponseWriter, r *http.Request, st state, answer *reply) bool {
 	if st.scoped || st.firstPage() == nil {
 		return false
 	}
@@ -165,7 +165,7 @@ func isJSONType(contentType string) bool {
 }
 
 // plainCall gives the plain tools/call that a request with that body is; nil when it is none.
-func (e *endpoint) plainCall(r *http.Request, st *state, m *plainMessage, answer reply) *directCall {
+func (e *endpoint) plainCall(r *http.Request, st state, m *plainMessage, answer reply) *directCall {
 	ctx := r.Context()
 	named := st.catalogue().tools[string(m.name)]
 	if named == nil {

@@ -47,18 +47,45 @@ func keyOf(x *plan.Exposure) endpointKey {
 	return key
 }
 
-// state is what an endpoint serves at one time. It is immutable.
+// state is what an endpoint serves at one time: an offer, with the values that variables have.
 type state struct {
+	*offer
+	bound *plan.Bound
+}
+
+// offer is what an endpoint serves, for as long as no document changes that is in it. It is
+// immutable, but for until.
+type offer struct {
 	view      *plan.View
-	bound     *plan.Bound
 	catalogue func() *catalogue // rendered when first wanted
 	firstPage func() []byte     // of tools/list, for callers who see all; the same
 	scoped    bool              // something needs scopes of its own
+
+	// until is the last plan that had it, for those who still have it; nil as long as the latest one has it.
+	until atomic.Pointer[plan.Bound]
+}
+
+// now gives what is served now. An offer is never seen with a plan that has it not: a swap first tells the
+// offers that go until when they were, then stores the plan, then the offers that come.
+func (e *endpoint) now() state {
+	o := e.offered.Load()
+	bound := e.latest.Load()
+	if last := o.until.Load(); last != nil {
+		bound = last
+	}
+	return state{o, bound}
+}
+
+// retire says of what an endpoint offers that it is served no more after a plan.
+func (e *endpoint) retire(after *plan.Bound) {
+	if o := e.offered.Load(); o != nil {
+		o.until.Store(after)
+	}
 }
 
 // quota gives what the document may use that is served, if it is one; nil for a view of
 // several, whose tools are counted when they are called.
-func (st *state) quota() *plan.Quota {
+func (st state) quota() *plan.Quota {
 	u := st.view.Members[0].Exposure.Unit
 	for _, m := range st.view.Members {
 		if m.Exposure.Unit != u {
@@ -75,7 +102,8 @@ type endpoint struct {
 	kept    *keptResults
 	buffers *answerBuffers
 	name    slog.Attr // for the log: the ID of the document, or the path of a view of several
-	current atomic.Pointer[state]
+	offered atomic.Pointer[offer]
+	latest  *atomic.Pointer[plan.Bound] // of the adapter
 	closed  atomic.Bool
 	local   bool // its one client is who started capd
 	streams *streams
@@ -102,25 +130,23 @@ func (a *Adapter) newEndpoint(v *plan.View) *endpoint {
 		name = slog.String("document", v.Name)
 	}
 	o := &a.opts
-	e := &endpoint{opts: o, kept: a.kept, buffers: a.buffers, name: name, streams: newStreams(o.MaxStreams), older: newSessions(o)}
-	e.watches = newWatches(e)
+	e := &endpoint{opts: o, kept: a.kept, buffers: a.buffers, latest: &a.latest, name: name, streams: newStreams(o.MaxStreams), older: newSessions(o)}
+	e.watches = newWatches(e, &a.watching)
 	e.older.ended = e.watches.forget
 	return e
 }
 
-// prepare makes the next state. A view that did not change keeps its catalogue.
-func (e *endpoint) prepare(v *plan.View, bound *plan.Bound) *state {
-	if cur := e.current.Load(); cur != nil && cur.view.Equal(v) {
-		next := cur.on(bound)
-		next.view = v
-		return next
+// prepare makes the next offer. A view that did not change keeps its catalogue.
+func (e *endpoint) prepare(v *plan.View) *offer {
+	if cur := e.offered.Load(); cur != nil && cur.view.Equal(v) {
+		return &offer{view: v, catalogue: cur.catalogue, firstPage: cur.firstPage, scoped: cur.scoped}
 	}
 	c := sync.OnceValue(func() *catalogue { return e.newCatalogue(v) })
-	st := &state{v, bound, c, sync.OnceValue(func() []byte { return firstPage(c(), v) }), isScoped(v)}
+	o := &offer{view: v, catalogue: c, firstPage: sync.OnceValue(func() []byte { return firstPage(c(), v) }), scoped: isScoped(v)}
 	if e.server.Load() != nil {
-		st.catalogue() // its clients will want it at once
+		o.catalogue() // its clients will want it at once
 	}
-	return st
+	return o
 }
 
 // newCatalogue makes the catalogue of a view, which lists tools to search with instead of very
@@ -147,16 +173,10 @@ func (o *Options) searches(v *plan.View) bool {
 	return v.Tools() > above
 }
 
-// on gives the same state of another plan.
-func (st *state) on(bound *plan.Bound) *state {
-	return &state{st.view, bound, st.catalogue, st.firstPage, st.scoped}
-}
-
-// swap puts st in place and tells the clients when a list of theirs became another.
-func (e *endpoint) swap(st *state) {
-	if old := e.current.Load(); old != nil && old.view == st.view {
-		e.current.Store(st)
-		e.watches.reloaded()
+// swap puts an offer in place and tells the clients when a list of theirs became another.
+func (e *endpoint) swap(st *offer) {
+	if old := e.offered.Load(); old != nil && old.view == st.view {
+		e.offered.Store(st)
 		return
 	}
 	for _, m := range st.view.Members {
@@ -173,9 +193,8 @@ func (e *endpoint) swap(st *state) {
 			e.hasSteps.Store(true)
 		}
 	}
-	old := e.current.Swap(st)
+	old := e.offered.Swap(st)
 	e.tellLeft(old, st)
-	defer e.watches.reloaded()
 	s := e.server.Load()
 	if s == nil || old == nil || old.view.Equal(st.view) {
 		return
@@ -199,7 +218,7 @@ func (e *endpoint) swap(st *state) {
 
 // tellLeft logs what a view that nobody asked for by name cannot have; of the others, the
 // diagnostics tell.
-func (e *endpoint) tellLeft(old, st *state) {
+func (e *endpoint) tellLeft(old, st *offer) {
 	v := st.view
 	if v.Kind == plan.ViewNamed || v.Kind == plan.ViewAll || old != nil && slices.EqualFunc(old.view.Left, v.Left, sameLeft) {
 		return
@@ -246,7 +265,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.once.Do(e.begin)
-	quota := e.current.Load().quota()
+	quota := e.now().quota()
 	body := holdBody(r, quota, e.opts.MaxBody)
 	defer body.release()
 	if e.serveDirect(w, r) {
@@ -334,7 +353,7 @@ func (e *endpoint) mayTell(h http.Header) bool {
 	case methodListen:
 		return true
 	case methodCallTool:
-		t := e.current.Load().catalogue().tools[h.Get(headerName)]
+		t := e.now().catalogue().tools[h.Get(headerName)]
 		return t != nil && (t.own != nil || t.steps() > 0)
 	}
 	return false
@@ -355,7 +374,7 @@ const retryAfter = "5"
 // serveOlder serves the protocol with sessions.
 func (e *endpoint) serveOlder(w http.ResponseWriter, r *http.Request) {
 	if opensSession(r, e.opts.MaxBody) {
-		x, evicted, err := e.older.admit(e.current.Load().quota())
+		x, evicted, err := e.older.admit(e.now().quota())
 		if evicted != nil {
 			e.opts.Logger.DebugContext(r.Context(), "MCP session ended to make room", e.name)
 			_ = evicted.conn.Close() // nothing of it is under way, so this does not wait
@@ -424,7 +443,7 @@ func (e *endpoint) begin() {
 		Logger:                     log,
 	})
 	e.versions = sdk.SupportedProtocolVersions()
-	e.serverInfo, _ = json.Marshal(implementation(e.current.Load().view, e.opts.Version)) // texts always marshal
+	e.serverInfo, _ = json.Marshal(implementation(e.now().view, e.opts.Version)) // texts always marshal
 	e.server.Store(s)
 	e.mirrored.update(e, s)
 }

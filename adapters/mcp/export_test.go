@@ -11,8 +11,8 @@ func ViaSDK(o Options) Options {
 // ServesDirect reports whether the endpoint of a document answers a request without the SDK, and
 // answers it then.
 func (a *Adapter) ServesDirect(doc string, w http.ResponseWriter, r *http.Request) bool {
-	for key, e := range a.live {
-		if key.doc == doc {
+	for x, e := range a.own {
+		if x.Unit.ID == doc {
 			e.once.Do(e.begin)
 			return e.serveDirect(w, r)
 		}

@@ -24,7 +24,7 @@ func (m *mirrored) update(e *endpoint, s *sdk.Server) {
 	defer m.mu.Unlock()
 	before := m.known
 	m.known = map[string][]byte{}
-	for _, t := range e.current.Load().catalogue().listed {
+	for _, t := range e.now().catalogue().listed {
 		if t.own != nil || !t.tool.Mirrored {
 			continue
 		}

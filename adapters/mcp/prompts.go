@@ -76,7 +76,7 @@ type pendingPromptKey struct{}
 // getPrompt finds the prompt and sends the request on to the dispatcher, as [endpoint.call]
 // does.
 func (e *endpoint) getPrompt(ctx context.Context, method string, req *sdk.GetPromptRequest, next sdk.MethodHandler) (sdk.Result, error) {
-	st := e.current.Load()
+	st := e.now()
 	all := st.catalogue()
 	p := all.prompts.byName[req.Params.Name]
 	if p == nil {

@@ -217,7 +217,7 @@ func (l *library) templatePage(cursor string, seen permitted) (*sdk.ListResource
 // pendingRead is a resources/read on its way through the SDK to the dispatcher.
 type pendingRead struct {
 	endpoint *endpoint
-	state    *state // the read ends with what it began with
+	state    state // the read ends with what it began with
 	uri      string
 	modern   bool
 	request  string // ID of the HTTP request; empty for none
@@ -231,7 +231,7 @@ type pendingReadKey struct{}
 // readResource finds the resource and sends the request on to the dispatcher, as
 // [endpoint.call] does.
 func (e *endpoint) readResource(ctx context.Context, method string, req *sdk.ReadResourceRequest, next sdk.MethodHandler) (sdk.Result, error) {
-	st := e.current.Load()
+	st := e.now()
 	p := &pendingRead{endpoint: e, state: st, uri: req.Params.URI, modern: isModern(req.Params), request: requestID(req)}
 	if id, offset, ok := parseRestURI(p.uri); ok {
 		if p.rest = e.rest(owner{e, callerOf(ctx)}, id, offset); p.rest == nil {

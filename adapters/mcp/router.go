@@ -52,7 +52,7 @@ func (g *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // turnedAway tells those who watch of a request that may not come in. answer says why.
 func (e *endpoint) turnedAway(r *http.Request, answer func() plan.Code) {
-	st := e.current.Load()
+	st := e.now()
 	ended := st.bound.Begin(r.Context(), st.view.Members[0].Exposure, "")
 	ended(0, plan.Errorf(answer(), "not let in"))
 }
@@ -73,13 +73,13 @@ type place struct {
 }
 
 // newRouter makes the router of a listener. old is that of the same address before, or nil.
-func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint, bound *plan.Bound, open func(addr string, segments []string) *guarded, old *router) *router {
+func newRouter(l *plan.Listener, endpoints func(*plan.Exposure) *endpoint, bound *plan.Bound, open func(addr string, segments []string) *guarded, old *router) *router {
 	r := &router{bound: bound, listener: l, open: open}
 	if r.byPath = old.follow(l, endpoints); r.byPath == nil {
 		r.byPath, r.contested = placesOf(l.Mounts, endpoints)
 	}
 	if l.SoleMCP != nil {
-		if ep := endpoints[l.SoleMCP.Exposure]; ep != nil {
+		if ep := endpoints(l.SoleMCP.Exposure); ep != nil {
 			r.sole = &guarded{ep, bound.Gate(l.SoleMCP.Exposure)}
 		}
 	}
@@ -93,10 +93,10 @@ func newRouter(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint, bound *
 
 // placesOf gives the endpoints of mounts by path. Of two with one address the longest ID owns it;
 // contested says whether there are any.
-func placesOf(mounts []*plan.Mount, endpoints map[*plan.Exposure]*endpoint) (out map[string]place, contested bool) {
+func placesOf(mounts []*plan.Mount, endpoints func(*plan.Exposure) *endpoint) (out map[string]place, contested bool) {
 	out = make(map[string]place, len(mounts))
 	for _, m := range mounts {
-		ep := endpoints[m.Exposure]
+		ep := endpoints(m.Exposure)
 		if m.Exposure.Kind != plan.MCP || ep == nil {
 			continue
 		}
@@ -114,7 +114,7 @@ func placesOf(mounts []*plan.Mount, endpoints map[*plan.Exposure]*endpoint) (out
 // follow gives the endpoints of a listener by path, made of those of before: the same, without
 // the mounts that are gone and with those that came. It is nil where that cannot be said, since an address
 // is, or was, of two.
-func (rt *router) follow(l *plan.Listener, endpoints map[*plan.Exposure]*endpoint) map[string]place {
+func (rt *router) follow(l *plan.Listener, endpoints func(*plan.Exposure) *endpoint) map[string]place {
 	switch {
 	case rt == nil || rt.contested:
 		return nil

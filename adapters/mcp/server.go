@@ -34,7 +34,7 @@ const maxInstructions = 2048
 // answers for the catalogue, and says which capabilities there are.
 func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 	s := sdk.NewServer(
-		implementation(e.current.Load().view, e.opts.Version),
+		implementation(e.now().view, e.opts.Version),
 		&sdk.ServerOptions{
 			Logger: log,
 			Capabilities: &sdk.ServerCapabilities{
@@ -46,7 +46,7 @@ func newServer(e *endpoint, log *slog.Logger) *sdk.Server {
 			},
 			SubscribeHandler:   e.watches.subscribe,
 			UnsubscribeHandler: e.watches.unsubscribe,
-			SetCacheable:       func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { *c = e.current.Load().caching() },
+			SetCacheable:       func(_ context.Context, _ sdk.Request, c *sdk.Cacheable) { *c = e.now().caching() },
 		})
 	s.AddReceivingMiddleware(e.receive)
 	announceTools(s)
@@ -80,7 +80,7 @@ func (e *endpoint) receive(next sdk.MethodHandler) sdk.MethodHandler {
 		if ctx, err = e.identify(ctx, method, req); err != nil {
 			return nil, err
 		}
-		if e.current.Load().bound.IsWatched() {
+		if e.now().bound.IsWatched() {
 			ctx = traced(ctx, req)
 		}
 		if err := e.offers(method); err != nil {
@@ -135,7 +135,7 @@ func (e *endpoint) panicked(ctx context.Context, method, requestID string, p any
 
 // list answers the list methods, whose parameters may be left out.
 func (e *endpoint) list(ctx context.Context, req sdk.Request) (sdk.Result, error) {
-	st := e.current.Load()
+	st := e.now()
 	c, seen, cacheable, cursor := st.catalogue(), st.permitted(ctx), st.caching(), cursorOf(req)
 	switch req.(type) {
 	case *sdk.ListToolsRequest:
@@ -207,7 +207,7 @@ func (e *endpoint) occupy(ctx context.Context, method string, req sdk.Request) (
 // introduce puts the exposure's present description into what a client reads first, and
 // takes out the capabilities for what it has not.
 func (e *endpoint) introduce(res sdk.Result, session bool) {
-	st := e.current.Load()
+	st := e.now()
 	text := instructions(st.view, st.catalogue().finder)
 	switch res := res.(type) {
 	case *sdk.InitializeResult:

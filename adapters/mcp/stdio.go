@@ -20,13 +20,13 @@ var stdioKey = endpointKey{stdio: true}
 func (a *Adapter) Connect(in io.Reader, out io.Writer) (ended <-chan struct{}) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	ep := a.live[stdioKey]
+	ep := a.views[stdioKey]
 	if ep == nil {
-		v := stdioView(a.bound)
+		v := stdioView(a.latest.Load())
 		ep = a.newEndpoint(v)
 		ep.name, ep.local = slog.String("view", "stdio"), true
-		ep.swap(ep.prepare(v, a.bound))
-		a.live[stdioKey] = ep
+		ep.swap(ep.prepare(v))
+		a.views[stdioKey] = ep
 	}
 	ep.once.Do(ep.begin)
 	p := newPipe(ep, out)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ const filesEvery = 5 * time.Second
 // looked at by one reader, however many want to know, and by none when nobody does.
 type watches struct {
 	endpoint *endpoint
+	watching *watching
 
 	mu    sync.Mutex
 	n     int // subscriptions
@@ -39,7 +42,38 @@ type watch struct {
 	seen        sight  // by the last look
 }
 
-func newWatches(e *endpoint) *watches { return &watches{endpoint: e, byURI: map[string]*watch{}} }
+// watching are those of all endpoints to which somebody has subscribed.
+type watching struct {
+	mu  sync.Mutex
+	all map[*watches]bool
+}
+
+func (x *watching) set(w *watches, any bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !any {
+		delete(x.all, w)
+		return
+	}
+	if x.all == nil {
+		x.all = map[*watches]bool{}
+	}
+	x.all[w] = true
+}
+
+// reloaded is called when something else is served.
+func (x *watching) reloaded() {
+	x.mu.Lock()
+	all := slices.Collect(maps.Keys(x.all))
+	x.mu.Unlock()
+	for _, w := range all {
+		w.reloaded()
+	}
+}
+
+func newWatches(e *endpoint, all *watching) *watches {
+	return &watches{endpoint: e, watching: all, byURI: map[string]*watch{}}
+}
 
 // subscribe is called by the SDK for a subscription of either era.
 func (w *watches) subscribe(ctx context.Context, req *sdk.SubscribeRequest) error {
@@ -48,7 +82,7 @@ func (w *watches) subscribe(ctx context.Context, req *sdk.SubscribeRequest) erro
 		return &jsonrpc.Error{Code: jsonrpc.CodeMethodNotFound, Message: "subscriptions need a session, and this server has none"}
 	}
 	p := &pendingRead{endpoint: w.endpoint, uri: req.Params.URI, modern: modern}
-	v, _ := w.endpoint.current.Load().catalogue().library.find(p.uri)
+	v, _ := w.endpoint.now().catalogue().library.find(p.uri)
 	if v == nil {
 		return p.notFound()
 	}
@@ -81,6 +115,7 @@ func (w *watches) add(uri string, r *plan.Resource, of *sdk.ServerSession) error
 	}
 	x.subscribers[of] = true
 	w.n++
+	w.watching.set(w, true)
 	return nil
 }
 
@@ -108,6 +143,7 @@ func (w *watches) remove(x *watch, of *sdk.ServerSession) {
 	}
 	delete(x.subscribers, of)
 	w.n--
+	w.watching.set(w, w.n > 0)
 	if len(x.subscribers) == 0 {
 		w.end(x)
 	}
@@ -130,15 +166,19 @@ func (w *watches) close() {
 		w.n -= len(x.subscribers)
 		w.end(x)
 	}
+	w.watching.set(w, w.n > 0)
 }
 
-// reloaded is called when something else is served. What was not declared to be looked at may
+// reloaded is called when something else may be served. What was not declared to be looked at may
 // be another when its declaration is; files are looked at.
 func (w *watches) reloaded() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.endpoint.offered.Load().until.Load() != nil {
+		return // the endpoint is no more
+	}
 	for _, x := range w.byURI {
-		v, _ := w.endpoint.current.Load().catalogue().library.find(x.uri)
+		v, _ := w.endpoint.now().catalogue().library.find(x.uri)
 		switch {
 		case v == nil || v.Refusal != nil:
 			w.begin(x)
@@ -226,7 +266,7 @@ func (w *watches) read(x *watch, before sight) (out sight) {
 			e.opts.Logger.Error("panic in a look at an MCP resource", e.name, "panic", fmt.Sprint(p))
 		}
 	}()
-	st := e.current.Load()
+	st := e.now()
 	v, values := st.catalogue().library.find(x.uri)
 	if v == nil || v.Refusal != nil {
 		return sight{every: filesEvery, ok: true} // perhaps it comes back
