@@ -168,7 +168,7 @@ func isLoopback(host string) bool {
 func (l *linker) listener(addr string) *Listener {
 	x := l.listeners[addr]
 	if x == nil {
-		x = &Listener{Addr: addr, Combined: l.options.CombinedMCP, named: l.options.Views, claims: claims{}}
+		x = &Listener{Addr: addr, Combined: l.options.CombinedMCP, named: l.options.Views, claims: newClaims()}
 		l.listeners[addr] = x
 	}
 	return x

@@ -27,9 +27,40 @@ func (o *LinkOptions) judgesEachAlone() bool {
 
 // claims counts the routes of a listener that want a bare path, by the hash of what they claim. Two
 // claims of one hash count as rivals, which costs a whole link at worst.
-type claims map[uint64]int
+//
+// Most are those of the plan before, and shared with it.
+type claims struct{ before, since map[uint64]int }
 
-func (l *linker) claim(x *Listener, key string) { x.claims[maphash.String(l.seed, key)]++ }
+func newClaims() claims { return claims{since: map[uint64]int{}} }
+
+// after gives claims to be changed, that are those of c at first.
+func (c claims) after() claims {
+	if len(c.before) < maxRelinked*len(c.since) {
+		all := make(map[uint64]int, len(c.before)+len(c.since))
+		for _, part := range []map[uint64]int{c.before, c.since} {
+			maps.Copy(all, part)
+		}
+		maps.DeleteFunc(all, func(_ uint64, n int) bool { return n == 0 })
+		return claims{all, map[uint64]int{}}
+	}
+	return claims{c.before, maps.Clone(c.since)}
+}
+
+// of gives how many routes want what a hash stands for.
+func (c claims) of(hash uint64) int {
+	if n, changed := c.since[hash]; changed {
+		return n
+	}
+	return c.before[hash]
+}
+
+// set says how many there are now.
+func (c claims) set(hash uint64, n int) { c.since[hash] = n }
+
+func (l *linker) claim(x *Listener, key string) {
+	hash := maphash.String(l.seed, key)
+	x.claims.set(hash, x.claims.of(hash)+1)
+}
 
 // maxRelinked is how much of the documents may have changed, as a fraction, for one by one to be
 // less work than all together.
@@ -46,7 +77,7 @@ func (l *linker) relink(prev, p *Plan) bool {
 	if len(gone)+len(came) > 2+len(p.Units)/maxRelinked {
 		return false
 	}
-	e := &edit{linker: l, prev: prev, listeners: map[string]*Listener{}}
+	e := &edit{linker: l, prev: prev, listeners: map[string]*edited{}}
 	for _, u := range gone {
 		if !e.isAlone(prev, u) || !e.takeOut(u) {
 			return false
@@ -117,8 +148,14 @@ func unitOrder(a, b *Unit) int {
 type edit struct {
 	*linker
 	prev      *Plan
-	listeners map[string]*Listener // those that are others now, by address
+	listeners map[string]*edited // by address
 	notes     diag.List
+}
+
+// edited is a listener that becomes another.
+type edited struct {
+	*Listener
+	own map[string]*Listener // what a document has there now, by ID
 }
 
 // isAlone reports whether a document of a plan has its addresses to itself: no other's ID is above
@@ -153,23 +190,19 @@ func (e *edit) byItself(u *Unit) *linker {
 // at gives the listener of an address as it is by now.
 func (e *edit) at(addr string) *Listener {
 	if x := e.listeners[addr]; x != nil {
-		return x
+		return x.Listener
 	}
 	return e.prev.Listener(addr)
 }
 
-// open gives a listener that may be changed; nil when there is none at the address.
-func (e *edit) open(addr string) *Listener {
+// open gives a listener that may be changed.
+func (e *edit) open(addr string) *edited {
 	if x := e.listeners[addr]; x != nil {
 		return x
 	}
-	old := e.prev.Listener(addr)
-	if old == nil {
-		return nil
-	}
-	x := &Listener{
-		Addr: addr, Mounts: slices.Clone(old.Mounts), Bare: slices.Clone(old.Bare), Skills: old.Skills,
-		claims: maps.Clone(old.claims), kinds: old.kinds,
+	x := &edited{&Listener{Addr: addr, claims: newClaims()}, map[string]*Listener{}}
+	if old := e.prev.Listener(addr); old != nil {
+		x.Listener = &Listener{Addr: addr, Mounts: old.Mounts, Bare: old.Bare, Skills: old.Skills, claims: old.claims.after(), kinds: old.kinds}
 	}
 	e.listeners[addr] = x
 	return x
@@ -179,16 +212,13 @@ func (e *edit) open(addr string) *Listener {
 func (e *edit) takeOut(u *Unit) bool {
 	for addr, own := range e.byItself(u).listeners {
 		x := e.open(addr)
-		if x == nil {
-			return false
-		}
-		for hash, n := range own.claims {
-			if x.claims[hash] != n {
+		for hash, n := range own.claims.since {
+			if x.claims.of(hash) != n {
 				return false
 			}
-			delete(x.claims, hash)
+			x.claims.set(hash, 0)
 		}
-		x.splice(u.ID, nil, nil)
+		x.own[u.ID] = &Listener{}
 	}
 	return true
 }
@@ -198,30 +228,28 @@ func (e *edit) putIn(u *Unit) bool {
 	one := e.byItself(u)
 	for addr, own := range one.listeners {
 		x := e.open(addr)
-		if x == nil {
-			x = &Listener{Addr: addr, claims: claims{}}
-			e.listeners[addr] = x
-		}
-		for hash, n := range own.claims {
-			if x.claims[hash] != 0 {
+		for hash, n := range own.claims.since {
+			if x.claims.of(hash) != 0 {
 				return false
 			}
-			x.claims[hash] = n
+			x.claims.set(hash, n)
 		}
 		x.add(own.kinds...)
-		x.splice(u.ID, own.Mounts, own.Bare)
+		x.own[u.ID] = own
 	}
 	e.notes = append(e.notes, one.list...)
 	return true
 }
 
-// splice puts what a document has in the place of what is there of it.
-func (x *Listener) splice(id string, mounts []*Mount, bare []*BareRoute) {
-	x.Mounts = spliced(x.Mounts, mounts, id, func(m *Mount) string { return m.Exposure.Unit.ID })
+// splice puts what documents have in the place of what is there of them.
+func (x *edited) splice() {
+	ids := sortedKeys(x.own)
+	x.Mounts = spliced(x.Mounts, ids, func(m *Mount) string { return m.Exposure.Unit.ID }, func(id string) []*Mount { return x.own[id].Mounts })
 	served, refused := apart(x.Bare)
-	ownServed, ownRefused := apart(bare)
 	of := func(b *BareRoute) string { return b.Exposure.Unit.ID }
-	x.Bare = slices.Concat(spliced(served, ownServed, id, of), spliced(refused, ownRefused, id, of))
+	served = spliced(served, ids, of, func(id string) []*BareRoute { own, _ := apart(x.own[id].Bare); return own })
+	refused = spliced(refused, ids, of, func(id string) []*BareRoute { _, own := apart(x.own[id].Bare); return own })
+	x.Bare = append(served, refused...)
 }
 
 // apart tells the routes that are served from those that are refused, which come behind them.
@@ -235,10 +263,15 @@ func apart(bare []*BareRoute) (served, refused []*BareRoute) {
 	return bare[:i:i], bare[i:]
 }
 
-// spliced puts some elements in the place of those of one document, in a list by document.
-func spliced[T any](all, own []T, id string, of func(T) string) []T {
-	from, to := ofDocument(all, id, of)
-	return slices.Replace(all, from, to, own...)
+// spliced gives a list by document with others in the place of those of some documents.
+func spliced[T any](all []T, ids []string, of func(T) string, own func(id string) []T) []T {
+	out := make([]T, 0, len(all)+len(all)/64)
+	for _, id := range ids {
+		from, to := ofDocument(all, id, of)
+		out = append(append(out, all[:from]...), own(id)...)
+		all = all[to:]
+	}
+	return append(out, all...)
 }
 
 // ofDocument finds what is of one document in a list by document.
@@ -289,12 +322,13 @@ func middle[T any](a, b []T, same func(T, T) bool) (onlyA, onlyB []T) {
 func (e *edit) all() []*Listener {
 	out := slices.DeleteFunc(slices.Clone(e.prev.Listeners), func(x *Listener) bool { return e.listeners[x.Addr] != nil })
 	for _, x := range e.listeners {
+		x.splice()
 		if len(x.Mounts) == 0 {
 			continue
 		}
 		x.countMCP()
 		x.findSoleControl()
-		out = append(out, x)
+		out = append(out, x.Listener)
 	}
 	slices.SortFunc(out, func(a, b *Listener) int { return strings.Compare(a.Addr, b.Addr) })
 	return out
