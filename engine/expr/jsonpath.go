@@ -123,7 +123,11 @@ func (p *JSONPath) Names() []string {
 	if p.IsWhole() {
 		return nil
 	}
-	out := make([]string, 0, len(p.steps)+1)
+	return p.AppendNames(make([]string, 0, len(p.steps)+len(p.full)+1))
+}
+
+// AppendNames appends what [JSONPath.Names] gives.
+func (p *JSONPath) AppendNames(out []string) []string {
 	for _, s := range p.steps {
 		out = append(out, s.name)
 	}

@@ -16,6 +16,7 @@ type draft struct {
 	x         *exposed
 	own       string // namespace by which the strings being compiled refer to inputs
 	inputs    []input
+	asked     []lookup      // the places by which inputs were asked for
 	known     []knownInput  // what is known of each input
 	reached   names         // input names that something asks for
 	paths     []bool        // placeholders that something asks for
@@ -180,7 +181,7 @@ func (d *draft) begin(c *compiler, x *exposed) {
 	clear(d.outputDecls)
 	*d = draft{
 		c: c, x: x, own: x.own, outputDecls: d.outputDecls, builder: d.builder, stepDraft: d.stepDraft,
-		inputs: d.inputs[:0], known: d.known[:0], reached: d.reached[:0], excused: d.excused[:0], fed: d.fed[:0], bindings: d.bindings[:0],
+		inputs: d.inputs[:0], asked: d.asked[:0], known: d.known[:0], reached: d.reached[:0], excused: d.excused[:0], fed: d.fed[:0], bindings: d.bindings[:0],
 		paths: slices.Grow(d.paths[:0], len(x.params))[:len(x.params)],
 		out:   newOperation(x.out, x.unit.Name, &d.rare),
 	}
@@ -209,7 +210,7 @@ func (d *draft) newBuilder(op *consumed, with *spec.Value) *builder {
 func (d *draft) finish() {
 	d.out.intake = d.inputSchema()
 	d.applyDeclared()
-	d.out.inputs = exactly(d.inputs)
+	d.out.inputs = d.inputs
 	d.out.schema = d.outputSchema()
 	d.out.structured = d.x.kind == MCP && d.out.schema != nil
 	if d.out.output != nil {
@@ -398,7 +399,9 @@ func (b *draft) input(name string, lookups []lookup) int {
 			return i
 		}
 	}
-	asked := exactly(lookups)
+	from := len(b.asked)
+	b.asked = append(b.asked, lookups...)
+	asked := b.asked[from:len(b.asked):len(b.asked)]
 	b.inputs = append(b.inputs, input{name: name, lookups: asked})
 	b.known = append(b.known, knownInput{asked: asked})
 	return len(b.inputs) - 1

@@ -46,7 +46,7 @@ func (b *builder) readContent() *fault {
 	b.call.mapped = true
 	var f *fault
 	b.heads = append(b.heads, t.heads...)
-	b.out.reading, f = b.c.reading(b.op, b.heads)
+	b.out.reading, f = b.c.reading(b.op, b.heads, nil)
 	return f
 }
 
@@ -102,7 +102,7 @@ func (t *toolContent) begin(d *contentDraft, each spec.Text) (*expression, func(
 		if len(names) == 0 || names[len(names)-1] != "" {
 			names = append(slices.Clone(names), "")
 		}
-		end = t.below(names)
+		end = t.below(names...)
 	}
 	mapping, takes := d.mapping, d.takes
 	t.within, d.mapping, d.takes = true, t.mapping, nil

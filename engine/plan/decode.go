@@ -18,11 +18,15 @@ type reading struct {
 	heads []string
 }
 
-// reading compiles how the answers of an operation are read.
-func (c *compiler) reading(op *consumed, heads []string) (*reading, *fault) {
+// reading compiles how the answers of an operation are read: by paths that begin with heads, and,
+// if it is not nil, by an output.
+func (c *compiler) reading(op *consumed, heads []string, by *output) (*reading, *fault) {
 	d, f := c.judgeFormat(op)
 	if d == nil {
 		return nil, f
+	}
+	if by != nil {
+		heads = append(heads, by.heads()...)
 	}
 	return &reading{d, heads}, nil
 }

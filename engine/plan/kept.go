@@ -102,7 +102,8 @@ func (k *kept) declares(op *Operation, b Binary) {
 
 // lookupsOf gives the lookups of an input, of those that are there twice the first.
 func (k *kept) lookupsOf(in *input) []lookup {
-	var list []lookup
+	var room [maxPlaces]lookup
+	list := room[:0]
 	for _, l := range in.lookups {
 		if !slices.ContainsFunc(list, l.equals) {
 			list = append(list, l)
@@ -113,9 +114,9 @@ func (k *kept) lookupsOf(in *input) []lookup {
 			return known
 		}
 	}
-	list = exactly(list)
-	k.lookups[in.name] = append(k.lookups[in.name], list)
-	return list
+	own := exactly(list)
+	k.lookups[in.name] = append(k.lookups[in.name], own)
+	return own
 }
 
 // inputsOf gives the inputs of an operation. Their lookups have been settled.
@@ -132,7 +133,7 @@ func (k *kept) inputsOf(list []input) []input {
 			return known
 		}
 	}
-	list = exactly(list)
-	k.inputs[first] = append(k.inputs[first], list)
-	return list
+	own := exactly(list)
+	k.inputs[first] = append(k.inputs[first], own)
+	return own
 }

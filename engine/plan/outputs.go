@@ -2,7 +2,6 @@ package plan
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"capd/engine/diag"
@@ -91,8 +90,7 @@ func (b *builder) readOutputs() *fault {
 		return nil
 	}
 	var f *fault
-	b.heads = append(b.heads, b.out.output.heads()...)
-	b.out.reading, f = b.c.reading(b.op, b.heads)
+	b.out.reading, f = b.c.reading(b.op, b.heads, b.out.output)
 	return f
 }
 
@@ -192,14 +190,15 @@ func (b *builder) mappedOutput(o *spec.Output, top bool) (*output, *fault) {
 	} else if o.HasMapping {
 		out.path = path
 	}
-	defer b.below(path.Names())()
+	var room [8]string
+	defer b.below(path.AppendNames(room[:0])...)()
 	switch {
 	case o.HasProps && len(o.Properties) > 0:
 		return out, b.objectOutput(out, o)
 	case o.Values != nil:
 		return out, b.memberOutput(out, o)
 	case o.Items != nil:
-		defer b.below([]string{""})()
+		defer b.below("")()
 		items, f := b.output(o.Items, false)
 		if f != nil {
 			return nil, f
@@ -221,7 +220,7 @@ func (b *builder) mappedOutput(o *spec.Output, top bool) (*output, *fault) {
 
 // memberOutput maps the members of an object, whatever their names, in one way.
 func (b *builder) memberOutput(out *output, o *spec.Output) *fault {
-	defer b.below([]string{""})()
+	defer b.below("")()
 	each, f := b.output(o.Values, false)
 	if each == nil {
 		each = &output{kind: outputPath}
@@ -260,7 +259,7 @@ func (b *builder) objectOutput(out *output, o *spec.Output) *fault {
 
 // below says that mappings compiled until the returned function is called read below that
 // place of the answer.
-func (b *builder) below(names []string) func() {
+func (b *builder) below(names ...string) func() {
 	n := len(b.readAt)
 	b.readAt = append(b.readAt, names...)
 	return func() { b.readAt = b.readAt[:n] }
@@ -269,8 +268,10 @@ func (b *builder) below(names []string) func() {
 // sample notes a place that the mappings read.
 func (b *builder) sample(path *expr.JSONPath, typ string) {
 	if b.call != nil {
-		names := append(slices.Clone(b.readAt), path.Names()...)
-		b.call.samples = append(b.call.samples, Sample{Path: names, Type: typ})
+		n := len(b.readAt)
+		b.readAt = path.AppendNames(b.readAt)
+		b.call.samples = append(b.call.samples, Sample{Path: exactly(b.readAt), Type: typ})
+		b.readAt = b.readAt[:n]
 	}
 }
 

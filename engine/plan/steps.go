@@ -97,16 +97,19 @@ func (d *draft) step(decl *spec.Step) (step, *fault) {
 	return nil, f.hintf("expected call, lookup or script")
 }
 
+// stepWords are the words that only steps of one type can say.
+var stepWords = [...]struct {
+	kind, belongs string
+	words         []string
+}{
+	{"call", "steps of type call", []string{"call"}},
+	{"lookup", "steps of type lookup", []string{"index", "match", "lookupValue", "outputParameters"}},
+	{"script", "steps of type script", []string{"file", "language", "location", "dependencies"}},
+}
+
 // judgeStepWords reports what a step says that only steps of another type can say.
 func (d *draft) judgeStepWords(decl *spec.Step, kind string) {
-	for _, other := range [...]struct {
-		kind, belongs string
-		words         []string
-	}{
-		{"call", "steps of type call", []string{"call"}},
-		{"lookup", "steps of type lookup", []string{"index", "match", "lookupValue", "outputParameters"}},
-		{"script", "steps of type script", []string{"file", "language", "location", "dependencies"}},
-	} {
+	for _, other := range stepWords {
 		if other.kind != kind {
 			d.c.misplaced(decl.Node, d.x.unit, other.belongs, other.words...)
 		}
@@ -174,12 +177,12 @@ func (d *draft) readAnswers() *fault {
 		if !call.keep {
 			continue
 		}
-		heads := is.heads
-		if d.out.output != nil && answers {
-			heads = append(heads, d.out.output.heads()...)
+		var by *output
+		if answers {
+			by = d.out.output
 		}
 		var f *fault
-		if call.reading, f = d.c.reading(is.called, heads); f != nil {
+		if call.reading, f = d.c.reading(is.called, is.heads, by); f != nil {
 			return f
 		}
 	}
