@@ -81,9 +81,8 @@ func newDoor(a *allowance, addr string) *door {
 // comes from no page, or from one that embeds this address as an image or a link; browsers
 // mark the latter as cross-site, which is refused where only this machine is meant to call.
 func (d *door) refuse(r *http.Request) string {
-	local := localAddr(r)
 	h, ok := parseHost(r.Host)
-	if !d.anyHost && (!ok || !d.knows(h, local)) {
+	if !d.anyHost && (!ok || !d.knows(h, r)) {
 		return "the Host of this request is not one that is served here; --allowed-hosts allows more"
 	}
 	if d.closedToPages {
@@ -97,7 +96,7 @@ func (d *door) refuse(r *http.Request) string {
 		if h.isLoopback() && r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 			return "pages of other sites may not use this address; --allowed-origins '*' lets them"
 		}
-	case len(values) > 1 || !d.admits(values[0], h, local):
+	case len(values) > 1 || !d.admits(values[0], h, r):
 		return "pages of this Origin may not call; --allowed-origins allows more"
 	}
 	return ""
@@ -112,10 +111,9 @@ func refusePage(r *http.Request) string {
 	return ""
 }
 
-// knows reports whether a host may stand in Host or Origin; local is the address of this
-// machine at which the request arrived.
-func (d *door) knows(h host, local netip.Addr) bool {
-	if h.isLoopback() || h.same(d.listen) || h.ip.IsValid() && h.ip == local {
+// knows reports whether a host may stand in Host or Origin of a request.
+func (d *door) knows(h host, r *http.Request) bool {
+	if h.isLoopback() || h.same(d.listen) || h.ip.IsValid() && h.ip == localAddr(r) {
 		return true
 	}
 	for _, a := range d.hosts {
@@ -131,7 +129,7 @@ func (d *door) knows(h host, local netip.Addr) bool {
 
 // admits reports whether an Origin may call. "null", which pages without an origin of their
 // own send, never may. Where every Host is allowed, pages of the very host that was called may.
-func (d *door) admits(value string, called host, local netip.Addr) bool {
+func (d *door) admits(value string, called host, r *http.Request) bool {
 	o, ok := parseOrigin(value)
 	if !ok {
 		return false
@@ -142,7 +140,7 @@ func (d *door) admits(value string, called host, local netip.Addr) bool {
 	if o.scheme != "http" && o.scheme != "https" {
 		return false
 	}
-	return d.knows(o.host, local) || d.anyHost && o.host.same(called)
+	return d.knows(o.host, r) || d.anyHost && o.host.same(called)
 }
 
 // origin is a parsed Origin header.

@@ -230,15 +230,16 @@ func (c *Client) do(ctx context.Context, req *plan.Request) (*plan.Response, err
 // exchange is one request on the wire and what came of it. It is the stream of the answer's
 // content, whose errors are *[plan.Error].
 type exchange struct {
-	ctx    context.Context
-	req    *plan.Request
-	target string // what is asked for: that of req, or where a redirect leads
-	url    url.URL
-	sent   *sentBody          // nil when the request's body is no stream
-	once   *once              // nil when nothing has to be kept from being repeated
-	cancel context.CancelFunc // of once; nil with it
-	answer *http.Response
-	given  plan.Response
+	ctx     context.Context
+	req     *plan.Request
+	target  string // what is asked for: that of req, or where a redirect leads
+	request http.Request
+	url     url.URL
+	sent    *sentBody          // nil when the request's body is no stream
+	once    *once              // nil when nothing has to be kept from being repeated
+	cancel  context.CancelFunc // of once; nil with it
+	answer  *http.Response
+	given   plan.Response
 
 	// Room for what most requests and answers have.
 	values [6]string

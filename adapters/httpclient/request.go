@@ -63,7 +63,8 @@ func (c *Client) render(x *exchange) (*http.Transport, *http.Request, error) {
 	}
 	header(r, req, x.values[:0])
 	body(r, x)
-	return transport, r.WithContext(x.guard(r)), nil
+	x.request = *r.WithContext(x.guard(r)) // which stands in the exchange instead of in memory of its own
+	return transport, &x.request, nil
 }
 
 // aim completes a URL of scheme and host, so that net/http writes target byte for byte. It reports
