@@ -21,7 +21,7 @@ func digest(text []byte, err error) string {
 func (f *files) note(u use, digest string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.uses[u] = digest
+	keepIn(&f.uses, u, digest)
 }
 
 // unchanged reports whether every question would have the same answer now. A file whose stamp

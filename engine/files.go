@@ -75,14 +75,21 @@ func (l *loader) newFiles(src *source) *files {
 	f := &files{
 		policy: &l.policy,
 		limit:  limit, left: readTogether * limit,
-		roots: sync.OnceValue(func() []allowedRoot { return append(openRoots(own, true), openRoots(more, false)...) }),
-		uses:  map[use]string{}, elsewhere: map[use]fallback{}, looked: map[use]looked{},
+		roots:  sync.OnceValue(func() []allowedRoot { return append(openRoots(own, true), openRoots(more, false)...) }),
 		barred: l.barred, home: src.home(),
 	}
 	if l.shelf != nil && !src.stdin {
 		f.texts = map[use][]byte{}
 	}
 	return f
+}
+
+// keepIn sets a member of a map that is made for the first one: most documents refer to nothing.
+func keepIn[K comparable, V any](m *map[K]V, key K, value V) {
+	if *m == nil {
+		*m = make(map[K]V)
+	}
+	(*m)[key] = value
 }
 
 // openRoots finds folders. One that is not there holds nothing that could be used.
@@ -179,7 +186,7 @@ func (f *files) read(from, location string) ([]byte, error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.looked[use{useRead, from, location}] = was
+	keepIn(&f.looked, use{useRead, from, location}, was)
 	return text, nil
 }
 
@@ -191,7 +198,7 @@ func (f *files) Place(from, location string) (plan.FilePlace, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if back != nil {
-		f.elsewhere[u] = *back
+		keepIn(&f.elsewhere, u, *back)
 	}
 	return place, err
 }

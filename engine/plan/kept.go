@@ -13,21 +13,24 @@ type kept struct {
 	inputs      map[string][][]input  // by the name of the first
 	lookups     map[string][][]lookup // by the name of the input
 	texts       [][]byte
-	headers     [][]string // conditional ones of operations
-	// What is empty, for all that have nothing else.
+	// Of all documents: lists of conditional headers, of which there are few, and what is empty, for
+	// all that have nothing else.
+	headers   [][]string
 	call      *rareCall
 	operation *rareOperation
 }
 
-// begin forgets all but the memory of the maps.
+// begin forgets what is of one document.
 func (k *kept) begin() {
 	if k.expressions == nil {
 		k.expressions, k.inputs, k.lookups = map[simple]*expression{}, map[string][][]input{}, map[string][][]lookup{}
+		k.call, k.operation = &rareCall{}, &rareOperation{}
 	}
 	clear(k.expressions)
 	clear(k.inputs)
 	clear(k.lookups)
-	k.call, k.operation = &rareCall{}, &rareOperation{}
+	clear(k.texts)
+	k.texts = k.texts[:0]
 }
 
 // simple is an expression without parts.
