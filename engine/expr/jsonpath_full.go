@@ -172,7 +172,10 @@ func readsRoot(x jp.Expr) bool {
 // findByValue gives values as they were decoded: numbers in their shortest form, members
 // sorted.
 func findByValue(x jp.Expr, tree any) ([]byte, bool, error) {
-	found := x.Get(tree)
+	found, err := ask(func() []any { return x.Get(tree) })
+	if err != nil {
+		return nil, false, err
+	}
 	if found == nil {
 		found = []any{}
 	}

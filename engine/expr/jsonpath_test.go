@@ -140,6 +140,23 @@ func TestFindMuch(t *testing.T) {
 	}
 }
 
+// TestFindInNull: the library cannot look into a null with a filter in a filter, which is an error.
+func TestFindInNull(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"$[?(@[?(@.x)])]", "$[?(@[?(@.x == $.y)])]", "$..[?(@[?(@.x)])].x"} {
+		p, err := expr.ParseJSONPath(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok, err := p.Find([]byte(`[null, {"a": {"x": 1}}]`), nil); err == nil || ok {
+			t.Errorf("%s: got %s", path, got)
+		}
+		if got, ok, err := p.Find([]byte(`[{"a": {"x": 1}}]`), nil); err != nil || !ok {
+			t.Errorf("%s: got %s, %v", path, got, err)
+		}
+	}
+}
+
 // TestFindIsStable: what a path gives does not depend on the order of a Go map.
 func TestFindIsStable(t *testing.T) {
 	t.Parallel()
@@ -188,7 +205,7 @@ func TestNames(t *testing.T) {
 
 // FuzzJSONPath: nothing panics, and what is found in JSON is JSON.
 func FuzzJSONPath(f *testing.F) {
-	for _, path := range []string{"$", "$.items[*].id", "$..price", "$.items[?(@.id > 1)]", "$.items[::-1]", "$['a b']", "$.items.length", "items[0]", "[?(@.x == $.y)]", "$[0,1]", "$.*.*", "$..*..a", "$..['a','b']", "$[?(@..a == @.b[*])]"} {
+	for _, path := range []string{"$", "$.items[*].id", "$..price", "$.items[?(@.id > 1)]", "$.items[::-1]", "$['a b']", "$.items.length", "items[0]", "[?(@.x == $.y)]", "$[0,1]", "$.*.*", "$..*..a", "$..['a','b']", "$[?(@..a == @.b[*])]", "$..[?(@[?(@.x)])]", "$..[?(@[?(@.x == $.y)])]"} {
 		f.Add(path, []byte(store))
 		f.Add(path, []byte(`[1,[2],{"x":null}]`))
 	}

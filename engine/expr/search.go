@@ -2,6 +2,7 @@ package expr
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/ohler55/ojg/jp"
@@ -37,6 +38,7 @@ type search struct {
 	left  int64 // steps, and bytes for the places that are found; less than 0: it has given up
 	found []*node
 	many  comparisons
+	err   error // of the library
 }
 
 func newSearch(root *node, many comparisons, lax bool) *search {
@@ -46,6 +48,9 @@ func newSearch(root *node, many comparisons, lax bool) *search {
 
 // judge says whether what was found can be handed on.
 func (s *search) judge(room Room) error {
+	if s.err != nil {
+		return s.err
+	}
 	if s.left < 0 {
 		return ErrTooMuch
 	}
@@ -124,11 +129,25 @@ func (s *search) runPlaces(n *node, x jp.Expr) {
 	if s.left < 0 {
 		return
 	}
-	for _, place := range x[:1].Locate(n.value, 0) {
+	places, err := ask(func() []jp.Expr { return x[:1].Locate(n.value, 0) })
+	if err != nil {
+		s.err = err
+	}
+	for _, place := range places {
 		if c := n.at(place[0]); c != nil {
 			s.run(c, x[1:])
 		}
 	}
+}
+
+// ask asks the library, which panics when a filter in a filter meets a null.
+func ask[T any](f func() T) (answer T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("evaluating a path: %v", p)
+		}
+	}()
+	return f(), nil
 }
 
 // weigh counts what it costs to ask a filter about the values in n: it compares all that its
