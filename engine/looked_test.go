@@ -109,3 +109,39 @@ func TestLoadOfOneMoment(t *testing.T) {
 		t.Error("nothing was exchanged meanwhile")
 	}
 }
+
+// TestLoadOfOneMomentOfSettled: of documents that were not looked into any further because they were as they had
+// been, one that changes before the load ends is a part of it.
+func TestLoadOfOneMomentOfSettled(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("without the time of the last change every file is read")
+	}
+	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " one", "b.yaml": "serve " + loopback + " one"}, nil)
+	r.engine.loader.local.isLocal = func(string) bool { return true }
+	r.start()
+	settle := func() {
+		for _, rec := range r.engine.last.records {
+			rec.current.looked.stands = true
+		}
+	}
+	settle()
+	now := r.engine.last
+	r.reload()
+	if r.engine.last != now {
+		t.Error("nothing changed, and something is another")
+	}
+	compile := r.engine.loader.phases.compile
+	once := false
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
+		if !once {
+			once = true
+			r.write("b.yaml", "serve "+loopback+" second")
+		}
+		return compile(doc, files, grant)
+	}
+	r.write("a.yaml", "serve "+loopback+" second")
+	r.reload()
+	r.wants(loopback, "a", "second")
+	r.wants(loopback, "b", "second")
+}
