@@ -69,11 +69,16 @@ type changing struct {
 	loaded       map[string]string // as they were last good at a load
 	edition      int
 	views        bool // views of several documents are wanted
+	env          string
+	token        bool // the env file has one
 }
 
 func newChanging(t *testing.T, seed uint64) *changing {
+	env := filepath.Join(t.TempDir(), "env")
+	writeSpec(t, env, "")
 	return &changing{
-		t: t, dice: rand.New(rand.NewPCG(seed, 7)), live: t.TempDir(), shadow: t.TempDir(),
+		env: env,
+		t:   t, dice: rand.New(rand.NewPCG(seed, 7)), live: t.TempDir(), shadow: t.TempDir(),
 		ports: []string{freePort(t, "127.0.0.1"), freePort(t, "127.0.0.1")},
 		texts: map[string]string{}, broken: map[string]bool{}, views: seed%2 == 1,
 	}
@@ -84,6 +89,15 @@ var documentNames = []string{"team/b", "a", "z", "team", "team/a", "b", "team/a/
 
 // change does one thing to one document.
 func (f *changing) change() string {
+	if f.dice.IntN(5) == 0 {
+		f.token = !f.token
+		text := ""
+		if f.token {
+			text = "TOKEN=token"
+		}
+		writeSpec(f.t, f.env, text)
+		return "writing the env file"
+	}
 	name := pick(f.dice, documentNames)
 	text, there := f.texts[name]
 	switch what := f.dice.IntN(10); {
@@ -148,7 +162,7 @@ func (f *changing) document() string {
 	f.edition++
 	var b strings.Builder
 	fmt.Fprintf(&b, "ikanos: 1.0.0-beta5\ninfo: { label: Edition %d, tags: [%s] }\n", f.edition, pick(f.dice, []string{"red", "blue"}))
-	fmt.Fprintf(&b, `binds: [ { namespace: env, keys: { UPSTREAM: UPSTREAM } } ]
+	fmt.Fprintf(&b, `binds: [ { namespace: env, keys: { UPSTREAM: UPSTREAM, TOKEN: TOKEN } } ]
 capability:
   consumes:
   - type: http
@@ -165,13 +179,13 @@ capability:
 		namespace, port := fmt.Sprintf("n%d", n), pick(f.dice, f.ports)
 		switch f.dice.IntN(11) {
 		case 0, 1, 2, 3, 4:
-			fmt.Fprintf(&b, "  - type: rest\n    namespace: %s\n    port: %s\n    resources:\n", namespace, port)
+			fmt.Fprintf(&b, "  - type: rest\n    namespace: %s\n    port: %s\n%s    resources:\n", namespace, port, f.lock())
 			for k, path := range f.some(sharedPaths) {
 				call := pick(f.dice, []string{"up.say", "up.say", "up.say", "up.nothing"})
 				fmt.Fprintf(&b, "      r%d: { path: %q, operations: { o%d: { method: GET, call: %s, outputParameters: [ { name: own, type: string, value: e%d } ] } } }\n", k, own+path, k, call, f.edition)
 			}
 		case 5, 6, 7, 8, 9:
-			fmt.Fprintf(&b, "  - type: mcp\n    namespace: %s\n    port: %s\n    tools:\n", namespace, port)
+			fmt.Fprintf(&b, "  - type: mcp\n    namespace: %s\n    port: %s\n%s    tools:\n", namespace, port, f.lock())
 			for _, tool := range f.some([]string{"one", "two", "three"}) {
 				fmt.Fprintf(&b, "      %s: { description: Say %d., call: up.say }\n", tool, f.edition)
 			}
@@ -183,6 +197,14 @@ capability:
 		}
 	}
 	return b.String()
+}
+
+// lock lets some adapters want a token.
+func (f *changing) lock() string {
+	if f.dice.IntN(8) > 0 {
+		return ""
+	}
+	return "    authentication: { type: bearer, token: \"{{TOKEN}}\" }\n"
 }
 
 // sharedPaths are those of routes. Some are those of documents, too.
@@ -209,7 +231,7 @@ func (f *changing) serve(host, dir string) *served {
 	log := &quiet{control: make(chan string, 1), serving: make(chan struct{})}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
-	args := []string{"serve", dir, "--address", host, "--control-address", "127.0.0.1:0", "--watch", "off", "--stub", "--log-format", "json"}
+	args := []string{"serve", dir, "--address", host, "--control-address", "127.0.0.1:0", "--watch", "off", "--stub", "--log-format", "json", "--env-file", f.env}
 	if f.views {
 		args = append(args, "--mcp-combined", "--mcp-view", "reds=tag:red,team/**")
 	}
