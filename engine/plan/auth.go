@@ -45,6 +45,10 @@ func (c *compiler) readAuth(op *consumed) *fault {
 	if v.Kind != spec.Map {
 		return faultf(diag.CodeAuthUnsupported, "A", v.Span(), "authentication of %s is not a mapping", op.namespace)
 	}
+	if known, ok := c.auths[v]; ok {
+		op.auth = known
+		return nil
+	}
 	a := authReader{c: c, op: op, v: v}
 	switch authType(a.text("type").Value) {
 	case "bearer":
@@ -73,6 +77,12 @@ func (c *compiler) readAuth(op *consumed) *fault {
 		op.fail(faultf(diag.CodeAuthIncomplete, "A", v.Span(), "authentication of %s has no type", op.namespace).hintf("write type: %s", authTypes()))
 	default:
 		op.fail(unknownAuth(a.text("type")))
+	}
+	if a.failed == nil && op.fault == nil {
+		if c.auths == nil {
+			c.auths = map[*spec.Value]authPlan{}
+		}
+		c.auths[v] = op.auth
 	}
 	return a.failed
 }

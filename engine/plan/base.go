@@ -41,8 +41,9 @@ func (c *compiler) readBase(op *consumed) {
 	for i := range r.alternatives {
 		a := &r.alternatives[i]
 		a.base.hideMixed()
-		a.base = c.shareBase(a.base)
-		c.judgeBase(op, a.base)
+		if a.base = c.shareBase(a.base); !slices.Contains(c.sound, a.base) {
+			c.judgeBase(op, a.base)
+		}
 	}
 	op.base = r.alternatives[0].base
 	if len(r.choosers) > 0 {
@@ -350,6 +351,7 @@ func (c *compiler) judgeBase(op *consumed, b *BaseURI) {
 	if problem == "" && !b.hasVariables() {
 		if d := c.grant.host(base.Scheme, base.Host, base.Host); d != nil {
 			op.fail(d.fault(b.span))
+			return
 		}
 	}
 	if problem != "" {
@@ -358,7 +360,9 @@ func (c *compiler) judgeBase(op *consumed, b *BaseURI) {
 			f.hintf("write baseUri: https://host/path, and authentication: {type: basic, username: …, password: …}")
 		}
 		op.fail(f)
+		return
 	}
+	c.sound = append(c.sound, b)
 }
 
 // baseLabel is the base URI as far as it tells operations apart.

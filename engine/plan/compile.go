@@ -87,6 +87,7 @@ func (c *compiler) begin(with Compiler, doc *spec.Document, files Files) {
 		schemas: with.Schemas,
 		grant:   with.Grant,
 		kept:    c.kept,
+		ops:     c.ops,
 		exposed: c.exposed,
 		draft:   c.draft,
 		text:    c.text,
@@ -155,15 +156,18 @@ type compiler struct {
 	usual       map[*spec.Consumed]*Resilience // of operations that say nothing of it
 	roots       map[*spec.Value]string         // of caFile, by where it is written
 	unreachable []*fault                       // why whole APIs are not called
+	sound       []*BaseURI                     // that operations can call
 	explain     bool                           // keep where everything comes from
 	schemas     Schemas
 	grant       *Grant // nil: it may do everything
 
 	credentials map[*spec.Value]*credentialPlan // by the authentication that declares them
+	auths       map[*spec.Value]authPlan        // that are as they should be, likewise
 
 	kept kept
 
 	// What is compiled now. One of it makes room for the next; what a unit keeps is a copy.
+	ops     []consumed
 	exposed exposed
 	draft   draft
 	text    []byte // a JSON text

@@ -84,6 +84,7 @@ func (c *compiler) consume() {
 	for _, imp := range c.doc.Imports {
 		c.imports[imp.Namespace.Value] = imp
 	}
+	c.ops = slices.Grow(c.ops[:0], countOperations(c.doc.Consumes)) // which never move
 	for i := range c.doc.Consumes {
 		api := &c.doc.Consumes[i]
 		if !api.HasBaseURI {
@@ -102,7 +103,8 @@ func (c *compiler) consume() {
 		for j := range api.Resources {
 			r := &api.Resources[j]
 			for k := range r.Operations {
-				ns.ops = append(ns.ops, &consumed{api: api, resource: r, decl: &r.Operations[k], namespace: ns.name, fault: unreachable})
+				c.ops = append(c.ops, consumed{api: api, resource: r, decl: &r.Operations[k], namespace: ns.name, fault: unreachable})
+				ns.ops = append(ns.ops, &c.ops[len(c.ops)-1])
 			}
 		}
 	}
@@ -113,6 +115,16 @@ func (c *compiler) consume() {
 		}
 		ns.findIndistinguishable()
 	}
+}
+
+func countOperations(apis []spec.Consumed) int {
+	n := 0
+	for i := range apis {
+		for j := range apis[i].Resources {
+			n += len(apis[i].Resources[j].Operations)
+		}
+	}
+	return n
 }
 
 // isReplacing decides by rule C2 whether operation paths of the namespace replace their
@@ -279,8 +291,10 @@ func (c *compiler) readFragment(op *consumed, text *joined, i int) {
 
 // pieces splits text that begins at byte at of the joined path.
 func (c *compiler) pieces(op *consumed, text *joined, at int, s string) []piece {
-	var out []piece
-	for _, p := range expr.ParsePath(s).Parts {
+	var room [16]expr.Part
+	parts := expr.AppendPath(room[:0], s)
+	out := make([]piece, 0, len(parts))
+	for _, p := range parts {
 		if !p.IsRef() || (p.Ref.Form == expr.Chevron || p.Ref.Form == expr.Dollar) && !c.vars.isReference(p.Ref) {
 			out = append(out, piece{literal: p.Literal})
 			continue

@@ -44,7 +44,7 @@ type declaredInput struct {
 	param    *spec.Parameter
 }
 
-// newExposed begins an exposed operation of REST. It ends the one before.
+// newExposed begins a route or a tool. It ends the one before.
 func (c *compiler) newExposed(x exposed) *exposed {
 	x.declared = c.exposed.declared[:0]
 	c.exposed = x
@@ -389,7 +389,7 @@ func (c *compiler) exposeMCP(e *spec.Exposed, out *Exposure, unit diag.Unit) {
 	seen := map[string]*Tool{}
 	for i := range e.Tools {
 		decl := &e.Tools[i]
-		x := &exposed{decl: decl, out: out, kind: MCP, own: e.Own(), unit: unit}
+		x := c.newExposed(exposed{decl: decl, out: out, kind: MCP, own: e.Own(), unit: unit})
 		name := c.nameOf(decl)
 		x.unit.Name = name
 		if decl.InputSchema == nil {
