@@ -386,13 +386,19 @@ type content struct {
 	parsed   bool
 	doc      *spec.Document
 	problems diag.List
+	shape    diag.List // what the schema says of it
 }
 
+// parse reads the document, and checks it while it is at hand.
 func (l *loader) parse(src *source, c *content) {
-	if !c.parsed {
-		c.doc, c.problems = l.phases.parse(c.memory, src.file, c.text, l.Limits)
-		c.parsed = true
+	if c.parsed {
+		return
 	}
+	c.doc, c.problems = l.phases.parse(c.memory, src.file, c.text, l.Limits)
+	if c.doc != nil {
+		c.shape = l.phases.check(c.doc)
+	}
+	c.parsed = true
 }
 
 // content gives what the file holds.
@@ -599,7 +605,7 @@ func (l *loader) compile(src *source, read *content, v *version) {
 	v.tags = plan.TagsOf(doc)
 	v.grant = l.grant(src.id, v)
 	v.files.grant = v.grant
-	shape := l.phases.check(doc)
+	shape := read.shape
 	whole, imported := l.phases.resolve(doc, v.files)
 	for _, part := range whole.Parts {
 		if tree := part.Tree(); tree != nil {

@@ -51,7 +51,8 @@ func readAll(buf []byte, r io.Reader, size, limit int64) ([]byte, error) {
 		room := buf[len(buf):min(int64(cap(buf)), limit+1)]
 		n, err := r.Read(room)
 		buf = buf[:len(buf)+n]
-		if errors.Is(err, io.EOF) {
+		asExpected := 0 < n && n < len(room) && int64(len(buf)) == size // nothing is behind it
+		if errors.Is(err, io.EOF) || err == nil && asExpected {
 			return buf, nil
 		}
 		if err != nil {

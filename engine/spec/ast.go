@@ -292,15 +292,18 @@ const (
 // Value is a piece of the document whose shape the language leaves open: data of a body,
 // an expression of with, a constant. Scalars keep their text, so no digit is lost.
 type Value struct {
-	Kind    Kind
-	Text    string   // scalar text after YAML unquoting
-	Items   []*Value // of a List
-	Members []Member // of a Map, in order
+	Kind Kind
 
+	// Beside Kind, where there is room.
 	style  scalarStyle
 	shared bool  // it has an anchor, or stands where an alias or a merge key put it
 	start  int32 // byte offset, behind an anchor or a tag
 	index  int32 // place in the parent when that is a List, else -1
+
+	Text    string   // scalar text after YAML unquoting
+	Items   []*Value // of a List
+	Members []Member // of a Map, in order
+
 	key    string
 	parent *Value
 	src    *source

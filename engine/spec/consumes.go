@@ -81,8 +81,9 @@ func (p *parser) consumedOperation(e entry) ConsumedOperation {
 // parameters reads inputParameters. What is not said about required is absent.
 func (p *parser) parameters(v *Value, absent Tristate) []Parameter {
 	return each(&p.mem.parameters, p.entries(v, "inputParameters", "parameter", diag.Warning), func(e entry) Parameter {
-		p.keys(e.value, parameterKeys, parameterSilent)
-		p.unheard(e.value, parameterUnheard)
+		if p.keys(e.value, parameterKeys, parameterSilent) {
+			p.unheard(e.value, parameterUnheard)
+		}
 		return Parameter{
 			Span: e.span, Node: e.value, Name: e.name,
 			In: p.text(e.value, "in"), Type: p.typeName(e.value), Description: p.text(e.value, "description"),
@@ -120,8 +121,9 @@ func (p *parser) outputs(v *Value) []Output {
 }
 
 func (p *parser) output(e entry) Output {
-	p.keys(e.value, outputKeys, outputSilent)
-	p.unheard(e.value, outputUnheard)
+	if p.keys(e.value, outputKeys, outputSilent) {
+		p.unheard(e.value, outputUnheard)
+	}
 	o := Output{
 		Span: e.span, Node: e.value, Name: e.name, Type: p.typeName(e.value), Mapping: p.text(e.value, "mapping"),
 		Description: p.text(e.value, "description"),

@@ -80,15 +80,18 @@ const (
 )
 
 // keys reports the keys of a mapping that mean nothing there: as advice, or as a warning
-// when a key that is legal there is spelled almost alike.
-func (p *parser) keys(v *Value, legal, silent string) {
+// when a key that is legal there is spelled almost alike. It says whether a silent one is there.
+func (p *parser) keys(v *Value, legal, silent string) (hasSilent bool) {
 	for i := range v.Members {
-		key := v.Members[i].Key
-		if listed(legal, key.Value) || listed(silent, key.Value) || strings.HasPrefix(key.Value, "x-") {
-			continue
+		switch key := v.Members[i].Key; {
+		case listed(legal, key.Value):
+		case listed(silent, key.Value):
+			hasSilent = true
+		case !strings.HasPrefix(key.Value, "x-"):
+			p.unknownKey(v, key, legal, diag.Info)
 		}
-		p.unknownKey(v, key, legal, diag.Info)
 	}
+	return hasSilent
 }
 
 // nearMisses reports only the keys that are spelled almost like a legal one, for mappings
@@ -119,13 +122,13 @@ func (p *parser) unknownKey(v *Value, key Text, legal string, s diag.Severity) {
 // listed reports whether key is a word of list.
 func listed(list, key string) bool {
 	for rest := list; ; {
-		word, more, found := strings.Cut(rest, " ")
-		if word == key {
+		end := strings.IndexByte(rest, ' ')
+		if end < 0 {
+			return rest == key
+		}
+		if rest[:end] == key {
 			return true
 		}
-		if !found {
-			return false
-		}
-		rest = more
+		rest = rest[end+1:]
 	}
 }

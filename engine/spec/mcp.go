@@ -74,8 +74,9 @@ const (
 func (p *parser) mcpResources(v *Value) []MCPResource {
 	var out []MCPResource
 	for _, e := range p.entries(v, "resources", "resource", diag.Error) {
-		p.keys(e.value, mcpResourceKeys, mcpResourceSilent)
-		p.unheard(e.value, mcpResourceUnheard)
+		if p.keys(e.value, mcpResourceKeys, mcpResourceSilent) {
+			p.unheard(e.value, mcpResourceUnheard)
+		}
 		out = append(out, MCPResource{
 			Operation: p.operation(e, p.required()), URI: p.text(e.value, "uri"), MimeType: p.text(e.value, "mimeType"),
 			Binary: p.tristate(e.value, "binary", Unset), Location: p.text(e.value, "location"),
@@ -115,8 +116,9 @@ func (p *parser) prompts(v *Value) []Prompt {
 func (p *parser) promptArguments(v *Value) []PromptArgument {
 	var out []PromptArgument
 	for _, e := range p.entries(v, "arguments", "argument", diag.Warning) {
-		p.keys(e.value, promptArgumentKeys, promptArgumentSilent)
-		p.unheard(e.value, promptArgumentUnheard)
+		if p.keys(e.value, promptArgumentKeys, promptArgumentSilent) {
+			p.unheard(e.value, promptArgumentUnheard)
+		}
 		out = append(out, PromptArgument{
 			Span: e.span, Node: e.value, Name: e.name, Label: p.first(e.value, "label", "display", "title"),
 			Description: p.first(e.value, "description", "summary"), Required: p.tristate(e.value, "required", True) == True,

@@ -25,6 +25,9 @@ func (p *parser) readable(text string) bool {
 		return false
 	}
 	p.src = newSource(p.src.file, strings.TrimPrefix(text, byteOrderMark))
+	if p.src.plain {
+		return true
+	}
 	for i, r := range p.src.text {
 		if forbidden(r) {
 			p.refuse(diag.CodeYAML, p.src.span(i, i+utf8.RuneLen(r)), "remove it, or write it as an escape in double quotes",

@@ -16,6 +16,7 @@ type source struct {
 	lines []int32 // where lines start as an editor counts them: after LF, CRLF or CR
 	marks []int32 // where lines start as yaml.v3 counts them: also after NEL, LS and PS
 	runes []int32 // code points before every runeStep bytes; nil when the text is ASCII
+	plain bool    // nothing but printable ASCII, tabs and line breaks
 	tail  int     // offset of the node at which a text was cut off; 0 when it is whole
 }
 
@@ -25,13 +26,18 @@ const runeStep = 256
 func newSource(file, text string) *source {
 	s := &source{file: file, text: text, lines: make([]int32, 1, strings.Count(text, "\n")+2)}
 	ascii, exotic := true, false
+	s.plain = true
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
+		case c >= ' ' && c <= '~', c == '\t':
 		case c == '\n', c == '\r' && !strings.HasPrefix(text[i+1:], "\n"):
 			s.lines = append(s.lines, int32(i+1))
+		case c == '\r':
 		case c >= utf8.RuneSelf:
-			ascii = false
+			ascii, s.plain = false, false
 			exotic = exotic || exoticBreak(text[i:]) > 0
+		default:
+			s.plain = false
 		}
 	}
 	s.marks = s.lines

@@ -5,8 +5,9 @@ import "capd/engine/diag"
 // steps reads the steps of an orchestration.
 func (p *parser) steps(v *Value) []Step {
 	return each(&p.mem.steps, p.entries(v, "steps", "step", diag.Error), func(e entry) Step {
-		p.keys(e.value, stepKeys, stepSilent)
-		p.unheard(e.value, stepUnheard)
+		if p.keys(e.value, stepKeys, stepSilent) {
+			p.unheard(e.value, stepUnheard)
+		}
 		return Step{
 			Span: e.span, Node: e.value, Name: e.name, Type: p.text(e.value, "type"),
 			Call: some(e.value, "call"), With: p.named(some(e.value, "with")),

@@ -14,16 +14,18 @@ var (
 
 // findTruncation looks for the catalogue's marker; the last one counts.
 func findTruncation(src *source) *Truncation {
-	if !strings.Contains(src.text, "# --- truncated at") {
-		return nil // the search below costs as much as a tenth of the parse
+	first := strings.Index(src.text, "# --- truncated at")
+	if first < 0 {
+		return nil // to search all of the text below costs as much as a tenth of the parse
 	}
-	all := truncationMark.FindAllStringIndex(src.text, -1)
+	begin := strings.LastIndexByte(src.text[:first], '\n') + 1
+	all := truncationMark.FindAllStringIndex(src.text[begin:], -1)
 	if all == nil {
 		return nil
 	}
 	at := all[len(all)-1]
-	t := &Truncation{Span: src.span(at[0], at[1])}
-	if m := truncationSource.FindStringSubmatch(src.text[at[1]:]); m != nil {
+	t := &Truncation{Span: src.span(begin+at[0], begin+at[1])}
+	if m := truncationSource.FindStringSubmatch(src.text[begin+at[1]:]); m != nil {
 		t.Source = m[1]
 	}
 	return t

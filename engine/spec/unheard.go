@@ -15,7 +15,8 @@ const (
 	promptArgumentUnheard = "type default"
 )
 
-// unheard reports the words of a mapping that are known and have no effect.
+// unheard reports the words of a mapping that are known and have no effect. They are among the silent
+// keys of the mapping.
 func (p *parser) unheard(v *Value, words string) {
 	for i := range v.Members {
 		m := &v.Members[i]
