@@ -116,7 +116,7 @@ func (o *Options) loadOptions() LoadOptions {
 			Look: o.Look, Edition: o.Edition, Upstream: o.Upstream, Placeholders: o.Placeholders, Gate: o.Gate,
 			CallTimeout: o.CallTimeout, MaxUpstreamBody: o.MaxUpstreamBody, Scripts: o.Scripts, Watch: o.Watch, Quotas: o.Quotas,
 		},
-		Logger: o.Logger,
+		Logger: o.Logger, Unsampled: !o.Placeholders,
 	}
 }
 

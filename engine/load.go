@@ -45,6 +45,8 @@ type LoadOptions struct {
 	HideIgnored bool
 	// Explain keeps where everything comes from (see [plan.CompileExplained]).
 	Explain bool
+	// Unsampled keeps nothing for a stub (see [plan.Call.Samples]).
+	Unsampled bool
 	// Logger is told of faults of capd, with a stack; nil means nobody is.
 	Logger *slog.Logger
 }
@@ -84,7 +86,7 @@ type phases struct {
 }
 
 // corePhases are the real ones. The error is a fault of the published schema.
-func corePhases() (phases, error) {
+func corePhases(o LoadOptions) (phases, error) {
 	published, err := schema.New()
 	if err != nil {
 		return phases{}, err
@@ -95,7 +97,11 @@ func corePhases() (phases, error) {
 		}
 		return published.Validate(doc.JSON(), doc.Locate)
 	}
-	return phases{parse: (*spec.Memory).Parse, check: check, resolve: plan.Resolve, compile: compileWith(plan.Compiler{Schemas: schema.Compile, Room: new(plan.Room)}), link: plan.Link, bind: plan.Bind}, nil
+	compiler := plan.Compiler{Schemas: schema.Compile, Explain: o.Explain, Unsampled: o.Unsampled}
+	if !o.Explain {
+		compiler.Room = new(plan.Room)
+	}
+	return phases{parse: (*spec.Memory).Parse, check: check, resolve: plan.Resolve, compile: compileWith(compiler), link: plan.Link, bind: plan.Bind}, nil
 }
 
 // compileWith gives the phase that compiles with a compiler.
@@ -125,12 +131,9 @@ func newLoader(o LoadOptions) (*loader, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	core, err := corePhases()
+	core, err := corePhases(o)
 	if err != nil {
 		return nil, err
-	}
-	if o.Explain {
-		core.compile = compileWith(plan.Compiler{Schemas: schema.Compile, Explain: true})
 	}
 	return &loader{LoadOptions: o, policy: policyFile{path: o.Policy}, phases: core, barred: newBarred(o.Own), local: &localSystems{isLocal: isLocal}}, nil
 }

@@ -125,7 +125,8 @@ type Options struct {
 	Watch plan.Watcher
 	// Quotas count what documents use; nil: they may use everything.
 	Quotas *plan.Quotas
-	// Placeholders lets an unset variable stand as <NAME>: for stubs.
+	// Placeholders is for stubs: an unset variable stands as <NAME>, and calls know their
+	// samples ([plan.Call.Samples]).
 	Placeholders bool
 	// Gate makes what keeps callers out of an exposure that wants authentication. Without it
 	// nobody comes in there.

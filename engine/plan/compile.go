@@ -28,6 +28,8 @@ type Compiler struct {
 	Grant *Grant
 	// Explain keeps, beside the plan, where everything comes from (see [CompileExplained]).
 	Explain bool
+	// Unsampled keeps no [Call.Samples]: nobody will answer in the place of upstreams.
+	Unsampled bool
 	// Room is memory in which documents are compiled, lent again and again; nil: each has its own.
 	Room *Room
 }
@@ -84,6 +86,7 @@ func (c *compiler) begin(with Compiler, doc *spec.Document, files Files) {
 		unit:    &Unit{ID: doc.ID, Team: doc.Team, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value, SpecVersion: doc.Version.Value, Tags: tagsOf(doc.Tags)},
 		faults:  c.faults,
 		explain: with.Explain,
+		samples: !with.Unsampled,
 		schemas: with.Schemas,
 		grant:   with.Grant,
 		kept:    c.kept,
@@ -158,6 +161,7 @@ type compiler struct {
 	unreachable []*fault                       // why whole APIs are not called
 	sound       []*BaseURI                     // that operations can call
 	explain     bool                           // keep where everything comes from
+	samples     bool                           // keep what is read of answers
 	schemas     Schemas
 	grant       *Grant // nil: it may do everything
 

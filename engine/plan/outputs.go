@@ -267,7 +267,7 @@ func (b *builder) below(names ...string) func() {
 
 // sample notes a place that the mappings read.
 func (b *builder) sample(path *expr.JSONPath, typ string) {
-	if b.call != nil {
+	if b.call != nil && b.c.samples {
 		n := len(b.readAt)
 		b.readAt = path.AppendNames(b.readAt)
 		b.call.samples = append(b.call.samples, Sample{Path: exactly(b.readAt), Type: typ})

@@ -22,8 +22,8 @@ type stepFact struct {
 	read   bool      // something reads its value
 	heads  []string  // the first members that are read of it
 	called *consumed // what it calls; nil: nothing
-	call   *Call
 
+	sampled    *Call       // that is to know what is read of its answer; nil: none
 	projection *projection // what others see of the answer
 }
 
@@ -111,7 +111,7 @@ func (d *draft) resultOf(i int, path *expr.JSONPath, at diag.Span) (expression, 
 // sample notes a place that is read of a step's answer, for stubs, with its type if that is
 // known.
 func (s *stepDraft) sample(i int, names []string, typ string) {
-	call := s.facts[i].call
+	call := s.facts[i].sampled
 	if call == nil || len(names) == 0 {
 		return
 	}

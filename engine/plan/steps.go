@@ -157,7 +157,10 @@ func (d *draft) callStep(decl *spec.Step) (step, *fault) {
 	}
 	s := &callStep{index: d.steps.current, step: decl.Name.Value, call: b.call}
 	is := &d.steps.facts[s.index]
-	is.called, is.call = op, b.call
+	is.called = op
+	if d.c.samples {
+		is.sampled = b.call
+	}
 	s.projection, f = b.project()
 	is.projection = s.projection
 	return s, f
