@@ -34,8 +34,8 @@ func (s stamp) isFolder() bool  { return s.mode&syscall.S_IFMT == syscall.S_IFDI
 func (s stamp) isRegular() bool { return s.mode&syscall.S_IFMT == syscall.S_IFREG }
 func (s stamp) bytes() int64    { return s.size }
 
-// same reports whether a file is as it was, its name and its rights to be looked up left out. The time of
-// a file is coarse, so that two files of one size that were exchanged may have the same.
+// same reports whether a file is as it was, whatever became of its names. The time of a file is coarse, so that
+// two files of one size that were exchanged may have the same.
 func (s stamp) same(o stamp) bool {
 	s.changed, o.changed = 0, 0
 	return s == o
