@@ -174,6 +174,9 @@ func (w *watcher) once() *look {
 		l.file(p, l.stamps)
 	}
 	for _, d := range w.engine.Current().Docs {
+		if _, seen := l.stamps[d.File]; !seen { // a load saw it, and it may be gone before any look did
+			l.file(d.File, l.stamps)
+		}
 		if f, ok := d.Files.(*files); ok {
 			l.referred(f)
 		}

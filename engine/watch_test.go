@@ -81,6 +81,26 @@ func TestWatchLooksAtWhatMatters(t *testing.T) {
 	}
 }
 
+// TestWatchMissesNothingThatWasServed: a document may come, be loaded since something else changed, and go
+// between two looks.
+func TestWatchMissesNothingThatWasServed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " one"}, nil)
+	w := &watcher{engine: r.engine}
+	r.start()
+	before := w.look()
+	r.write("b.yaml", "serve "+loopback+" two")
+	r.reload()
+	r.remove("b.yaml")
+	if !w.look().differs(before) {
+		t.Error("a document that is served is gone, and nobody noticed")
+	}
+	r.reload()
+	if w.look().differs(before) {
+		t.Error("all is as before, and something seems to have changed")
+	}
+}
+
 // TestWatchEnds: with its context, and with the engine.
 func TestWatchEnds(t *testing.T) {
 	t.Parallel()
