@@ -24,28 +24,43 @@ func (f *files) note(u use, digest string) {
 	keepIn(&f.uses, u, digest)
 }
 
+// saw notes a file as it was before the text was read that the document has.
+func (f *files) saw(u use, was looked) {
+	if !was.isThere() {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	keepIn(&f.looked, u, was)
+}
+
 // unchanged reports whether every question would have the same answer now. A file whose stamp
 // has not changed is not read for that when it is local, or with trust.
 func (f *files) unchanged(trust bool, local *localSystems) bool {
 	for u, was := range f.asked() {
-		var now string
-		switch u.what {
-		case useRead:
-			if f.isUntouched(u, trust, local) {
-				continue
-			}
-			now = digest(f.read(u.from, u.location))
-		case usePlace:
-			place, _, err := f.place(u.from, u.location)
-			now = digest([]byte(place.Path), err)
-		case useFolder:
+		if u.what == useRead && f.isUntouched(u, trust, local) {
 			continue
 		}
+		now, file := f.ask(u)
 		if now != was {
 			return false
 		}
+		f.saw(u, file)
 	}
 	return true
+}
+
+// ask gives the digest of what comes of a question now and, of a file that is read, the file as it was before.
+func (f *files) ask(u use) (string, looked) {
+	switch u.what {
+	case useRead:
+		text, was, err := f.read(u.from, u.location)
+		return digest(text, err), was
+	case usePlace:
+		place, _, err := f.place(u.from, u.location)
+		return digest([]byte(place.Path), err), looked{}
+	}
+	return "", looked{} // a folder is looked into when a call asks
 }
 
 // isUntouched reports whether a file that was read has certainly not changed since.
@@ -62,14 +77,19 @@ func (f *files) isUntouched(u use, trust bool, local *localSystems) bool {
 	return was.isCertainly(now) && (trust || local.holds(at.real, now))
 }
 
-// moved reports whether a file that was read is another one now, as far as its stamp says.
+// moved reports whether a question would have another answer now, as far as the stamps of files say.
 func (f *files) moved() bool {
-	for u := range f.asked() {
-		if was, ok := f.lookedAt(u); ok {
-			at, err := f.find(u.from, u.location)
-			if err != nil || !was.same(lookAt(at.real).stamp) {
+	for u, answer := range f.asked() {
+		was, ok := f.lookedAt(u)
+		if !ok { // it was no file that could be read
+			if now, _ := f.ask(u); now != answer {
 				return true
 			}
+			continue
+		}
+		at, err := f.find(u.from, u.location)
+		if err != nil || !was.isStill(lookAt(at.real).stamp) {
+			return true
 		}
 	}
 	return false

@@ -162,6 +162,17 @@ func (r *round) ofID(id string) (from, to int) {
 	return from, to
 }
 
+// owner gives the record that an ID belongs to.
+func (r *round) owner(id string) *record {
+	from, to := r.ofID(id)
+	for _, rec := range r.records[from:to] {
+		if rec.owner {
+			return rec
+		}
+	}
+	return nil
+}
+
 // settleTries is how often a load begins again because files changed while they were read.
 const settleTries = 3
 
@@ -174,7 +185,7 @@ func (l *loader) settled(ctx context.Context, prev *round, trust bool) (*round, 
 		if err != nil || next == prev || try == settleTries {
 			return next, err
 		}
-		if found.isAsNow() && !next.moved() {
+		if found.isAsNow() && !next.moved() && !l.policy.moved() {
 			return next, nil
 		}
 	}
@@ -275,14 +286,17 @@ func (l *loader) follow(ctx context.Context, prev *round, found *found, trust bo
 	changed := make([]bool, len(prev.records))
 	each(len(changed), func(i int) { changed[i] = !l.stands(prev.records[i], trust) })
 	var at, work []int // of records, of sources
+	others := map[int]*record{}
 	found.settled = make([]*record, 0, len(changed))
 	for i, r := range prev.records {
 		switch {
 		case !changed[i]:
 			found.settled = append(found.settled, r)
-		case r.owner: // what is said of another file with its ID stays
+		case r.owner:
 			at, work = append(at, i), append(work, len(work))
 			found.sources = append(found.sources, source{candidate: r.candidate, trust: trust})
+		default:
+			others[i] = duplicate(&source{candidate: r.candidate}, &source{candidate: prev.owner(r.id).candidate})
 		}
 	}
 	if len(work) == 0 {
@@ -293,7 +307,6 @@ func (l *loader) follow(ctx context.Context, prev *round, found *found, trust bo
 	if err := l.compileSome(ctx, found.sources, work, func(i int) *record { return prev.records[at[i]] }, records); err != nil {
 		return nil, err
 	}
-	others := make(map[int]*record, len(work))
 	for k, i := range at {
 		if last, r := prev.records[i], records[k]; !last.settled || !r.settled || last.current != r.current {
 			others[i] = r

@@ -28,7 +28,7 @@ type files struct {
 	mu   sync.Mutex
 	uses map[use]string
 	left int64
-	// looked are the files that were read, as they were before.
+	// looked are the files that were read, as they were before that text of them was read which the document has.
 	looked map[use]looked
 	// texts holds what was read, for those who keep it; nil: nobody does.
 	texts map[use][]byte
@@ -117,9 +117,12 @@ func (f *files) Read(from, location string) ([]byte, error) {
 	var err error
 	enough := f.affords(0)
 	if enough {
-		text, err = f.answer(from, location)
-		f.note(use{useRead, from, location}, digest(text, err))
-		f.retain(use{useRead, from, location}, text, err)
+		var was looked
+		u := use{useRead, from, location}
+		text, was, err = f.answer(from, location)
+		f.note(u, digest(text, err))
+		f.saw(u, was)
+		f.retain(u, text, err)
 	}
 	if !enough || !f.affords(len(text)) {
 		return nil, &fileError{location: location, text: "is too much: the document reads more than " + sizeText(readTogether*f.limit) + " of files"}
@@ -136,15 +139,15 @@ func (f *files) affords(n int) bool {
 
 // answer gives what the document is to see: of a kept form what was read then, unless it may
 // not be used any more.
-func (f *files) answer(from, location string) ([]byte, error) {
+func (f *files) answer(from, location string) ([]byte, looked, error) {
 	text, ok := f.keptText(from, location)
 	if !ok {
 		return f.read(from, location)
 	}
 	if _, err := f.findJudged(from, location); isForbidden(err) {
-		return nil, err
+		return nil, looked{}, err
 	}
-	return text, nil
+	return text, looked{}, nil
 }
 
 func (f *files) keptText(from, location string) ([]byte, bool) {
@@ -168,26 +171,24 @@ func (f *files) retain(u use, text []byte, err error) {
 	}
 }
 
-func (f *files) read(from, location string) ([]byte, error) {
+// read gives what is there, and the file as it was before.
+func (f *files) read(from, location string) ([]byte, looked, error) {
 	at, err := f.findJudged(from, location)
 	if err != nil {
-		return nil, err
+		return nil, looked{}, err
 	}
 	if at.real == "" {
-		return nil, missing(location)
+		return nil, looked{}, missing(location)
 	}
 	if f.barred.isOthers(at.real, f.home) {
-		return nil, barredError(location)
+		return nil, looked{}, barredError(location)
 	}
 	was := lookAt(at.real)
 	text, err := at.read(f.limit)
 	if err != nil {
-		return nil, unusable(location, err)
+		return nil, looked{}, unusable(location, err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	keepIn(&f.looked, use{useRead, from, location}, was)
-	return text, nil
+	return text, was, nil
 }
 
 // Place implements [plan.Files].

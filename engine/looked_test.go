@@ -145,3 +145,136 @@ func TestLoadOfOneMomentOfSettled(t *testing.T) {
 	r.wants(loopback, "a", "second")
 	r.wants(loopback, "b", "second")
 }
+
+// TestReferredFileChangedLongAgo: a reload sees that a file which a document reads has become another one, also when that
+// was so long before that its stamp stands for it.
+func TestReferredFileChangedLongAgo(t *testing.T) {
+	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " @./word"}, func(o *Options) { o.AllowPaths = []string{here} })
+	r.engine.loader.local.isLocal = func(string) bool { return true }
+	word := filepath.Join(r.dir, "word")
+	started := false
+	for _, name := range []string{"doc.go", "asked.go", "doc.go"} { // nobody has just written those
+		if err := os.RemoveAll(word); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(filepath.Join(here, name), word); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if started {
+			r.reload()
+		} else {
+			r.start()
+		}
+		started = true
+		r.wants(loopback, "a", string(text))
+	}
+}
+
+// TestLoadOfOneMomentBesides: what is no document, or hides that it was written, is of the same moment as all else.
+func TestLoadOfOneMomentBesides(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only the time of the last change tells")
+	}
+	for name, c := range map[string]struct {
+		before map[string]string
+		edit   func(r *rig)
+	}{
+		"times set back": {
+			map[string]string{"a.yaml": "serve " + loopback + " one", "b.yaml": "serve " + loopback + " one"},
+			func(r *rig) {
+				for _, name := range []string{"a.yaml", "b.yaml"} {
+					was, err := os.Stat(filepath.Join(r.dir, name))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					r.write(name, "serve "+loopback+" two")
+					if err := os.Chtimes(filepath.Join(r.dir, name), was.ModTime(), was.ModTime()); err != nil {
+						t.Error(err)
+					}
+				}
+			},
+		},
+		"a file that was missing": {
+			map[string]string{"a.yaml": "serve " + loopback + " @./.shared/word", "b.yaml": "serve " + loopback + " @./.shared/word", ".shared/other": ""},
+			func(r *rig) { r.write(".shared/word", "two") },
+		},
+		"the policy": {
+			map[string]string{"a.yaml": "serve " + loopback + " two", "b.yaml": "serve " + loopback + " two", ".policy": "policy: 1\ndefault: allow\n"},
+			func(r *rig) { r.write(".policy", "policy: 1\ndefault: allow # anew\n") },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, c.before, nil)
+			if c.before[".policy"] != "" {
+				r.engine.loader.policy.path = filepath.Join(r.dir, ".policy")
+			}
+			r.engine.loader.Jobs = 1
+			compile := r.engine.loader.phases.compile
+			compiled := 0
+			r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
+				u, found := compile(doc, files, grant)
+				if compiled++; compiled == 1 {
+					c.edit(r)
+				}
+				return u, found
+			}
+			r.start()
+			r.wants(loopback, "a", "two")
+			r.wants(loopback, "b", "two")
+			if policy := r.engine.Current().Policy; policy.File != "" {
+				text, err := os.ReadFile(policy.File)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if policy.Hash != hashOf(text) {
+					t.Error("the policy is another one by now")
+				}
+			}
+		})
+	}
+}
+
+// TestValuesInDuplicates: a file whose ID belongs to another one is a file of values as long as a document reads
+// some from it, and no longer.
+func TestValuesInDuplicates(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " one", "vars.yaml": "values", "vars.yml": "values"}, nil)
+	compile := r.engine.loader.phases.compile
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
+		u, found := compile(doc, files, grant)
+		if u != nil && u.Label == "values" {
+			place, err := files.Place(doc.File, "vars.yml")
+			if err != nil {
+				t.Error(err)
+			}
+			u.Variables = []*plan.Variable{{Name: "V", Location: &plan.Location{File: place}}}
+		}
+		return u, found
+	}
+	r.start()
+	for _, word := range []string{"values", "one", "values"} {
+		r.write("a.yaml", "serve "+loopback+" "+word)
+		r.reload()
+		want := Refused
+		if word == "values" {
+			want = Ignored
+		}
+		for _, d := range r.engine.Current().Docs {
+			if filepath.Base(d.File) == "vars.yml" && d.State != want {
+				t.Errorf("a document with %s: vars.yml is %s, want %s", word, d.State, want)
+			}
+		}
+	}
+}

@@ -47,6 +47,7 @@ type policyFile struct {
 	// now is the last good one; nil before the first and when there is no file.
 	now   *plan.Policy
 	state PolicyState
+	seen  stamp        // the file, just before it was read
 	real  string       // of the file, without links
 	root  *allowedRoot // that paths are below; nil: the served folders
 	wrong diag.List    // with the file as it stands
@@ -63,6 +64,7 @@ func (p *policyFile) refresh(limits spec.Limits) error {
 			p.real = abs
 		}
 	}
+	p.seen, _ = stampOf(p.path) // there is none when that fails, which reading says
 	text, err := readPolicy(p.path, limits)
 	if err != nil && p.now == nil {
 		return &PathError{Path: p.path, Err: err}
@@ -100,6 +102,15 @@ func (p *policyFile) refresh(limits spec.Limits) error {
 		p.keep(found)
 	}
 	return nil
+}
+
+// moved reports whether the file is another one than it was when it was read.
+func (p *policyFile) moved() bool {
+	if p.path == "" {
+		return false
+	}
+	now, _ := stampOf(p.path)
+	return !p.seen.isStill(now)
 }
 
 // keep stays with the last good policy, and says so.
@@ -298,7 +309,7 @@ func (f *files) regrant(g *plan.Grant) *plan.Denied {
 		var err error
 		switch u.what {
 		case useRead:
-			_, err = f.answer(u.from, u.location)
+			_, _, err = f.answer(u.from, u.location)
 		case usePlace:
 			_, _, err = f.place(u.from, u.location)
 		case useFolder:

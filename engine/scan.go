@@ -54,7 +54,7 @@ type found struct {
 	settled []*record
 }
 
-// seenFolder is a folder as it was just before it was looked into.
+// seenFolder is a folder as it was just before it was looked into, or could not be.
 type seenFolder struct {
 	path string
 	stamp
@@ -114,7 +114,7 @@ func (f *found) look() {
 // isAsNow reports whether everything that was found is still as it was.
 func (f *found) isAsNow() bool {
 	for i := range f.folders {
-		if now, err := stampOf(f.folders[i].path); err != nil || !now.same(f.folders[i].stamp) {
+		if now, err := stampOf(f.folders[i].path); err != nil || !f.folders[i].isStill(now) {
 			return false
 		}
 	}
@@ -145,7 +145,7 @@ func (s *source) isAsNow() bool {
 	}
 	now := source{candidate: s.candidate}
 	now.look()
-	return now.real == s.real && (now.err == nil) == (s.err == nil) && now.now.same(s.now)
+	return now.real == s.real && (now.err == nil) == (s.err == nil) && s.now.isStill(now.now)
 }
 
 // eachAtOnce is how many numbers one processor takes at a time.
@@ -215,6 +215,7 @@ func (s *scanner) list(dir, real, prefix string) (*listing, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.folders = append(s.folders, seenFolder{dir, now})
 	key := [2]string{s.root, dir}
 	l := s.before[key]
 	if l == nil || l.real != real || !l.isCertainly(now) || !s.stands(dir, now) {
@@ -226,7 +227,6 @@ func (s *scanner) list(dir, real, prefix string) (*listing, error) {
 		l.looked = now.lookedAt(at)
 	}
 	s.after[key] = l
-	s.folders = append(s.folders, seenFolder{dir, now})
 	return l, nil
 }
 

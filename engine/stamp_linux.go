@@ -41,6 +41,9 @@ func (s stamp) same(o stamp) bool {
 	return s == o
 }
 
+// isStill reports whether nothing at all happened to a file since.
+func (s stamp) isStill(now stamp) bool { return s == now }
+
 // isFile reports whether both are of one file.
 func (s stamp) isFile(o stamp) bool {
 	return s.isThere() && s.device == o.device && s.inode == o.inode

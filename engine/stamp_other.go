@@ -39,6 +39,9 @@ func (s stamp) same(o stamp) bool {
 	return a.Size() == b.Size() && a.Mode() == b.Mode() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
 }
 
+// isStill is same here, where nothing else is known.
+func (s stamp) isStill(now stamp) bool { return s.same(now) }
+
 // isFile reports whether both are of one file.
 func (s stamp) isFile(o stamp) bool {
 	return s.info != nil && o.info != nil && os.SameFile(s.info, o.info)
