@@ -344,9 +344,10 @@ type madeParts struct {
 	required [][]requirement
 }
 
-// once gives the list that is equal and made already, or else copies it into memory of its size.
+// once gives the list that is equal and made already, of the recent ones, or else copies it into memory
+// of its size.
 func once[T comparable](made *[][]T, list []T) []T {
-	for _, m := range *made {
+	for _, m := range recent(*made) {
 		if slices.Equal(m, list) {
 			return m
 		}

@@ -33,6 +33,13 @@ func (k *kept) begin() {
 	k.texts = k.texts[:0]
 }
 
+// maxRecent is how many values are looked through for one that is equal. A document can have thousands
+// that are all different.
+const maxRecent = 64
+
+// recent gives the values that were made last.
+func recent[T any](made []T) []T { return made[max(0, len(made)-maxRecent):] }
+
 // simple is an expression without parts.
 type simple struct {
 	kind     exprKind
@@ -112,7 +119,7 @@ func (k *kept) lookupsOf(in *input) []lookup {
 			list = append(list, l)
 		}
 	}
-	for _, known := range k.lookups[in.name] {
+	for _, known := range recent(k.lookups[in.name]) {
 		if slices.EqualFunc(known, list, lookup.equals) {
 			return known
 		}
@@ -131,7 +138,7 @@ func (k *kept) inputsOf(list []input) []input {
 		return a.name == b.name && a.rule == b.rule && a.typ == b.typ && a.needed == b.needed && slices.Equal(a.lookups, b.lookups)
 	}
 	first := list[0].name
-	for _, known := range k.inputs[first] {
+	for _, known := range recent(k.inputs[first]) {
 		if slices.EqualFunc(known, list, same) {
 			return known
 		}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 	"testing"
 
 	"capd/schema"
@@ -48,3 +49,28 @@ func TestSharedIsNotChanged(t *testing.T) {
 }
 
 func isEmpty[T any](v *T) bool { return settled(v, nil) == nil }
+
+// TestRecentAreShared: equal values are held once, but a document with thousands that are all different
+// does not have each compared with all the others.
+func TestRecentAreShared(t *testing.T) {
+	t.Parallel()
+	var k kept
+	k.begin()
+	for what, hold := range map[string]func(name string) any{
+		"texts":   func(name string) any { return &once(&k.texts, []byte(name))[0] },
+		"lookups": func(name string) any { return &k.lookupsOf(&input{name: "a", lookups: []lookup{{name: name}}})[0] },
+		"inputs":  func(name string) any { return &k.inputsOf([]input{{name: "a"}, {name: name}})[0] },
+	} {
+		first := hold("first")
+		for i := range maxRecent - 1 {
+			hold(strconv.Itoa(i))
+		}
+		if hold("first") != first {
+			t.Errorf("equal %s are not shared", what)
+		}
+		hold("another")
+		if hold("first") == first {
+			t.Errorf("of %s more than the recent ones are looked through", what)
+		}
+	}
+}
