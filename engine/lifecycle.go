@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -30,9 +29,6 @@ func (e *Engine) Start(ctx context.Context) error {
 				err = errors.Join(err, left)
 			}
 		}
-		// Loading leaves several times as much garbage as the plans weigh, and the next
-		// collection may be hours away.
-		debug.FreeOSMemory()
 		return err
 	})
 }

@@ -258,7 +258,7 @@ func benchUpstream(b *testing.B) string {
 // hits both, and reports the ratio of their times. Client and upstream are part of both.
 func beside(b *testing.B, viaCapd func(*http.Client) error, name string, viaOther func(*http.Client) error) {
 	b.Helper()
-	defer debug.SetGCPercent(debug.SetGCPercent(collectorPercent(4 << 20))) // as main does, for both
+	defer debug.SetGCPercent(debug.SetGCPercent(servingPace(4 << 20))) // as main does, for both
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}
 	b.Cleanup(client.CloseIdleConnections)
 	both := []func(*http.Client) error{viaCapd, viaOther}

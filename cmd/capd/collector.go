@@ -4,44 +4,74 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 )
 
-const (
-	// loadingPercent is the collector's target while files are read: a load leaves several
-	// times as much garbage as it keeps.
-	loadingPercent = 400
-	// headroom is how much garbage may pile up while serving, whatever the heap weighs. The
-	// MCP SDK allocates a 32 KiB buffer for each part of a message it decodes; with a small
-	// heap and the usual target of 100 the collector would run all the time and halve the
-	// calls per second, and with a large one a high target would double the memory.
-	headroom = 48 << 20
-)
+// pace gives the collector's target, in percent of what is alive, over a heap of live bytes.
+type pace func(live uint64) int
 
-// tuneCollector keeps the garbage collector's target at headroom bytes of garbage, as the
-// live heap grows and shrinks. A GOGC of the environment wins.
-func (c *command) tuneCollector() {
-	if _, set := c.env.lookup("GOGC"); !set {
-		tuneEachCycle(0)
+// loadingPace is that of a start, which leaves several times as much garbage as it keeps. Marking a
+// large heap costs, so that it is done seldom. A small one is marked at once, and each page less that
+// it grows by is one less that stays for a single value on it (decision 51).
+func loadingPace(live uint64) int { return steady(live/(400<<10), 100, mostWhileLoading) }
+
+const mostWhileLoading = 400
+
+// servingPace leaves room for 48 MiB of garbage whatever is alive. With a small heap and the usual target
+// of 100 the collector would run all the time, and with a large one a high target would double the memory.
+func servingPace(live uint64) int { return steady(48<<20*100/max(live, 1), 100, 1600) }
+
+// steady holds a target between two others, in steps of 20 so that it does not change all the time.
+func steady(percent, least, most uint64) int {
+	return int(min(max(percent/20*20, least), most))
+}
+
+// pacer keeps the target of the garbage collector at a pace, as the heap grows and shrinks.
+type pacer struct {
+	fixed bool // by GOGC in the environment, which wins
+
+	mu      sync.Mutex
+	pace    pace
+	percent int // that was set last; 0 before
+}
+
+func (c *command) newPacer() *pacer {
+	_, set := c.env.lookup("GOGC")
+	return &pacer{fixed: set}
+}
+
+// keep changes the pace.
+func (c *pacer) keep(p pace) {
+	if c.fixed {
+		return
+	}
+	c.mu.Lock()
+	first := c.percent == 0
+	c.pace = p
+	c.mu.Unlock()
+	c.tune()
+	if first {
+		c.tuneEachCycle()
 	}
 }
 
 // cycle becomes unreachable at once, so that its finalizer runs after each collection.
 type cycle struct{ _ *byte }
 
-// tuneEachCycle sets the target now and after every collection from then on, where it is
-// another one than last.
-func tuneEachCycle(last int) {
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	percent := collectorPercent(live[0].Value.Uint64())
-	if percent != last {
-		debug.SetGCPercent(percent)
-	}
-	runtime.SetFinalizer(&cycle{}, func(*cycle) { tuneEachCycle(percent) })
+func (c *pacer) tuneEachCycle() {
+	runtime.SetFinalizer(&cycle{}, func(*cycle) {
+		c.tune()
+		c.tuneEachCycle()
+	})
 }
 
-// collectorPercent is the target that leaves headroom bytes of garbage over a heap of live
-// bytes: between 100 and 1600, in steps of 20 so that it does not change all the time.
-func collectorPercent(live uint64) int {
-	return int(min(max(headroom*100/max(live, 1)/20*20, 100), 1600))
+func (c *pacer) tune() {
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if percent := c.pace(live[0].Value.Uint64()); percent != c.percent {
+		debug.SetGCPercent(percent)
+		c.percent = percent
+	}
 }

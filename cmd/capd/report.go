@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -321,7 +323,7 @@ func (s *server) report() (summary string) {
 	}
 	r := s.last.follow(now, at, s.flags.tls.scheme().origins(s.engine.Addr), s.wiring.Look)
 	r.knowsCallers = s.flags.tls.knowsCallers()
-	write := r.write
+	write := released(r.write)
 	if s.last != nil {
 		c := r.since(s.last)
 		write, summary = c.write, c.summary()
@@ -332,6 +334,19 @@ func (s *server) report() (summary string) {
 		s.log.Warn("cannot write the report", "error", err)
 	}
 	return summary
+}
+
+// released gives memory back to the system before anything is written. Loading leaves several times
+// as much garbage as the plans weigh, a long report leaves some too, and the next collection may be
+// hours away.
+func released(write func(io.Writer, string) error) func(io.Writer, string) error {
+	return func(w io.Writer, format string) error {
+		var text bytes.Buffer
+		err := write(&text, format)
+		debug.FreeOSMemory()
+		_, failed := text.WriteTo(w)
+		return errors.Join(err, failed)
+	}
 }
 
 // diagnostics prints problems that kept everything else from being said.

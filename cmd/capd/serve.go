@@ -94,6 +94,8 @@ func (s *server) live(ctx context.Context) (err error) {
 // run starts the engine, says what it serves, and serves until it is told to stop.
 func (s *server) run(sig signals) error {
 	changed := s.watch(sig.stop)
+	garbage := s.newPacer()
+	garbage.keep(loadingPace)
 	begun := time.Now()
 	err := s.engine.Start(sig.stop)
 	s.reloaded(begun, err)
@@ -103,7 +105,7 @@ func (s *server) run(sig signals) error {
 		}
 		return s.startFailure(err)
 	}
-	s.tuneCollector()
+	garbage.keep(servingPace)
 	s.report()
 	var gone <-chan struct{}
 	if s.connect != nil {
