@@ -34,14 +34,8 @@ func (s stamp) isFolder() bool  { return s.mode&syscall.S_IFMT == syscall.S_IFDI
 func (s stamp) isRegular() bool { return s.mode&syscall.S_IFMT == syscall.S_IFREG }
 func (s stamp) bytes() int64    { return s.size }
 
-// same reports whether a file is as it was, whatever became of its names. The time of a file is coarse, so that
-// two files of one size that were exchanged may have the same.
-func (s stamp) same(o stamp) bool {
-	s.changed, o.changed = 0, 0
-	return s == o
-}
-
-// isStill reports whether nothing at all happened to a file since.
+// isStill reports whether nothing at all happened to a file since: text of the same size, written with the time of its
+// last change set back, leaves the time of the change itself.
 func (s stamp) isStill(now stamp) bool { return s == now }
 
 // isFile reports whether both are of one file.

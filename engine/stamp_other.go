@@ -29,18 +29,15 @@ func (s stamp) bytes() int64 {
 	return s.info.Size()
 }
 
-// same reports whether a file is as it was. The time of a file is coarse, so that two files of
+// isStill reports whether a file is as it was. The time of a file is coarse, so that two files of
 // one size that were exchanged may have the same.
-func (s stamp) same(o stamp) bool {
+func (s stamp) isStill(o stamp) bool {
 	if s.info == nil || o.info == nil {
 		return s.info == o.info
 	}
 	a, b := s.info, o.info
 	return a.Size() == b.Size() && a.Mode() == b.Mode() && a.ModTime().Equal(b.ModTime()) && os.SameFile(a, b)
 }
-
-// isStill is same here, where nothing else is known.
-func (s stamp) isStill(now stamp) bool { return s.same(now) }
 
 // isFile reports whether both are of one file.
 func (s stamp) isFile(o stamp) bool {

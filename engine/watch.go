@@ -51,7 +51,7 @@ type WatchOptions struct {
 // ctx ends. Several changes in short time are one. It is called before Start, so that no
 // change between both is lost.
 //
-// What is told is that the stamps (size, time) of files differ, whatever the file system says
+// What is told is that the stamps (size, times) of files differ, whatever the file system says
 // of them: an event is only a reason to look, so that files beside the documents disturb nobody.
 func (e *Engine) Watch(ctx context.Context, o WatchOptions) <-chan struct{} {
 	if o.Interval <= 0 {
@@ -220,11 +220,11 @@ type look struct {
 
 func (l *look) differs(was *look) bool {
 	for path, s := range l.references {
-		if before, known := was.references[path]; known && !before.same(s) {
+		if before, known := was.references[path]; known && !before.isStill(s) {
 			return true
 		}
 	}
-	return !maps.EqualFunc(l.stamps, was.stamps, stamp.same)
+	return !maps.EqualFunc(l.stamps, was.stamps, stamp.isStill)
 }
 
 // tree looks at the documents below a folder, as [scan] finds them.
