@@ -13,13 +13,14 @@ type pace func(live uint64) int
 // loadingPace is that of a start, which leaves several times as much garbage as it keeps. Marking a
 // large heap costs, so that it is done seldom. A small one is marked at once, and each page less that
 // it grows by is one less that stays for a single value on it (decision 51).
-func loadingPace(live uint64) int { return steady(live/(400<<10), 100, mostWhileLoading) }
+func loadingPace(live uint64) int { return steady(live/(200<<10), 100, mostWhileLoading) }
 
 const mostWhileLoading = 400
 
 // servingPace leaves room for 48 MiB of garbage whatever is alive. With a small heap and the usual target
-// of 100 the collector would run all the time, and with a large one a high target would double the memory.
-func servingPace(live uint64) int { return steady(48<<20*100/max(live, 1), 100, 1600) }
+// of 100 the collector would run all the time. With a large one it would mark a byte for each that
+// calls allocate, so that they cost more the more documents there are.
+func servingPace(live uint64) int { return steady(48<<20*100/max(live, 1), 200, 1600) }
 
 // steady holds a target between two others, in steps of 20 so that it does not change all the time.
 func steady(percent, least, most uint64) int {
