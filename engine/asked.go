@@ -63,18 +63,24 @@ func (f *files) ask(u use) (string, looked) {
 	return "", looked{} // a folder is looked into when a call asks
 }
 
-// isUntouched reports whether a file that was read has certainly not changed since.
+// isUntouched reports whether a file that was read may still be, and has certainly not changed since.
 func (f *files) isUntouched(u use, trust bool, local *localSystems) bool {
 	was, ok := f.lookedAt(u)
 	if !ok {
 		return false
 	}
-	at, err := f.find(u.from, u.location)
-	if err != nil || at.real == "" {
+	real, ok := f.readable(u)
+	if !ok {
 		return false
 	}
-	now := lookAt(at.real).stamp
-	return was.isCertainly(now) && (trust || local.holds(at.real, now))
+	now := lookAt(real).stamp
+	return was.isCertainly(now) && (trust || local.holds(real, now))
+}
+
+// readable gives the path, without links, of a file that the document may read.
+func (f *files) readable(u use) (real string, ok bool) {
+	at, err := f.findJudged(u.from, u.location)
+	return at.real, err == nil && at.real != "" && !f.barred.isOthers(at.real, f.home)
 }
 
 // moved reports whether a question would have another answer now, as far as the stamps of files say.
@@ -87,8 +93,7 @@ func (f *files) moved() bool {
 			}
 			continue
 		}
-		at, err := f.find(u.from, u.location)
-		if err != nil || !was.isStill(lookAt(at.real).stamp) {
+		if real, ok := f.readable(u); !ok || !was.isStill(lookAt(real).stamp) {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"capd/engine/diag"
@@ -277,4 +278,54 @@ func TestValuesInDuplicates(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestGuardedFileOfLongAgo: a file that opens the adapter of one team is not read by another's document, also when nobody
+// has written it for long.
+func TestGuardedFileOfLongAgo(t *testing.T) {
+	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	place(t, filepath.Join(dir, "a", "a.yaml"), `ikanos: 1.0.0-beta5
+binds: [ { namespace: v, location: "file:///./../shared/token.txt", keys: { T: T } } ]
+capability:
+  exposes:
+  - type: rest
+    namespace: n
+    port: 8080
+    authentication: { type: bearer, token: "{{T}}" }
+    resources: { r: { path: /r, operations: { o: { method: GET, outputParameters: [ { name: v, type: string, value: v } ] } } } }
+`)
+	place(t, filepath.Join(dir, "b", "b.yaml"), `ikanos: 1.0.0-beta5
+capability:
+  consumes:
+  - { from: ../shared/token.txt, import: up }
+  exposes:
+  - type: rest
+    namespace: n
+    port: 8080
+    resources: { r: { path: /s, operations: { o: { method: GET, call: up.o } } } }
+`)
+	place(t, filepath.Join(dir, "shared", "other"), "")
+	if err := os.Symlink(filepath.Join(here, "doc.go"), filepath.Join(dir, "shared", "token.txt")); err != nil { // which nobody has just written
+		t.Fatal(err)
+	}
+	l, err := newLoader(LoadOptions{Paths: []string{dir}, AllowPaths: []string{here}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.local.isLocal = func(string) bool { return true }
+	got, err := l.load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range got.Diagnostics {
+		if d.Code == diag.CodeImportUnreadable && strings.Contains(d.Message, "may not be used by this document") {
+			return
+		}
+	}
+	t.Errorf("the file was read: %v", got.Diagnostics)
 }
