@@ -3,9 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"iter"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -17,7 +14,6 @@ import (
 
 	"capd/engine/diag"
 	"capd/engine/plan"
-	"capd/engine/spec"
 )
 
 // version is what one text of a document came to.
@@ -92,87 +88,6 @@ func readsFiles(u *plan.Unit) bool {
 		slices.ContainsFunc(u.Exposures, func(x *plan.Exposure) bool { return x.Guard.IsWritten() })
 }
 
-// round is what the single documents came to in a load. It does not change, but for what is told of them.
-type round struct {
-	records []*record    // by ID and file
-	units   []*plan.Unit // what each of them serves, or nil
-	plain   []bool       // which are plain
-	// candidates are what was found, in its order, if each has a record of its own.
-	candidates []*candidate
-	told       []*DocState // what others are told of each, beside what documents have to do with each other; nil: nothing yet
-}
-
-// newRound gives the round of records in their order.
-func newRound(records []*record) *round {
-	r := &round{records: records, units: make([]*plan.Unit, len(records)), plain: make([]bool, len(records))}
-	for i := range records {
-		r.note(i)
-	}
-	return r
-}
-
-func (r *round) note(i int) { r.units[i], r.plain[i] = r.records[i].served.unit, r.records[i].plain }
-
-// of notes what was found, if each candidate has a record.
-func (r *round) of(found []*candidate) *round {
-	if len(found) != len(r.records) {
-		return r
-	}
-	has := make(map[*candidate]bool, len(found))
-	for _, rec := range r.records {
-		has[rec.candidate] = true
-	}
-	if !slices.ContainsFunc(found, func(c *candidate) bool { return !has[c] }) {
-		r.candidates = found
-	}
-	return r
-}
-
-// with gives the round with others in the place of some records.
-func (r *round) with(others map[int]*record) *round {
-	next := &round{
-		records: slices.Clone(r.records), units: slices.Clone(r.units), plain: slices.Clone(r.plain), candidates: r.candidates, told: slices.Clone(r.told),
-	}
-	for i, rec := range others {
-		next.records[i] = rec
-		next.note(i)
-		if next.told != nil {
-			next.told[i] = nil
-		}
-	}
-	return next
-}
-
-// odd gives the records that are not plain, in their order.
-func (r *round) odd() iter.Seq[*record] {
-	return func(yield func(*record) bool) {
-		for i, plain := range r.plain {
-			if !plain && !yield(r.records[i]) {
-				return
-			}
-		}
-	}
-}
-
-// ofID gives where the records of an ID are.
-func (r *round) ofID(id string) (from, to int) {
-	from, _ = slices.BinarySearchFunc(r.records, id, func(r *record, id string) int { return strings.Compare(r.id, id) })
-	for to = from; to < len(r.records) && r.records[to].id == id; to++ {
-	}
-	return from, to
-}
-
-// owner gives the record that an ID belongs to.
-func (r *round) owner(id string) *record {
-	from, to := r.ofID(id)
-	for _, rec := range r.records[from:to] {
-		if rec.owner {
-			return rec
-		}
-	}
-	return nil
-}
-
 // settleTries is how often a load begins again because files changed while they were read.
 const settleTries = 3
 
@@ -189,16 +104,6 @@ func (l *loader) settled(ctx context.Context, prev *round, trust bool) (*round, 
 			return next, nil
 		}
 	}
-}
-
-// moved reports whether a file that a document read has changed since.
-func (r *round) moved() bool {
-	for rec := range r.odd() {
-		if rec.current.files.moved() {
-			return true
-		}
-	}
-	return false
 }
 
 // documents runs the phases of single documents over every file, in parallel. prev is the last load; it is
@@ -357,93 +262,6 @@ func (l *loader) compileSome(ctx context.Context, sources []source, work []int, 
 		})
 	}
 	return group.Wait()
-}
-
-// A portion is what is parsed before the first of it is compiled: so many documents, and bytes.
-const (
-	portionDocuments = 64
-	portionBytes     = 256 << 10
-)
-
-// portions cuts the work in portions. What parsing leaves behind is garbage, what compiling makes
-// stays: one after the other they do not share pages of memory, and collections free whole ones. Every
-// job gets several portions.
-func portions(sources []source, work []int, jobs int) [][]int {
-	most := min(portionDocuments, max(1, len(work)/(4*jobs)))
-	var out [][]int
-	for len(work) > 0 {
-		n, size := 0, int64(0)
-		for n < len(work) && n < most && (n == 0 || size < portionBytes) {
-			size += sources[work[n]].now.bytes()
-			n++
-		}
-		out = append(out, work[:n])
-		work = work[n:]
-	}
-	return out
-}
-
-// desk is what a job works with: what one portion leaves on it, the next one takes. A document is
-// forgotten with its portion; what it came to holds no part of it.
-type desk struct {
-	memory spec.Memory // of the documents
-	buffer []byte      // for the file that is read
-}
-
-// content is what a file was when it was read.
-type content struct {
-	at       time.Time // just before
-	text     string
-	hash     string
-	memory   *spec.Memory // for the document
-	parsed   bool
-	doc      *spec.Document
-	problems diag.List
-	shape    diag.List // what the schema says of it
-}
-
-// parse reads the document, and checks it while it is at hand.
-func (l *loader) parse(src *source, c *content) {
-	if c.parsed {
-		return
-	}
-	c.doc, c.problems = l.phases.parse(c.memory, src.file, c.text, l.Limits)
-	if c.doc != nil {
-		c.shape = l.phases.check(c.doc)
-	}
-	c.parsed = true
-}
-
-// content gives what the file holds.
-func (l *loader) content(src *source, d *desk) (*content, error) {
-	if c := src.ahead; c != nil {
-		src.ahead = nil
-		return c, nil
-	}
-	at := time.Now()
-	text, err := src.read(d.buffer, l.Stdin, l.Limits.Bytes)
-	if err != nil {
-		return nil, err
-	}
-	d.buffer = text
-	return &content{at: at, text: string(text), hash: hashOf(text), memory: &d.memory}, nil
-}
-
-func hashOf(text []byte) string {
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:])
-}
-
-// readAhead reads and parses a file. When that fails it is done again in its turn, and reported then.
-func (l *loader) readAhead(src *source, d *desk) {
-	defer func() { _ = recover() }()
-	if src.stdin {
-		return
-	}
-	if c, err := l.content(src, d); err == nil {
-		l.parse(src, c)
-		src.ahead = c
-	}
 }
 
 // isSettled reports whether a file is what a record says it was, and the record all that there is to say.
@@ -629,33 +447,6 @@ func (l *loader) compile(src *source, read *content, v *version) {
 	problems = once(slices.Concat(problems, imported, found, v.files.aside(whole)))
 	locate(whole, problems)
 	v.unit, v.problems = unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))
-}
-
-// markValues finds the files among the records, beside documents and what somebody named, that
-// documents read their variables from.
-func (rd *round) markValues() {
-	from := make(map[string]bool)
-	for r := range rd.odd() {
-		if r.served.unit == nil {
-			continue
-		}
-		for _, v := range r.served.unit.Variables {
-			if v.Location != nil {
-				from[v.Location.File.Path] = true
-			}
-		}
-	}
-	if len(from) == 0 {
-		return
-	}
-	for r := range rd.odd() {
-		if r.served.unit != nil || r.current.named {
-			continue
-		}
-		if path, err := filepath.Abs(r.current.file); err == nil && from[path] {
-			r.values = true
-		}
-	}
 }
 
 func (r *record) docState() *DocState {
