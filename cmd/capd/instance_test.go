@@ -88,7 +88,7 @@ type output struct {
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.seen != nil && bytes.Contains(p, []byte(`"msg":"`+o.event+`"`)) {
+	if o.seen != nil && (bytes.Contains(p, []byte(`"msg":"`+o.event+`"`)) || bytes.Contains(p, []byte(" msg="+o.event))) {
 		o.seen <- bytes.Clone(p)
 		o.seen = nil
 	}

@@ -133,6 +133,8 @@ func TestMCPCommandSignals(t *testing.T) {
 			_, _ = io.WriteString(w, "late")
 		}))
 		h := newHost(t, []string{"UPSTREAM=" + server.URL}, specFile(t, "rooms.yaml", stdioSpec("list-rooms")))
+		stopping := make(chan []byte, 1)
+		h.log.event, h.log.seen = "stopping", stopping
 		in, err := h.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -149,18 +151,17 @@ func TestMCPCommandSignals(t *testing.T) {
 			t.Fatal(err)
 		}
 		until(t, arrived, "the call upstream")
-		want := 0
-		signals := []os.Signal{syscall.SIGTERM}
-		if second {
-			signals = []os.Signal{os.Interrupt, syscall.SIGTERM} // two of one kind could arrive as one
-		}
-		for _, sig := range signals {
-			if err := h.Process.Signal(sig); err != nil {
+		signal := func() {
+			if err := h.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
 		}
+		signal()
+		until(t, stopping, "the word that capd stops") // or two signals could arrive as one
+		want := 0
 		if second {
 			want = 143
+			signal()
 		} else {
 			close(release)
 			line, err := bufio.NewReader(out).ReadString('\n')

@@ -147,6 +147,7 @@ func (s *server) watch(ctx context.Context) <-chan struct{} {
 // stop lets calls in flight finish. Calls that had to be cut are worth a log line; the stop
 // itself did what it was asked to.
 func (s *server) stop() error {
+	s.log.Info("stopping", "drain_timeout", s.flags.drainTimeout.String())
 	s.wiring.desk.close()
 	// The engine bounds the stop by its drain timeout; this is for the case that it does not.
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.flags.drainTimeout)+5*time.Second)
