@@ -118,16 +118,7 @@ func (x *expression) eval(s *scope) any {
 	case exprText:
 		return x.text(s)
 	case exprList:
-		out := make([]any, 0, len(x.parts))
-		for i := range x.parts {
-			if v := x.parts[i].eval(s); !isAbsent(v) {
-				out = append(out, v)
-			}
-		}
-		if len(out) == 0 && len(x.parts) > 0 {
-			return absent{}
-		}
-		return out
+		return x.list(s)
 	case exprObject:
 		if x.detail == nil {
 			return object(nil, nil, s)
@@ -138,15 +129,7 @@ func (x *expression) eval(s *scope) any {
 	case exprEmbedded:
 		return x.embedded(s)
 	case exprResult:
-		from := &s.results[x.index]
-		for _, v := range from.secrets {
-			s.use(v)
-		}
-		v := s.find(from.value, x.detail.path)
-		if isAbsent(v) && s.placeholders {
-			return "<" + x.detail.said + ">"
-		}
-		return v
+		return x.fromResult(s)
 	case exprAnswer:
 		return s.find(s.answer, x.detail.path)
 	case exprURI:
@@ -157,14 +140,7 @@ func (x *expression) eval(s *scope) any {
 		}
 		return x.literal
 	case exprReply:
-		v := any(absent{})
-		if int(x.index) < len(s.replies) {
-			v = s.find(s.replies[x.index], x.detail.path)
-		}
-		if isAbsent(v) && s.placeholders {
-			return "<" + x.detail.said + ">"
-		}
-		return v
+		return x.fromReply(s)
 	case exprFind:
 		v := x.parts[0].eval(s)
 		if isAbsent(v) {
@@ -173,6 +149,45 @@ func (x *expression) eval(s *scope) any {
 		return s.find(appendJSON(nil, v), x.detail.path)
 	}
 	return absent{}
+}
+
+// list gives the list of the parts that are there. When none of several is, nor is the list.
+func (x *expression) list(s *scope) any {
+	out := make([]any, 0, len(x.parts))
+	for i := range x.parts {
+		if v := x.parts[i].eval(s); !isAbsent(v) {
+			out = append(out, v)
+		}
+	}
+	if len(out) == 0 && len(x.parts) > 0 {
+		return absent{}
+	}
+	return out
+}
+
+// fromResult gives what a path finds in the result of a step, whose secrets are those of the value too.
+func (x *expression) fromResult(s *scope) any {
+	from := &s.results[x.index]
+	for _, v := range from.secrets {
+		s.use(v)
+	}
+	return x.orPlaceholder(s, s.find(from.value, x.detail.path))
+}
+
+// fromReply gives what a path finds in an answer to a question that was put to the caller.
+func (x *expression) fromReply(s *scope) any {
+	if int(x.index) >= len(s.replies) {
+		return x.orPlaceholder(s, absent{})
+	}
+	return x.orPlaceholder(s, s.find(s.replies[x.index], x.detail.path))
+}
+
+// orPlaceholder gives a value or, where calls are only shown, a word in the place of one that is not there yet, such as <step.member>.
+func (x *expression) orPlaceholder(s *scope, v any) any {
+	if isAbsent(v) && s.placeholders {
+		return "<" + x.detail.said + ">"
+	}
+	return v
 }
 
 // find gives the value at a path of a JSON text, absent where there is none.
