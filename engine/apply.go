@@ -52,7 +52,7 @@ func (e *Engine) prepare(ctx context.Context, trust bool) (*change, error) {
 // fill prepares c. What it bound before an error is still in c.
 func (e *Engine) fill(ctx context.Context, c *change, trust bool) error {
 	prev := e.Current()
-	now, err := e.loader.settled(ctx, e.last, trust)
+	now, err := e.loader.consistent(ctx, e.last, trust)
 	if err != nil {
 		return err
 	}

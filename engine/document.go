@@ -88,19 +88,20 @@ func readsFiles(u *plan.Unit) bool {
 		slices.ContainsFunc(u.Exposures, func(x *plan.Exposure) bool { return x.Guard.IsWritten() })
 }
 
-// settleTries is how often a load begins again because files changed while they were read.
-const settleTries = 3
+// consistentTries is how often a load begins again because files changed while they were read.
+const consistentTries = 3
 
-// settled gives the records of a load all of whose files are of one moment, as far as can be
-// seen: a folder that is exchanged as a whole while it is read is read again. prev is the last load, nil before
-// the first.
-func (l *loader) settled(ctx context.Context, prev *round, trust bool) (*round, error) {
+// consistent gives the records of a load all of whose files are of one moment, as far as can be
+// seen: a folder that is exchanged as a whole while it is read is read again. Where files never rest, the last try
+// is taken, and the log says so. prev is the last load, nil before the first.
+func (l *loader) consistent(ctx context.Context, prev *round, trust bool) (*round, error) {
 	for try := 1; ; try++ {
 		next, found, err := l.documents(ctx, prev, trust)
-		if err != nil || next == prev || try == settleTries {
+		if err != nil || next == prev || found.isAsNow() && !next.moved() && !l.policy.moved() {
 			return next, err
 		}
-		if found.isAsNow() && !next.moved() && !l.policy.moved() {
+		if try == consistentTries {
+			l.Logger.Warn("files changed each time while the documents were loaded: what is served may be of more than one moment; reload when nobody writes to them any more", "tries", try)
 			return next, nil
 		}
 	}

@@ -111,6 +111,32 @@ func TestLoadOfOneMoment(t *testing.T) {
 	}
 }
 
+// TestLoadOfFilesThatNeverRest: a load begins again while files change under it, but not for ever. That what it takes in the
+// end may be of several moments is in the log, once; of a load whose files rest nothing is.
+func TestLoadOfFilesThatNeverRest(t *testing.T) {
+	t.Parallel()
+	var log syncBuffer
+	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " one"}, func(o *Options) { o.Logger = logTo(&log) })
+	r.start()
+	const warning = "what is served may be of more than one moment"
+	if s := log.String(); strings.Contains(s, warning) {
+		t.Errorf("files at rest, and the log says %s", s)
+	}
+	compile := r.engine.loader.phases.compile
+	word := "two"
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
+		word += "." // another size: no clock is needed to tell
+		r.write("a.yaml", "serve "+loopback+" "+word)
+		return compile(doc, files, grant)
+	}
+	r.write("a.yaml", "serve "+loopback+" two")
+	r.reload()
+	r.wants(loopback, "a", "two..")
+	if s := log.String(); strings.Count(s, warning) != 1 || !strings.Contains(s, "level=WARN") {
+		t.Errorf("the log says %q", s)
+	}
+}
+
 // TestLoadOfOneMomentOfSettled: of documents that were not looked into any further because they were as they had
 // been, one that changes before the load ends is a part of it.
 func TestLoadOfOneMomentOfSettled(t *testing.T) {
