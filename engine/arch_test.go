@@ -36,6 +36,7 @@ var mayImport = []struct {
 	{"engine/plan", []string{"engine/diag", "engine/spec", "engine/expr", "engine/format", "engine/script"}},
 	{"engine/repair", []string{"engine/diag", "engine/spec", "engine/plan"}},
 	{"schema", []string{"engine/diag"}},
+	{"adapters/redistest", []string{"adapters/porttest"}},
 	{"adapters/*", []string{"engine/plan", "engine/diag", "engine/expr", "engine/format", "engine/portable", "engine/script"}},
 	{"capabilities", nil},
 }

@@ -16,7 +16,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"capd/adapters/porttest"
 )
+
+// patience is when what is waited for is given up: long after a machine that stands still for a
+// while would have done it.
+const patience = 5 * time.Minute
 
 // Server is a Redis that ends with its test.
 type Server struct {
@@ -65,30 +71,14 @@ func start(tb testing.TB, ready string, args func(dir, port string) []string) *S
 		tb.Skip("redis-server is not installed (Debian: apt-get install redis-server), so nothing is tested with a real Redis")
 	}
 	dir := tb.TempDir()
-	s := &Server{tb: tb, ready: ready, Socket: filepath.Join(dir, "redis.sock")}
-	for range 5 { // somebody else may get the port first
-		s.Addr = freeAddr(tb)
-		_, port, _ := net.SplitHostPort(s.Addr)
-		s.args = args(dir, port)
-		if err := s.run(); err == nil {
-			tb.Cleanup(s.Kill)
-			return s
-		} else if !strings.Contains(err.Error(), "in use") {
-			tb.Fatal(err)
-		}
-	}
-	tb.Fatal("no free port was found for a Redis")
-	return nil
-}
-
-func freeAddr(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	s := &Server{tb: tb, ready: ready, Socket: filepath.Join(dir, "redis.sock"), Addr: porttest.Reserve(tb)}
+	_, port, _ := net.SplitHostPort(s.Addr)
+	s.args = args(dir, port)
+	if err := s.run(); err != nil {
 		tb.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	tb.Cleanup(s.Kill)
+	return s
 }
 
 // run starts the process and waits until it says that it is ready.
@@ -150,12 +140,12 @@ func (s *Server) signal(n syscall.Signal) {
 // of the answer.
 func (s *Server) Do(words ...string) string {
 	s.tb.Helper()
-	conn, err := net.DialTimeout("tcp", s.Addr, 10*time.Second)
+	conn, err := net.DialTimeout("tcp", s.Addr, patience)
 	if err != nil {
 		s.tb.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	fmt.Fprintf(conn, "*%d\r\n", len(words))
 	for _, w := range words {
 		fmt.Fprintf(conn, "$%d\r\n%s\r\n", len(w), w)

@@ -20,8 +20,8 @@ func TestCacheOfReplicas(t *testing.T) {
 	server := redistest.Start(t)
 	up := cacheUpstream(t)
 	spec := specFile(t, "one.yaml", strings.Replace(cachedSpec, "RESILIENCE", "{ cache: {}, coalesce: true }", 1))
-	one := start(t, cacheEnv(up), "--redis", "redis://"+server.Addr, spec)
-	two := start(t, cacheEnv(up), "--redis", "redis://"+server.Addr, spec)
+	one := start(t, cacheEnv(up), "--redis", "redis://"+server.Addr+"?read_timeout=20s", spec)
+	two := start(t, cacheEnv(up), "--redis", "redis://"+server.Addr+"?read_timeout=20s", spec)
 	for range 3 {
 		if a, b := call(t, "GET", one.url+"/rooms", ""), call(t, "GET", two.url+"/rooms", ""); a.Body != b.Body || a.Body != `{"name":"room 1"}` {
 			t.Errorf("the replicas say %s and %s", a.Body, b.Body)
