@@ -71,7 +71,7 @@ func (e *Engine) fill(ctx context.Context, c *change, trust bool) error {
 		if e.opts.OnInvalid == Fail || len(c.failed) == 0 || !c.revert(e.loader, e.last) {
 			break
 		}
-		now = c.round
+		now = c.recordSet
 	}
 	if n := len(c.failed); n > 0 && (n == len(c.plan.Listeners) || e.opts.OnInvalid == Fail) {
 		return &ListenError{c.unbound()}
@@ -86,7 +86,7 @@ func (e *Engine) fill(ctx context.Context, c *change, trust bool) error {
 }
 
 // bindSockets binds the addresses of the plan that nothing listens on yet, and lets go of
-// those that a former round wanted. An address that cannot be bound is no error of its own.
+// those that a former try wanted. An address that cannot be bound is no error of its own.
 func (e *Engine) bindSockets(ctx context.Context, c *change) error {
 	e.mu.Lock()
 	live := maps.Clone(e.servers)
@@ -162,19 +162,12 @@ func unbound(x *plan.Exposure, a Addr) diag.Diagnostic {
 // revert lets documents that moved to an address that cannot be bound keep the state that is
 // served now, or that was before capd was started again. It reports whether there was one, and
 // with it another plan to make.
-func (c *change) revert(l *loader, live *round) bool {
-	was := map[string]*record{}
-	if live != nil {
-		for _, r := range live.records {
-			if r.owner {
-				was[r.id] = r
-			}
-		}
-	}
+func (c *change) revert(l *loader, live *recordSet) bool {
+	was := live.owners()
 	others := map[int]*record{}
 	for _, a := range c.unbound() {
 		for _, x := range exposures(c.plan.Listener(a.Declared)) {
-			i := slices.IndexFunc(c.records, func(r *record) bool { return r.owner && r.id == x.Unit.ID })
+			i := slices.IndexFunc(c.records, func(r *record) bool { return r.isOwner() && r.id == x.Unit.ID })
 			if i < 0 {
 				continue
 			}
@@ -184,7 +177,7 @@ func (c *change) revert(l *loader, live *round) bool {
 			}
 			last := was[r.id]
 			if last == nil {
-				last = r.lastKept(l)
+				last = l.keptRecord(r.candidate)
 			}
 			if last == nil || last.served.unit == nil || last.served.sameAs(r.served) || l.mayStay(r.id, last.served) != nil {
 				continue
@@ -199,7 +192,7 @@ func (c *change) revert(l *loader, live *round) bool {
 	if len(others) == 0 {
 		return false
 	}
-	c.round = c.with(others)
+	c.recordSet = c.replaced(others)
 	return true
 }
 
@@ -241,7 +234,7 @@ func (e *Engine) commit(c *change) error {
 		c.discard()
 		return err
 	}
-	e.last = c.round
+	e.last = c.recordSet
 	e.loader.shelf.keep(c)
 	for _, f := range retire {
 		f()

@@ -24,48 +24,48 @@ func (f *files) note(u use, digest string) {
 	keepIn(&f.uses, u, digest)
 }
 
-// saw notes a file as it was before the text was read that the document has.
-func (f *files) saw(u use, was looked) {
+// setBaseline remembers a file as it was before the text was read that the document has.
+func (f *files) setBaseline(u use, was baseline) {
 	if !was.isThere() {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	keepIn(&f.looked, u, was)
+	keepIn(&f.baselines, u, was)
 }
 
-// unchanged reports whether every question would have the same answer now. A file whose stamp
-// has not changed is not read for that when it is local, or with trust.
-func (f *files) unchanged(trust bool, local *localSystems) bool {
+// isUnchanged reports whether every question would have the same answer now. A file whose stamp
+// has not changed and is believed is not read for that.
+func (f *files) isUnchanged(trust stampTrust) bool {
 	for u, was := range f.asked() {
-		if u.what == useRead && f.isUntouched(u, trust, local) {
+		if u.what == useRead && f.isReadUnchanged(u, trust) {
 			continue
 		}
 		now, file := f.ask(u)
 		if now != was {
 			return false
 		}
-		f.saw(u, file)
+		f.setBaseline(u, file)
 	}
 	return true
 }
 
 // ask gives the digest of what comes of a question now and, of a file that is read, the file as it was before.
-func (f *files) ask(u use) (string, looked) {
+func (f *files) ask(u use) (string, baseline) {
 	switch u.what {
 	case useRead:
 		text, was, err := f.read(u.from, u.location)
 		return digest(text, err), was
 	case usePlace:
 		place, _, err := f.place(u.from, u.location)
-		return digest([]byte(place.Path), err), looked{}
+		return digest([]byte(place.Path), err), baseline{}
 	}
-	return "", looked{} // a folder is looked into when a call asks
+	return "", baseline{} // a folder is looked into when a call asks
 }
 
-// isUntouched reports whether a file that was read may still be, and has certainly not changed since.
-func (f *files) isUntouched(u use, trust bool, local *localSystems) bool {
-	was, ok := f.lookedAt(u)
+// isReadUnchanged reports whether a file that was read may still be, and has certainly not changed since.
+func (f *files) isReadUnchanged(u use, trust stampTrust) bool {
+	was, ok := f.baselineOf(u)
 	if !ok {
 		return false
 	}
@@ -73,8 +73,8 @@ func (f *files) isUntouched(u use, trust bool, local *localSystems) bool {
 	if !ok {
 		return false
 	}
-	now := lookAt(real).stamp
-	return was.isCertainly(now) && (trust || local.holds(real, now))
+	now := baselineOf(real).stamp
+	return was.isUnchanged(now) && trust.covers(real, now)
 }
 
 // readable gives the path, without links, of a file that the document may read.
@@ -83,27 +83,28 @@ func (f *files) readable(u use) (real string, ok bool) {
 	return at.real, err == nil && at.real != "" && !f.barred.isOthers(at.real, f.home)
 }
 
-// moved reports whether a question would have another answer now, as far as the stamps of files say.
-func (f *files) moved() bool {
+// changedMeanwhile reports whether a question would have another answer now than a moment ago, as far as the stamps of files
+// say.
+func (f *files) changedMeanwhile() bool {
 	for u, answer := range f.asked() {
-		was, ok := f.lookedAt(u)
+		was, ok := f.baselineOf(u)
 		if !ok { // it was no file that could be read
 			if now, _ := f.ask(u); now != answer {
 				return true
 			}
 			continue
 		}
-		if real, ok := f.readable(u); !ok || !was.isStill(lookAt(real).stamp) {
+		if real, ok := f.readable(u); !ok || !was.isStill(baselineOf(real).stamp) {
 			return true
 		}
 	}
 	return false
 }
 
-func (f *files) lookedAt(u use) (looked, bool) {
+func (f *files) baselineOf(u use) (baseline, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	was, ok := f.looked[u]
+	was, ok := f.baselines[u]
 	return was, ok
 }
 

@@ -56,10 +56,10 @@ func benchmarkReload(b *testing.B, n int, changed bool) {
 	}
 	defer func() { _ = e.Stop(context.Background()) }()
 	for _, r := range e.last.records { // as if they had been written long before
-		r.current.looked.stands = true
+		r.current.baseline.conclusive = true
 	}
 	for _, l := range e.loader.listings {
-		l.stands = true
+		l.conclusive = true
 	}
 	file := filepath.Join(dir, "rooms-0.yaml")
 	text, err := os.ReadFile(file)

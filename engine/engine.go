@@ -55,7 +55,7 @@ type Engine struct {
 	// working is held by the one Start or Reload at work, and guards last: the documents as they are
 	// served, nil before they are.
 	working chan struct{}
-	last    *round
+	last    *recordSet
 
 	current atomic.Pointer[Snapshot]
 	running sync.WaitGroup // accept loops and leaving servers

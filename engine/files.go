@@ -28,8 +28,8 @@ type files struct {
 	mu   sync.Mutex
 	uses map[use]string
 	left int64
-	// looked are the files that were read, as they were before that text of them was read which the document has.
-	looked map[use]looked
+	// baselines are the files that were read, as they were before that text of them was read which the document has.
+	baselines map[use]baseline
 	// texts holds what was read, for those who keep it; nil: nobody does.
 	texts map[use][]byte
 	// kept are texts that stand in the place of what is on disk now, by the absolute path of
@@ -117,11 +117,11 @@ func (f *files) Read(from, location string) ([]byte, error) {
 	var err error
 	enough := f.affords(0)
 	if enough {
-		var was looked
+		var was baseline
 		u := use{useRead, from, location}
 		text, was, err = f.answer(from, location)
 		f.note(u, digest(text, err))
-		f.saw(u, was)
+		f.setBaseline(u, was)
 		f.retain(u, text, err)
 	}
 	if !enough || !f.affords(len(text)) {
@@ -139,15 +139,15 @@ func (f *files) affords(n int) bool {
 
 // answer gives what the document is to see: of a kept form what was read then, unless it may
 // not be used any more.
-func (f *files) answer(from, location string) ([]byte, looked, error) {
+func (f *files) answer(from, location string) ([]byte, baseline, error) {
 	text, ok := f.keptText(from, location)
 	if !ok {
 		return f.read(from, location)
 	}
 	if _, err := f.findJudged(from, location); isForbidden(err) {
-		return nil, looked{}, err
+		return nil, baseline{}, err
 	}
-	return text, looked{}, nil
+	return text, baseline{}, nil
 }
 
 func (f *files) keptText(from, location string) ([]byte, bool) {
@@ -172,21 +172,21 @@ func (f *files) retain(u use, text []byte, err error) {
 }
 
 // read gives what is there, and the file as it was before.
-func (f *files) read(from, location string) ([]byte, looked, error) {
+func (f *files) read(from, location string) ([]byte, baseline, error) {
 	at, err := f.findJudged(from, location)
 	if err != nil {
-		return nil, looked{}, err
+		return nil, baseline{}, err
 	}
 	if at.real == "" {
-		return nil, looked{}, missing(location)
+		return nil, baseline{}, missing(location)
 	}
 	if f.barred.isOthers(at.real, f.home) {
-		return nil, looked{}, barredError(location)
+		return nil, baseline{}, barredError(location)
 	}
-	was := lookAt(at.real)
+	was := baselineOf(at.real)
 	text, err := at.read(f.limit)
 	if err != nil {
-		return nil, looked{}, unusable(location, err)
+		return nil, baseline{}, unusable(location, err)
 	}
 	return text, was, nil
 }

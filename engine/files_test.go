@@ -42,7 +42,7 @@ func filesOf(t *testing.T, o LoadOptions, file string) *files {
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := l.scan(false)
+	found, err := l.scan(stampTrust{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestFilesTogether(t *testing.T) {
 			t.Errorf("reading %d: %v", i, err)
 		}
 	}
-	if !f.unchanged(false, nil) {
+	if !f.isUnchanged(stampTrust{}) {
 		t.Error("what is too much counts as a change")
 	}
 }

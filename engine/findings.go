@@ -53,7 +53,7 @@ func (l *loader) finish(src *source, unit *plan.Unit, problems diag.List) diag.L
 }
 
 // onceEach leaves out what several documents find in a file that they all import from.
-func onceEach(list diag.List, now *round) diag.List {
+func onceEach(list diag.List, now *recordSet) diag.List {
 	type finding struct {
 		span    diag.Span
 		code    diag.Code
@@ -62,7 +62,7 @@ func onceEach(list diag.List, now *round) diag.List {
 	seen := map[finding]bool{}
 	own := func(d *diag.Diagnostic) bool {
 		file := ""
-		if from, to := now.ofID(d.Unit.Doc); from < to {
+		if from, to := now.rangeOf(d.Unit.Doc); from < to {
 			file = now.records[to-1].current.file
 		}
 		return d.Span.File == file
@@ -119,11 +119,8 @@ func isSection(problems diag.List) bool {
 // diagnostics gives the problems of the file. What makes a file of a folder no capability is
 // no error there: nobody said it was one.
 func (r *record) diagnostics() diag.List {
-	if r.values {
-		return nil // what is found in it may be a secret
-	}
 	out := slices.Concat(r.current.problems, r.extra)
-	if !r.ignored {
+	if !r.isIgnored() {
 		return out
 	}
 	if isSection(out) {

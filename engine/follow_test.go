@@ -33,10 +33,10 @@ func TestReloadFollows(t *testing.T) {
 	for step := range 600 {
 		// As if all had been looked at long after it was written.
 		for _, r := range follows.engine.last.records {
-			r.current.looked.stands = r.current.looked.isThere()
+			r.current.baseline.conclusive = r.current.baseline.isThere()
 		}
 		for _, l := range follows.engine.loader.listings {
-			l.stands = true
+			l.conclusive = true
 		}
 		did := "nothing"
 		if step%100 == 50 { // from then on all is plain

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"capd/engine/diag"
 	"capd/engine/plan"
@@ -57,27 +58,51 @@ func (v *version) sameAs(o *version) bool {
 	return v == o || v.unit == o.unit || v.hash == o.hash && v.files.hash(v.hash) == o.files.hash(o.hash)
 }
 
-// lastKept gives the record of the kept form, as if it had been served before; nil when there
-// is none, or something was loaded before.
-func (r *record) lastKept(l *loader) *record {
-	if !r.asked && r.candidate != nil {
-		r.asked = true
-		if r.first {
-			r.kept = l.keptRecord(r.candidate)
-		}
-	}
-	return r.kept
+// keptForms are the kept forms of documents, as records as if they had been served before. Only the first load of an engine
+// asks for them, for each once in a pass: later ones know what is served. They are safe for concurrent use.
+type keptForms struct {
+	mu    sync.Mutex
+	asked map[*candidate]*record // nil: nobody asks
 }
 
-func (l *loader) keptRecord(p *candidate) *record {
-	if l.shelf == nil || p.stdin {
+// begin is told of a pass over the documents before it begins, and whether it is of the first load.
+func (k *keptForms) begin(first bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked = nil
+	if first {
+		k.asked = make(map[*candidate]*record)
+	}
+}
+
+// answer gives what was answered before. Nobody asks when it is known that there is nothing.
+func (k *keptForms) answer(c *candidate) (r *record, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	r, known = k.asked[c]
+	return r, known || k.asked == nil
+}
+
+func (k *keptForms) set(c *candidate, r *record) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked[c] = r
+}
+
+// keptRecord gives the record of the kept form of a document; nil when there is none, or something was loaded before.
+func (l *loader) keptRecord(c *candidate) *record {
+	if l.shelf == nil || c == nil || c.stdin {
 		return nil
 	}
-	form := l.shelf.read(p.file, p.id)
-	if form == nil {
-		return nil
+	r, known := l.kept.answer(c)
+	if known {
+		return r
 	}
-	return l.keptForm(&source{candidate: p, first: true}, form)
+	if form := l.shelf.read(c.file, c.id); form != nil {
+		r = l.keptForm(&source{candidate: c}, form)
+	}
+	l.kept.set(c, r)
+	return r
 }
 
 // keptForm compiles a kept form. A form of which nothing can be served any more is none.
@@ -98,7 +123,7 @@ func (l *loader) keptForm(src *source, form *form) (r *record) {
 		l.Logger.Warn("the kept form of a document is no help: nothing of it can be served any more", "file", src.file, "problem", firstError(v.problems))
 		return nil
 	}
-	return &record{id: src.id, current: v, served: v, owner: true, candidate: src.candidate, first: src.first, since: form.since}
+	return &record{id: src.id, current: v, served: v, candidate: src.candidate, since: form.since}
 }
 
 func firstError(problems diag.List) string {
@@ -112,7 +137,7 @@ func firstError(problems diag.List) string {
 
 // below gives the records of the last load or, when nothing was loaded before, those of the
 // kept forms below folders that cannot be looked into.
-func (l *loader) below(sources []source, prev *round) []*record {
+func (l *loader) below(sources []source, prev *recordSet) []*record {
 	if prev != nil {
 		return prev.records
 	}

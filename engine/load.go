@@ -121,6 +121,7 @@ type loader struct {
 	barred *barred
 	local  *localSystems
 	shelf  *shelf // nil: nothing is kept across restarts
+	kept   keptForms
 	// listings are the folders of the last look at all paths. One load at a time uses them.
 	listings listings
 }
@@ -160,7 +161,7 @@ func (l *loader) load(ctx context.Context) (*Loaded, error) {
 
 // state is what all documents together came to.
 type state struct {
-	*round
+	*recordSet
 	plan    *plan.Plan
 	bound   *plan.Bound
 	policy  PolicyState
@@ -168,16 +169,15 @@ type state struct {
 }
 
 // together links the documents that are served and binds their variables.
-func (l *loader) together(prev *Snapshot, now *round) (s *state, err error) {
+func (l *loader) together(prev *Snapshot, now *recordSet) (s *state, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			logFault(l.Logger, "linking", v)
 			s, err = nil, fmt.Errorf("capd failed while linking the documents; this is a fault of capd, please report it")
 		}
 	}()
-	now.markValues()
 	units := slices.DeleteFunc(slices.Clone(now.units), func(u *plan.Unit) bool { return u == nil })
-	s = &state{round: now, policy: l.policy.state}
+	s = &state{recordSet: now, policy: l.policy.state}
 	links := l.Link
 	links.Origin = originOf
 	if links.Policy = l.policy.now; links.Policy != nil {
@@ -209,15 +209,15 @@ func (l *loader) together(prev *Snapshot, now *round) (s *state, err error) {
 // docs gives the public state of every file, by ID and file. Of a file that nothing was found about
 // beside what is in it, it is the same one as long as the record is.
 func (s *state) docs() []*DocState {
-	out := s.tell()
+	out := s.docStates()
 	byDoc := make(map[string]diag.List)
 	for _, d := range s.between {
 		byDoc[d.Unit.Doc] = append(byDoc[d.Unit.Doc], d)
 	}
 	for id, found := range byDoc {
-		from, to := s.ofID(id)
+		from, to := s.rangeOf(id)
 		for i := from; i < to; i++ {
-			if s.records[i].owner {
+			if s.records[i].isOwner() {
 				d := *out[i]
 				d.Diagnostics = slices.Concat(d.Diagnostics, found)
 				d.Diagnostics.Sort()
@@ -228,32 +228,15 @@ func (s *state) docs() []*DocState {
 	return out
 }
 
-// tell gives what is told of each record.
-func (r *round) tell() []*DocState {
-	if r.told == nil {
-		r.told = make([]*DocState, len(r.records))
-	}
-	for i, d := range r.told {
-		if d != nil {
-			continue
-		}
-		rec := r.records[i]
-		if rec.told == nil {
-			rec.told = rec.docState()
-			rec.told.Diagnostics.Sort()
-		}
-		r.told[i] = rec.told
-	}
-	return slices.Clone(r.told)
-}
-
 // diagnostics gives every problem once, sorted.
 func (s *state) diagnostics() diag.List {
 	var out diag.List
-	for r := range s.odd() {
-		out = append(out, r.diagnostics()...)
+	for i, r := range s.notIsolated() {
+		if !s.values[i] { // what is found in one may be a secret
+			out = append(out, r.diagnostics()...)
+		}
 	}
-	out = onceEach(append(out, s.between...), s.round)
+	out = onceEach(append(out, s.between...), s.recordSet)
 	out.Sort()
 	return out
 }

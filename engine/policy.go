@@ -104,8 +104,8 @@ func (p *policyFile) refresh(limits spec.Limits) error {
 	return nil
 }
 
-// moved reports whether the file is another one than it was when it was read.
-func (p *policyFile) moved() bool {
+// changedMeanwhile reports whether the file is another one than it was when it was read.
+func (p *policyFile) changedMeanwhile() bool {
 	if p.path == "" {
 		return false
 	}
@@ -160,8 +160,8 @@ func (p *policyFile) name(id, file string) string {
 	return ""
 }
 
-// fits reports whether a version is what it would be under the policy as it is now.
-func (l *loader) fits(id string, v *version) bool {
+// fitsPolicy reports whether a version is what it would be under the policy as it is now.
+func (l *loader) fitsPolicy(id string, v *version) bool {
 	g := l.grant(id, v)
 	if g.Key() != v.grant.Key() {
 		return false
@@ -192,12 +192,12 @@ func withdrawn(id, file string, d *plan.Denied) diag.Diagnostic {
 
 // withdraws reports whether the policy takes something from what is served now: that must not
 // wait for anything.
-func (l *loader) withdraws(live *round, found diag.List) bool {
+func (l *loader) withdraws(live *recordSet, found diag.List) bool {
 	if live == nil {
 		return false
 	}
 	for _, r := range live.records {
-		if !r.owner || r.served.unit == nil || l.grant(r.id, r.served).Key() == r.served.grant.Key() {
+		if !r.isOwner() || r.served.unit == nil || l.grant(r.id, r.served).Key() == r.served.grant.Key() {
 			continue
 		}
 		if slices.ContainsFunc(found, func(d diag.Diagnostic) bool { return d.Code == diag.CodePolicy && d.Unit.Doc == r.id }) {

@@ -19,7 +19,7 @@ func TestPortions(t *testing.T) {
 		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Truncate(file, n)); err != nil {
 			t.Fatal(err)
 		}
-		return lookAt(file).stamp
+		return baselineOf(file).stamp
 	}
 	usual, large := sized(1000), sized(4<<20)
 	for i := range sources {

@@ -35,10 +35,9 @@ type candidate struct {
 // source is a candidate and what is there now, or the reason why it cannot be loaded.
 type source struct {
 	*candidate
-	real  string // of a link, where it leads
-	first bool   // nothing was loaded before
-	trust bool   // a file whose stamp has not changed is not read again
-	now   stamp  // of the real file
+	real  string     // of a link, where it leads
+	trust stampTrust // a file whose stamp has not changed, and is believed, is not read again
+	now   stamp      // of the real file
 	err   error
 	ahead *content // nil unless it was read before its turn
 }
@@ -46,24 +45,24 @@ type source struct {
 // found is what a look at the paths came to.
 type found struct {
 	candidates []*candidate
-	folders    []seenFolder // that were looked into
-	simple     bool         // all candidates are files of one folder: each is another one
-	// What was looked at in the candidates, to see whether it is still so: files as they are, and those for
-	// which records of the last load stand.
+	folders    []scannedFolder // that were looked into
+	simple     bool            // all candidates are files of one folder: each is another one
+	// What was looked at in the candidates, to see whether it changes meanwhile: files as they are, and those
+	// whose records of the last load were carried over.
 	sources []source
-	settled []*record
+	carried []*record
 }
 
-// seenFolder is a folder as it was just before it was looked into, or could not be.
-type seenFolder struct {
+// scannedFolder is a folder as it was just before it was looked into, or could not be.
+type scannedFolder struct {
 	path string
 	stamp
 }
 
-// listing is what matters in a folder. It stands as long as the folder's stamp does, which becomes
+// listing is what matters in a folder. It is good as long as the folder's stamp is unchanged, which becomes
 // another one with each name that comes, goes or changes.
 type listing struct {
-	looked
+	baseline
 	real    string // the folder, without links
 	entries []entry
 }
@@ -81,8 +80,8 @@ type listings map[[2]string]*listing
 // scan looks at every path in the order given, and into folders in the order of names. Folders that
 // certainly have in them what they had are not listed again. The error joins a [*PathError] for each path
 // that is not there.
-func (l *loader) scan(trust bool) (*found, error) {
-	s := &scanner{before: l.listings, after: listings{}, stands: func(dir string, now stamp) bool { return trust || l.local.holds(dir, now) }}
+func (l *loader) scan(trust stampTrust) (*found, error) {
+	s := &scanner{before: l.listings, after: listings{}, trust: trust}
 	s.simple = len(l.Paths) == 1
 	var errs []error
 	for _, p := range l.Paths {
@@ -111,41 +110,41 @@ func (f *found) look() {
 	}
 }
 
-// isAsNow reports whether everything that was found is still as it was.
-func (f *found) isAsNow() bool {
+// changedMeanwhile reports whether anything that was found is another than it was.
+func (f *found) changedMeanwhile() bool {
 	for i := range f.folders {
 		if now, err := stampOf(f.folders[i].path); err != nil || !f.folders[i].isStill(now) {
-			return false
+			return true
 		}
 	}
 	var changed atomic.Bool
 	each(len(f.sources), func(i int) {
-		if !changed.Load() && !f.sources[i].isAsNow() {
+		if !changed.Load() && f.sources[i].changedMeanwhile() {
 			changed.Store(true)
 		}
 	})
-	each(len(f.settled), func(i int) {
-		if !changed.Load() && !f.settled[i].isUntouched() {
+	each(len(f.carried), func(i int) {
+		if !changed.Load() && f.carried[i].changedMeanwhile() {
 			changed.Store(true)
 		}
 	})
-	return !changed.Load()
+	return changed.Load()
 }
 
-// isUntouched reports whether the file of a record is as it was when it was read.
-func (r *record) isUntouched() bool {
+// changedMeanwhile reports whether the file of a record that was carried over is another than it was.
+func (r *record) changedMeanwhile() bool {
 	now, err := stampOf(r.candidate.file)
-	return err == nil && r.current.looked.isCertainly(now)
+	return err != nil || !r.current.baseline.isUnchanged(now)
 }
 
-// isAsNow reports whether a file is as it was a moment ago.
-func (s *source) isAsNow() bool {
+// changedMeanwhile reports whether a file is another than it was a moment ago.
+func (s *source) changedMeanwhile() bool {
 	if s.stdin || s.shut != nil {
-		return true
+		return false
 	}
 	now := source{candidate: s.candidate}
 	now.look()
-	return now.real == s.real && (now.err == nil) == (s.err == nil) && s.now.isStill(now.now)
+	return now.real != s.real || (now.err == nil) != (s.err == nil) || !s.now.isStill(now.now)
 }
 
 // eachAtOnce is how many numbers one processor takes at a time.
@@ -176,7 +175,7 @@ type scanner struct {
 	found
 	root          string // the folder of the command line that is looked into
 	before, after listings
-	stands        func(dir string, now stamp) bool // whether the stamp of a folder says what is in it
+	trust         stampTrust // where the stamp of a folder says what is in it
 }
 
 // add adds a candidate that is not just a file in a folder.
@@ -215,24 +214,24 @@ func (s *scanner) list(dir, real, prefix string) (*listing, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.folders = append(s.folders, seenFolder{dir, now})
+	s.folders = append(s.folders, scannedFolder{dir, now})
 	key := [2]string{s.root, dir}
 	l := s.before[key]
-	if l == nil || l.real != real || !l.isCertainly(now) || !s.stands(dir, now) {
+	if l == nil || l.real != real || !l.isUnchanged(now) || !s.trust.covers(dir, now) {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			return nil, err
 		}
-		l = l.follow(entries, s.root, dir, real, prefix)
-		l.looked = now.lookedAt(at)
+		l = l.relisted(entries, s.root, dir, real, prefix)
+		l.baseline = now.baseline(at)
 	}
 	s.after[key] = l
 	return l, nil
 }
 
-// follow gives a listing after l, which can be nil. Where the same names are the same files, the
+// relisted gives the listing that follows l, which can be nil. Where the same names are the same files, the
 // candidates are the same.
-func (l *listing) follow(entries []fs.DirEntry, root, dir, real, prefix string) *listing {
+func (l *listing) relisted(entries []fs.DirEntry, root, dir, real, prefix string) *listing {
 	var last []entry
 	if l != nil && l.real == real {
 		last = l.entries

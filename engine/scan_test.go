@@ -68,7 +68,7 @@ func TestScan(t *testing.T) {
 				paths[i] = filepath.Join(dir, paths[i])
 			}
 			l := &loader{LoadOptions: LoadOptions{Paths: paths}}
-			found, err := l.scan(false)
+			found, err := l.scan(stampTrust{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -99,7 +99,7 @@ func TestScanMissingPaths(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	l := &loader{LoadOptions: LoadOptions{Paths: []string{filepath.Join(dir, "a"), dir, filepath.Join(dir, "b.yaml"), "-"}}}
-	_, err := l.scan(false)
+	_, err := l.scan(stampTrust{})
 	var path *PathError
 	if !errors.As(err, &path) || path.Path != filepath.Join(dir, "a") {
 		t.Fatalf("got %v, want a PathError of a", err)

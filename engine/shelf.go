@@ -269,16 +269,16 @@ func (s *shelf) keep(c *change) {
 		if err != nil || r.candidate != nil && r.candidate.stdin {
 			continue
 		}
-		if r.folder {
+		if r.role == roleFolder {
 			h.closed = append(h.closed, path)
 			continue
 		}
 		i := item{name: shelfName(path, r.id), path: path, id: r.id}
 		h.present[i.name] = true
 		switch {
-		case !r.owner || r.served.unit == nil:
+		case !r.isOwner() || r.served.unit == nil:
 			continue
-		case r.served != r.current:
+		case r.isStale():
 			i.since = r.since
 		case !isServedAt(r.served.unit, c.plan, c.failed):
 			continue // what is on the shelf may listen

@@ -43,9 +43,9 @@ func (s stamp) isFile(o stamp) bool {
 	return s.isThere() && s.device == o.device && s.inode == o.inode
 }
 
-// wasStill reports whether the last change of the file, as far as anything tells, was some time
-// before. The time of the last change of a file (ctime), unlike that of its text, is nobody's to set.
-func (s stamp) wasStill(at time.Time, before time.Duration) bool {
+// isOlder reports whether the last change of the file, as far as anything tells, was some time
+// before a moment. The time of the last change of a file (ctime), unlike that of its text, is nobody's to set.
+func (s stamp) isOlder(at time.Time, before time.Duration) bool {
 	return at.Sub(time.Unix(0, s.changed)) > before && at.Sub(time.Unix(0, s.modified)) > before
 }
 

@@ -44,8 +44,8 @@ func (s stamp) isFile(o stamp) bool {
 	return s.info != nil && o.info != nil && os.SameFile(s.info, o.info)
 }
 
-// wasStill is never certain here, so that every file is read: the time of the last change of a
+// isOlder is never certain here, so that every file is read: the time of the last change of a
 // file is not known.
-func (stamp) wasStill(time.Time, time.Duration) bool { return false }
+func (stamp) isOlder(time.Time, time.Duration) bool { return false }
 
 func (stamp) system() (uint64, bool) { return 0, false }

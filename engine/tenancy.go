@@ -39,29 +39,6 @@ func (h home) holds(real string) bool {
 	return h.nested && isWithin(folder, real) || filepath.Dir(real) == folder
 }
 
-// overlaid gives a round for the next one: what was compiled is known, and what was served before
-// this load may stay.
-func overlaid(now, prev *round) *round {
-	last := map[string]*record{}
-	if prev != nil {
-		for _, r := range prev.records {
-			if r.owner {
-				last[r.id] = r
-			}
-		}
-	}
-	out := make([]*record, len(now.records))
-	for i, r := range now.records {
-		next := *r
-		next.served, next.unserved, next.settled, next.plain = &version{}, true, false, false
-		if p := last[r.id]; p != nil && r.owner {
-			next.served, next.since, next.unserved = p.served, p.since, false
-		}
-		out[i] = &next
-	}
-	return newRound(out)
-}
-
 // usesBarred reports whether the document has read what it may not use now.
 func (f *files) usesBarred() bool {
 	for u := range f.asked() {
@@ -141,7 +118,7 @@ func (b *barred) refresh() {
 }
 
 // begin is told of the last load before a new one begins; there is none at a start.
-func (b *barred) begin(last *round) {
+func (b *barred) begin(last *recordSet) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.before, b.last = b.guards, nil
@@ -177,9 +154,9 @@ func (f *files) reads(real string) bool {
 }
 
 // guard takes over which files open adapters. It reports whether there are more than before.
-func (b *barred) guard(now *round) (more bool) {
+func (b *barred) guard(now *recordSet) (more bool) {
 	found := map[string]map[string]bool{}
-	for r := range now.odd() {
+	for _, r := range now.notIsolated() {
 		if r.served.unit == nil {
 			continue
 		}

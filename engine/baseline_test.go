@@ -48,9 +48,9 @@ func TestRefresh(t *testing.T) {
 	r.write("b.yaml", "serve "+loopback+" six")
 	r.write("word", "six")
 	for _, rec := range r.engine.last.records {
-		rec.current.looked = looked{lookAt(rec.current.file).stamp, true}
-		for u := range rec.current.files.looked {
-			rec.current.files.looked[u] = looked{lookAt(filepath.Join(r.dir, "word")).stamp, true}
+		rec.current.baseline = baseline{baselineOf(rec.current.file).stamp, true}
+		for u := range rec.current.files.baselines {
+			rec.current.files.baselines[u] = baseline{baselineOf(filepath.Join(r.dir, "word")).stamp, true}
 		}
 	}
 	refresh()
@@ -149,7 +149,7 @@ func TestLoadOfOneMomentOfSettled(t *testing.T) {
 	r.start()
 	settle := func() {
 		for _, rec := range r.engine.last.records {
-			rec.current.looked.stands = true
+			rec.current.baseline.conclusive = true
 		}
 	}
 	settle()
