@@ -25,7 +25,7 @@ func TestConformanceFixture(t *testing.T) {
 	for _, version := range mcp.SupportedProtocolVersions() {
 		for name, transport := range map[string]mcp.Transport{
 			"http":  &mcp.StreamableClientTransport{Endpoint: i.url + "/mcp/conformance", MaxRetries: -1},
-			"stdio": &mcp.CommandTransport{Command: exec.Command("capd", "mcp", conformance)},
+			"stdio": &mcp.CommandTransport{Command: exec.Command("capd", "mcp", conformance), TerminateDuration: patience},
 		} {
 			t.Run(version+" "+name, func(t *testing.T) {
 				t.Parallel()

@@ -280,6 +280,10 @@ func quoteJSON(s string) string {
 	return string(b)
 }
 
+// patience is when what is waited for is given up: long after a machine that stands still for a
+// while would have done it.
+const patience = 5 * time.Minute
+
 // until waits for something that another goroutine brings about, and fails the test when it
 // takes absurdly long.
 func until[T any](tb testing.TB, c <-chan T, what string) T {
@@ -287,8 +291,19 @@ func until[T any](tb testing.TB, c <-chan T, what string) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		tb.Fatalf("waited in vain for %s", what)
 		panic("unreachable")
+	}
+}
+
+// eventually asks again and again until the answer is yes, and fails the test when that takes
+// absurdly long.
+func eventually(tb testing.TB, what string, is func() bool) {
+	tb.Helper()
+	for end := time.Now().Add(patience); !is(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			tb.Fatalf("waited in vain for %s", what)
+		}
 	}
 }

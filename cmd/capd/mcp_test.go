@@ -60,7 +60,7 @@ func newHost(t *testing.T, env []string, args ...string) *host {
 func (h *host) dial(t *testing.T, era string, o *sdk.ClientOptions) *sdk.ClientSession {
 	t.Helper()
 	c := sdk.NewClient(&sdk.Implementation{Name: "test", Version: "1"}, o)
-	s, err := c.Connect(context.Background(), &sdk.CommandTransport{Command: h.Cmd}, &sdk.ClientSessionOptions{ProtocolVersion: era})
+	s, err := c.Connect(context.Background(), &sdk.CommandTransport{Command: h.Cmd, TerminateDuration: patience}, &sdk.ClientSessionOptions{ProtocolVersion: era})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, h.log)
 	}

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"capd/adapters/redistest"
 )
@@ -33,15 +32,11 @@ func ended(t *testing.T, env []string, args ...string) (code int, stdout, stderr
 func storeOf(t *testing.T, control, want string) seenStore {
 	t.Helper()
 	var status struct{ Store seenStore }
-	for end := time.Now().Add(30 * time.Second); ; {
+	eventually(t, "the store to be "+want, func() bool {
 		asks(t, "GET", control+"/status", "", 200, &status)
-		if status.Store.State == want {
-			return status.Store
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the store is %+v, never %s", status.Store, want)
-		}
-	}
+		return status.Store.State == want
+	})
+	return status.Store
 }
 
 // replicaSpec has an answer to keep, and one that nobody keeps behind a rate limit of ten.
