@@ -33,10 +33,16 @@ func TestTelemetryOfAnInstance(t *testing.T) { // not parallel: exporters read t
 	if got := knock(t, http.MethodGet, i.url+"/apis/rooms/rooms"); got.Status != http.StatusOK {
 		t.Fatal(got)
 	}
+	const line = `"document":"rooms","adapter":"api","operation":"list","status":200`
+	eventually(t, "the line of the call", func() bool { // it is written beside everything else
+		audit, err := os.ReadFile(file)
+		return err == nil && strings.Contains(string(audit), line)
+	})
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)
 	}
 	asks(t, http.MethodPost, control+"/reload", "", http.StatusOK, nil)
+	eventually(t, "the audit to be opened again", func() bool { _, err := os.Stat(file); return err == nil })
 	metrics := asks(t, http.MethodGet, control+"/metrics", "", http.StatusOK, nil)
 	for _, want := range []string{
 		`capd_calls_total{adapter="rest",code="2xx",document="rooms",operation="list"} 1`,
@@ -51,7 +57,7 @@ func TestTelemetryOfAnInstance(t *testing.T) { // not parallel: exporters read t
 		t.Fatalf("exit code %d", got)
 	}
 	audit, err := os.ReadFile(file + ".1")
-	if err != nil || !strings.Contains(string(audit), `"document":"rooms","adapter":"api","operation":"list","status":200`) {
+	if err != nil || !strings.Contains(string(audit), line) {
 		t.Errorf("the audit has %s, %v", audit, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
