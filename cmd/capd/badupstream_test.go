@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"capd/adapters/porttest"
 	"capd/engine"
 	"capd/engine/plan"
 )
@@ -138,12 +139,13 @@ func TestBadUpstream(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			server := httptest.NewServer(tt.handler)
-			t.Cleanup(server.Close)
-			if tt.handler == nil {
-				server.Close()
+			host := porttest.Reserve(t)
+			if tt.handler != nil {
+				server := httptest.NewServer(tt.handler)
+				t.Cleanup(server.Close)
+				host = strings.TrimPrefix(server.URL, "http://")
 			}
-			i := start(t, []string{"UPSTREAM=" + server.URL}, "--call-timeout", cmp.Or(tt.timeout, "5m"), specFile(t, "spec.yaml", mappedSpec))
+			i := start(t, []string{"UPSTREAM=http://" + host}, "--call-timeout", cmp.Or(tt.timeout, "5m"), specFile(t, "spec.yaml", mappedSpec))
 			got := call(t, "GET", i.url+"/apis/spec/things", "")
 			result := callTool(t, i.url+"/mcp/spec", "get", "{}")
 			if tt.code == "" {
@@ -152,7 +154,7 @@ func TestBadUpstream(t *testing.T) {
 				}
 				return
 			}
-			detail := strings.ReplaceAll(tt.detail, "HOST", strings.TrimPrefix(server.URL, "http://"))
+			detail := strings.ReplaceAll(tt.detail, "HOST", host)
 			wantProblem(t, got, tt.status, tt.code, detail)
 			if !result.IsError || result.text(t) != tt.text+detail {
 				t.Errorf("the tool gave %+v, want the error\n%s", result, tt.text+detail)

@@ -34,6 +34,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"capd/adapters/porttest"
 )
 
 // fate is what an upstream does to a request, and what both kinds of answer come to: a mapped one,
@@ -222,35 +224,23 @@ func newWorld(t *testing.T) *world {
 	// Without a breaker, so that every call meets its fate.
 	faultSpec := strings.Replace(faultSpec, "    resources:\n", "    resilience: { breaker: false }\n    resources:\n", 1)
 	for name := range w.hostile.fates {
-		writeSpec(t, filepath.Join(dir, name+".yaml"), strings.ReplaceAll(faultSpec, "FATE", name))
+		spec := strings.ReplaceAll(faultSpec, "FATE", name)
+		if name == "silent" { // the only one that is to take too long
+			spec = strings.Replace(spec, "namespace: up\n", "namespace: up\n    transport: { timeout: 2s }\n", 1)
+		}
+		writeSpec(t, filepath.Join(dir, name+".yaml"), spec)
 	}
-	down, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = down.Close()
 	writeSpec(t, filepath.Join(dir, "down.yaml"), strings.NewReplacer("FATE", "down", "HOSTILE", "DOWN").Replace(faultSpec))
 	expired := expiredServer(t, filepath.Join(dir, "expired.pem"))
 	writeSpec(t, filepath.Join(dir, "expired.yaml"), strings.NewReplacer("FATE", "expired", "HOSTILE", "EXPIRED",
 		"namespace: up\n", "namespace: up\n    transport: { tls: { caFile: ./expired.pem } }\n").Replace(faultSpec))
 
 	w.audit = filepath.Join(t.TempDir(), "audit.jsonl")
-	control := freeAddress(t)
+	control := porttest.Reserve(t)
 	w.control = "http://" + control
-	w.process = spawn(t, []string{"HOSTILE=http://" + w.hostile.Addr().String(), "DOWN=http://" + down.Addr().String(), "EXPIRED=" + expired},
-		"--call-timeout", "2s", "--max-upstream-body", "1MiB", "--max-body", "64KiB", "--control-address", control, "--audit", w.audit, "--log-level", "error", dir)
+	w.process = spawn(t, []string{"HOSTILE=http://" + w.hostile.Addr().String(), "DOWN=http://" + porttest.Reserve(t), "EXPIRED=" + expired},
+		"--call-timeout", patience.String(), "--max-upstream-body", "1MiB", "--max-body", "64KiB", "--control-address", control, "--audit", w.audit, "--log-level", "error", dir)
 	return w
-}
-
-// freeAddress gives an address of this machine that nothing listens on now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	return l.Addr().String()
 }
 
 // expiredServer serves with a certificate that is valid no more, and writes it to a file.
@@ -455,11 +445,12 @@ type holdings struct{ goroutines, descriptors, heap float64 }
 var gauge = regexp.MustCompile(`(?m)^(go_goroutines|process_open_fds|go_memstats_heap_inuse_bytes) (\S+)$`)
 
 // holds gives the least that the process is seen to have: what is given back takes a moment. It
-// stops as soon as that is not more than enough, or when it gets no less.
+// stops as soon as that is not more than enough; without that, when it gets no less.
 func (w *world) holds(t *testing.T, enough holdings) holdings {
 	t.Helper()
 	least := holdings{1e18, 1e18, 1e18}
-	for same := 0; same < 40; same++ {
+	end := time.Now().Add(patience)
+	for same := 0; same < 40 || enough != (holdings{}) && time.Now().Before(end); same++ {
 		a := call(t, "GET", w.control+"/metrics", "")
 		var h holdings
 		for _, m := range gauge.FindAllStringSubmatch(a.Body, -1) {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"capd/adapters/porttest"
 )
 
 // garbageSpec has an adapter of each kind.
@@ -62,7 +64,7 @@ func TestGarbageOverTheWire(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeSpec(t, filepath.Join(dir, "reading", "SKILL.md"), "---\nname: reading\ndescription: How to read\n---\n# Reading\n")
-	control := freeAddress(t)
+	control := porttest.Reserve(t)
 	w := &world{control: "http://" + control}
 	w.process = spawn(t, []string{"UPSTREAM=" + up.URL}, "--control-address", control, "--log-level", "error", dir)
 	at := strings.TrimPrefix(w.url, "http://")

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"capd/adapters/porttest"
 )
 
 // lockedSpec wants a marked credential of its callers.
@@ -58,14 +60,13 @@ func newMarked(t *testing.T) *marked {
 	t.Helper()
 	up := httptest.NewServer(http.HandlerFunc(reveal))
 	t.Cleanup(up.Close)
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
+	closed := "http://" + porttest.Reserve(t)
 	m := &marked{dir: t.TempDir(), keys: t.TempDir(), values: maps.Clone(canaries)}
 	m.values["INKEY"], m.values["from a file"] = "canary-inbound-3c0d", "canary-from-file-5b1e"
 	m.values["control token"], m.values["state key"] = "canary-control-token-77aa", "canary-state-key-0123456789abcdef0123456789abcdef"
 	m.values["vault token"], m.values["redis"] = "canary-vault-token-9f", "canary-redis-password-4e"
 	m.values["--env-file"] = "canary-env-file-1d"
-	m.env = []string{"UPSTREAM=" + up.URL, "DOWN=" + closed.URL, "VAULT_TOKEN=" + m.values["vault token"], "VAULT_ADDR=" + closed.URL}
+	m.env = []string{"UPSTREAM=" + up.URL, "DOWN=" + closed, "VAULT_TOKEN=" + m.values["vault token"], "VAULT_ADDR=" + closed}
 	for name := range canaries {
 		m.env = append(m.env, name+"="+canaries[name])
 	}
@@ -106,7 +107,7 @@ func TestMarkedSecretsInCommands(t *testing.T) { // not parallel: exporters read
 	out := t.TempDir()
 	audit, traced := filepath.Join(out, "audit.jsonl"), collector(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", traced.URL)
-	control := freeAddress(t)
+	control := porttest.Reserve(t)
 	broken := filepath.Join(m.dir, "broken.yaml")
 	writeSpec(t, broken, "naftiko: [\n")
 	env := append(slices.Clone(m.env), "OTEL_EXPORTER_OTLP_ENDPOINT="+traced.URL)

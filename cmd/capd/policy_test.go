@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"capd/adapters/porttest"
 )
 
 // policed is a capd with documents and a policy that a test rewrites.
@@ -22,7 +24,7 @@ type policed struct {
 
 func newPoliced(t *testing.T, env []string, policy string, files map[string]string, args ...string) *policed {
 	t.Helper()
-	p := &policed{t: t, dir: t.TempDir(), control: "http://127.0.0.1:" + freePort(t, "127.0.0.1")}
+	p := &policed{t: t, dir: t.TempDir(), control: "http://" + porttest.Reserve(t)}
 	p.write("policy.yaml", policy)
 	for name, text := range files {
 		p.write("specs/"+name, text)

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"capd/adapters/porttest"
 )
 
 // canaries are secret values with characters that every encoding spells differently.
@@ -29,10 +31,8 @@ func TestSecretsStayHere(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(reveal))
 	t.Cleanup(server.Close)
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
 
-	env := []string{"UPSTREAM=" + server.URL, "DOWN=" + closed.URL}
+	env := []string{"UPSTREAM=" + server.URL, "DOWN=http://" + porttest.Reserve(t)}
 	for name, value := range canaries {
 		env = append(env, name+"="+value)
 	}

@@ -19,6 +19,8 @@ import (
 	"testing"
 
 	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"capd/adapters/porttest"
 )
 
 // soakSpec answers with its own edition, so that half a change would be seen: the mapped value and
@@ -75,7 +77,7 @@ func TestSoak(t *testing.T) {
 	for doc := range healthy {
 		edit(doc, 0)
 	}
-	control := freeAddress(t)
+	control := porttest.Reserve(t)
 	w.control = "http://" + control
 	w.process = spawn(t, []string{"UPSTREAM=" + up.URL, "HOSTILE=http://" + w.hostile.Addr().String()},
 		"--control-address", control, "--watch", "off", "--log-level", "error", "--max-upstream-body", "1MiB", dir)
