@@ -95,8 +95,8 @@ func TestLoadOfOneMoment(t *testing.T) {
 
 	compile := r.engine.loader.phases.compile
 	swapped := 0
-	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
-		u, found := compile(doc, files, grant)
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant, room *plan.Room) (*plan.Unit, diag.List) {
+		u, found := compile(doc, files, grant, room)
 		if swapped++; swapped == 1 {
 			point("data1") // between two files
 		}
@@ -124,10 +124,10 @@ func TestLoadOfFilesThatNeverRest(t *testing.T) {
 	}
 	compile := r.engine.loader.phases.compile
 	word := "two"
-	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant, room *plan.Room) (*plan.Unit, diag.List) {
 		word += "." // another size: no clock is needed to tell
 		r.write("a.yaml", "serve "+loopback+" "+word)
-		return compile(doc, files, grant)
+		return compile(doc, files, grant, room)
 	}
 	r.write("a.yaml", "serve "+loopback+" two")
 	r.reload()
@@ -160,12 +160,12 @@ func TestLoadOfOneMomentOfSettled(t *testing.T) {
 	}
 	compile := r.engine.loader.phases.compile
 	once := false
-	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant, room *plan.Room) (*plan.Unit, diag.List) {
 		if !once {
 			once = true
 			r.write("b.yaml", "serve "+loopback+" second")
 		}
-		return compile(doc, files, grant)
+		return compile(doc, files, grant, room)
 	}
 	r.write("a.yaml", "serve "+loopback+" second")
 	r.reload()
@@ -250,8 +250,8 @@ func TestLoadOfOneMomentBesides(t *testing.T) {
 			r.engine.loader.Jobs = 1
 			compile := r.engine.loader.phases.compile
 			compiled := 0
-			r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
-				u, found := compile(doc, files, grant)
+			r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant, room *plan.Room) (*plan.Unit, diag.List) {
+				u, found := compile(doc, files, grant, room)
 				if compiled++; compiled == 1 {
 					c.edit(r)
 				}
@@ -279,8 +279,8 @@ func TestValuesInDuplicates(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " one", "vars.yaml": "values", "vars.yml": "values"}, nil)
 	compile := r.engine.loader.phases.compile
-	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
-		u, found := compile(doc, files, grant)
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant, room *plan.Room) (*plan.Unit, diag.List) {
+		u, found := compile(doc, files, grant, room)
 		if u != nil && u.Label == "values" {
 			place, err := files.Place(doc.File, "vars.yml")
 			if err != nil {

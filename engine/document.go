@@ -357,7 +357,7 @@ func (l *loader) compile(src *source, read *content, v *version) {
 			shape = append(shape, l.phases.check(tree)...)
 		}
 	}
-	unit, found := l.phases.compile(whole, v.files, v.grant)
+	unit, found := l.phases.compile(whole, v.files, v.grant, &read.desk.room)
 	problems = once(slices.Concat(problems, imported, found, v.files.aside(whole)))
 	locate(whole, problems)
 	v.unit, v.problems = unit, l.finish(src, unit, append(problems, unseen(shape, problems)...))

@@ -59,7 +59,7 @@ func (c *fakeCore) parse(_ *spec.Memory, file, text string, _ spec.Limits) (*spe
 	return nil, diag.List{d}
 }
 
-func (c *fakeCore) compile(doc *spec.Document, files plan.Files, _ *plan.Grant) (*plan.Unit, diag.List) {
+func (c *fakeCore) compile(doc *spec.Document, files plan.Files, _ *plan.Grant, _ *plan.Room) (*plan.Unit, diag.List) {
 	c.mu.Lock()
 	c.compiled = append(c.compiled, doc.File)
 	c.mu.Unlock()

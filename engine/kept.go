@@ -9,7 +9,6 @@ import (
 
 	"capd/engine/diag"
 	"capd/engine/plan"
-	"capd/engine/spec"
 )
 
 // What is kept of a document across restarts is text: its own, and that of the files it read.
@@ -118,7 +117,7 @@ func (l *loader) keptForm(src *source, form *form) (r *record) {
 	for _, read := range form.Reads {
 		v.files.kept[use{useRead, read.From, read.Location}] = read.Text
 	}
-	l.compile(src, &content{text: string(form.Text), memory: new(spec.Memory)}, v)
+	l.compile(src, &content{text: string(form.Text), desk: new(desk)}, v)
 	if v.unit == nil {
 		l.Logger.Warn("the kept form of a document is no help: nothing of it can be served any more", "file", src.file, "problem", firstError(v.problems))
 		return nil

@@ -80,7 +80,7 @@ type phases struct {
 	parse   func(m *spec.Memory, file, text string, lim spec.Limits) (*spec.Document, diag.List)
 	check   func(*spec.Document) diag.List
 	resolve func(*spec.Document, plan.Files) (*spec.Document, diag.List)
-	compile func(*spec.Document, plan.Files, *plan.Grant) (*plan.Unit, diag.List)
+	compile func(*spec.Document, plan.Files, *plan.Grant, *plan.Room) (*plan.Unit, diag.List)
 	link    func(*plan.Plan, []*plan.Unit, plan.LinkOptions) (*plan.Plan, diag.List)
 	bind    func(*plan.Plan, plan.BindOptions) (*plan.Bound, diag.List)
 }
@@ -98,17 +98,17 @@ func corePhases(o LoadOptions) (phases, error) {
 		return published.Validate(doc.JSON(), doc.Locate)
 	}
 	compiler := plan.Compiler{Schemas: schema.Compile, Explain: o.Explain, Unsampled: o.Unsampled}
-	if !o.Explain {
-		compiler.Room = new(plan.Room)
-	}
 	return phases{parse: (*spec.Memory).Parse, check: check, resolve: plan.Resolve, compile: compileWith(compiler), link: plan.Link, bind: plan.Bind}, nil
 }
 
 // compileWith gives the phase that compiles with a compiler.
-func compileWith(c plan.Compiler) func(*spec.Document, plan.Files, *plan.Grant) (*plan.Unit, diag.List) {
-	return func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
+func compileWith(c plan.Compiler) func(*spec.Document, plan.Files, *plan.Grant, *plan.Room) (*plan.Unit, diag.List) {
+	return func(doc *spec.Document, files plan.Files, grant *plan.Grant, room *plan.Room) (*plan.Unit, diag.List) {
 		c := c
 		c.Grant = grant
+		if !c.Explain { // an explanation holds the drafts
+			c.Room = room
+		}
 		return c.Compile(doc, files)
 	}
 }

@@ -390,7 +390,7 @@ func fault(t *testing.T) diag.List {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.phases.compile = func(*spec.Document, plan.Files, *plan.Grant) (*plan.Unit, diag.List) { panic("a fault") }
+	l.phases.compile = func(*spec.Document, plan.Files, *plan.Grant, *plan.Room) (*plan.Unit, diag.List) { panic("a fault") }
 	got, err := l.load(t.Context())
 	if err != nil {
 		t.Fatal(err)

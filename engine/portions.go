@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"capd/engine/diag"
+	"capd/engine/plan"
 	"capd/engine/spec"
 )
 
@@ -37,6 +38,7 @@ func portions(sources []source, work []int, jobs int) [][]int {
 // forgotten with its portion; what it came to holds no part of it.
 type desk struct {
 	memory spec.Memory // of the documents
+	room   plan.Room   // in which they are compiled
 	buffer []byte      // for the file that is read
 }
 
@@ -45,7 +47,7 @@ type content struct {
 	at       time.Time // just before
 	text     string
 	hash     string
-	memory   *spec.Memory // for the document
+	desk     *desk // that the document lies on
 	parsed   bool
 	doc      *spec.Document
 	problems diag.List
@@ -57,7 +59,7 @@ func (l *loader) parse(src *source, c *content) {
 	if c.parsed {
 		return
 	}
-	c.doc, c.problems = l.phases.parse(c.memory, src.file, c.text, l.Limits)
+	c.doc, c.problems = l.phases.parse(&c.desk.memory, src.file, c.text, l.Limits)
 	if c.doc != nil {
 		c.shape = l.phases.check(c.doc)
 	}
@@ -76,7 +78,7 @@ func (l *loader) content(src *source, d *desk) (*content, error) {
 		return nil, err
 	}
 	d.buffer = text
-	return &content{at: at, text: string(text), hash: hashOf(text), memory: &d.memory}, nil
+	return &content{at: at, text: string(text), hash: hashOf(text), desk: d}, nil
 }
 
 func hashOf(text []byte) string {

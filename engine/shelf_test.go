@@ -240,8 +240,8 @@ func TestKeptValuesNever(t *testing.T) {
 		t.Fatal("the test looks for nothing")
 	}
 	compile := r.engine.loader.phases.compile
-	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant) (*plan.Unit, diag.List) {
-		u, found := compile(doc, files, grant)
+	r.engine.loader.phases.compile = func(doc *spec.Document, files plan.Files, grant *plan.Grant, room *plan.Room) (*plan.Unit, diag.List) {
+		u, found := compile(doc, files, grant, room)
 		if u != nil && u.ID == "b" {
 			u.Variables = append(u.Variables, &plan.Variable{Location: &plan.Location{File: plan.FilePlace{Path: filepath.Join(r.dir, "values")}}})
 		}

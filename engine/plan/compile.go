@@ -1,12 +1,12 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 
 	"capd/engine/diag"
 	"capd/engine/spec"
@@ -30,28 +30,13 @@ type Compiler struct {
 	Explain bool
 	// Unsampled keeps no [Call.Samples]: nobody will answer in the place of upstreams.
 	Unsampled bool
-	// Room is memory in which documents are compiled, lent again and again; nil: each has its own.
+	// Room is memory in which documents are compiled, one after the other; nil: each has its own.
 	Room *Room
 }
 
-// Room is memory in which documents are compiled, also many at a time. No unit holds a part of it.
-// The zero value is ready.
-type Room struct{ compilers sync.Pool }
-
-func (r *Room) lend() *compiler {
-	if r != nil {
-		if c, ok := r.compilers.Get().(*compiler); ok {
-			return c
-		}
-	}
-	return new(compiler)
-}
-
-func (r *Room) takeBack(c *compiler) {
-	if r != nil {
-		r.compilers.Put(c)
-	}
-}
+// Room is memory in which one document is compiled at a time. No unit holds a part of it, but it
+// holds what it wants of the last document. The zero value is ready.
+type Room struct{ compiler compiler }
 
 // Schemas compiles a JSON Schema, a JSON text. The text of the error is fit for a diagnostic, and
 // says what is wrong with "it".
@@ -62,40 +47,35 @@ type Schemas = func(schema []byte) (check func(value []byte) (place, rule string
 
 // Compile turns one document into a unit, as [Compile] does.
 func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list diag.List) {
+	room := cmp.Or(with.Room, new(Room))
 	defer func() {
 		if r := recover(); r != nil {
+			*room = Room{} // nobody knows what it is in the middle of
 			unit, list = nil, diag.List{{
 				Code: diag.CodeInternal, Severity: diag.Error, Span: diag.Span{File: doc.File}, Unit: diag.Unit{Doc: doc.ID},
 				Message: "capd failed while compiling this document", Hint: fmt.Sprintf("please report it: %v at %s", r, origin(debug.Stack())),
 			}}
 		}
 	}()
-	c := with.Room.lend()
+	c := &room.compiler
 	c.begin(with, doc, files)
-	unit, list = c.compile()
-	with.Room.takeBack(c) // not after a panic: nobody knows what holds it
-	return unit, list
+	return c.compile()
 }
 
-// begin forgets all but the memory.
+// begin forgets the last document, but for the memory.
 func (c *compiler) begin(with Compiler, doc *spec.Document, files Files) {
 	clear(c.faults)
+	c.kept.begin()
 	*c = compiler{
 		doc:     doc,
 		files:   files,
 		unit:    &Unit{ID: doc.ID, Team: doc.Team, File: doc.File, Label: doc.Label.Value, Description: doc.Description.Value, Revision: doc.Revision.Value, SpecVersion: doc.Version.Value, Tags: tagsOf(doc.Tags)},
-		faults:  c.faults,
 		explain: with.Explain,
 		samples: !with.Unsampled,
 		schemas: with.Schemas,
 		grant:   with.Grant,
-		kept:    c.kept,
-		ops:     c.ops,
-		exposed: c.exposed,
-		draft:   c.draft,
-		text:    c.text,
+		drafts:  c.drafts,
 	}
-	c.kept.begin()
 }
 
 // compile compiles the document.
@@ -147,8 +127,7 @@ type compiler struct {
 	files       Files
 	unit        *Unit
 	list        diag.List
-	faults      map[string]int // faults already reported, by code, place and message: index in list
-	more        map[int]int    // units refused for a fault of list that it does not name
+	more        map[int]int // units refused for a fault of list that it does not name
 	vars        variables
 	namespaces  map[string]*namespace
 	order       []*namespace
@@ -168,13 +147,17 @@ type compiler struct {
 	credentials map[*spec.Value]*credentialPlan // by the authentication that declares them
 	auths       map[*spec.Value]authPlan        // that are as they should be, likewise
 
-	kept kept
+	drafts
+}
 
-	// What is compiled now. One of it makes room for the next; what a unit keeps is a copy.
+// drafts are the memory that the next document is compiled in. What a unit keeps of it is a copy.
+type drafts struct {
+	faults  map[string]int // already reported, by code, place and message: index in list
+	kept    kept
 	ops     []consumed
-	exposed exposed
-	draft   draft
-	text    []byte // a JSON text
+	exposed exposed // one of it makes room for the next
+	draft   draft   // likewise
+	text    []byte  // a JSON text
 }
 
 // fault is why a unit is refused: a diagnostic that is not reported yet.
