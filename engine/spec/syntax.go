@@ -53,27 +53,38 @@ func newSyntaxFault(src *source, err error) *syntaxFault {
 	return f
 }
 
-// drip feeds a reader byte by byte, so that its state says how far a parser has come.
+// drip gives a text as a stream whose state says how far its reader has come.
 type drip struct {
-	text string
-	next int
+	text  string
+	next  int
+	last  int // bytes that were given last
+	whole int // so many may be given at a time, what is behind them byte by byte
 }
 
 func (d *drip) Read(b []byte) (int, error) {
 	if d.next == len(d.text) {
 		return 0, io.EOF
 	}
-	n := copy(b[:1], d.text[d.next:])
-	d.next += n
-	return n, nil
+	d.last = copy(b[:min(len(b), max(1, d.whole-d.next))], d.text[d.next:])
+	d.next += d.last
+	return d.last, nil
 }
 
-// reach gives how many bytes yaml.v3 reads before it reports an error.
+// reach gives how many bytes yaml.v3 must have read before it reports an error. It asks for more only
+// when it needs a byte at least: what it had before it last asked can be given at once.
 func reach(text string) int {
-	d := &drip{text: text}
+	d := &drip{text: text, whole: len(text)}
+	d.drain()
+	d = &drip{text: text, whole: d.next - d.last}
+	d.drain()
+	return d.next
+}
+
+// drain reads until there is an error.
+func (d *drip) drain() {
 	for dec := yaml.NewDecoder(d); ; {
 		if _, err := next(dec); err != nil {
-			return d.next
+			return
 		}
 	}
 }
