@@ -24,7 +24,8 @@ type Snapshot struct {
 	Diagnostics diag.List
 }
 
-// State is what became of a document.
+// State is what became of a document by itself. Whether the plan could take anything of its unit is another question: routes can
+// be taken, addresses in use, and values missing.
 type State uint8
 
 // The states of a document.

@@ -295,11 +295,7 @@ func openBreakers(all []plan.BreakerStatus, p *plan.Plan) []control.Breaker {
 
 // documentFacts tells of one document.
 func documentFacts(d *engine.DocState, doc *reportDocument) control.Document {
-	out := control.Document{ID: d.ID, File: d.File, State: control.StateServed, Hash: d.Hash, Kept: d.Kept, Label: doc.Label}
-	if !d.Since.IsZero() {
-		since := d.Since.UTC().Truncate(time.Second)
-		out.Since = &since
-	}
+	out := control.Document{ID: d.ID, File: d.File, State: control.StateServed, Hash: d.Hash, Label: doc.Label}
 	for _, a := range doc.Adapters {
 		out.Adapters = append(out.Adapters, control.Endpoint{Kind: string(a.Kind), Namespace: a.Namespace, URL: a.URL, Has: a.counts()})
 	}
@@ -307,7 +303,8 @@ func documentFacts(d *engine.DocState, doc *reportDocument) control.Document {
 	case engine.Refused:
 		out.State = control.StateRefused
 	case engine.Stale:
-		out.State = control.StateStale
+		since := d.Since.UTC().Truncate(time.Second)
+		out.State, out.Since, out.Kept = control.StateStale, &since, d.Kept
 	}
 	out.Codes = errorCodes(d.Diagnostics)
 	return out

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"capd/adapters/control"
 	"capd/engine"
 	"capd/engine/diag"
 	"capd/engine/plan"
@@ -40,6 +42,23 @@ func TestReportCountsWhatIsServed(t *testing.T) {
 	run(context.Background(), []string{"serve", "--check", dir}, nil, strings.NewReader(""), &text, &text)
 	if !strings.Contains(text.String(), "capd would serve 1 of 2 files\n") || !strings.Contains(text.String(), "\nbad (refused: ") {
 		t.Errorf("got\n%s", text.String())
+	}
+}
+
+// TestStaleOnlyWhileServed: the last good form of a document, kept or not, is told as what is served only while something of
+// it is. Without, the document is refused, whatever was kept of it.
+func TestStaleOnlyWhileServed(t *testing.T) {
+	t.Parallel()
+	since := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	d := &engine.DocState{ID: "rooms", State: engine.Stale, Since: since, Kept: true, Unit: &plan.Unit{ID: "rooms"}}
+	rest := reportAdapter{Kind: plan.REST, Routes: 1}
+	if got := documentFacts(d, newReportDocument(d, []reportAdapter{rest}, nil)); got.State != control.StateRefused || got.Since != nil || got.Kept {
+		t.Errorf("at an address where nothing listens: %+v", got)
+	}
+	rest.URL = "http://127.0.0.1:8080/apis/rooms"
+	got := documentFacts(d, newReportDocument(d, []reportAdapter{rest}, nil))
+	if got.State != control.StateStale || got.Since == nil || !got.Since.Equal(since.Truncate(time.Second)) || !got.Kept {
+		t.Errorf("where it is served: %+v", got)
 	}
 }
 
