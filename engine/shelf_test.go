@@ -2,7 +2,10 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -173,6 +176,63 @@ func TestKeptFolderOutOfSight(t *testing.T) {
 		r.wants(loopback, "b", "two")
 		if d := r.doc("x/y/a"); d.State != Stale || d.Since.IsZero() {
 			t.Errorf("it is %s since %s, want stale", d.State, d.Since)
+		}
+	}
+}
+
+// TestKeptFolderOutOfSightBesideGuards: such documents are served also where a load looks at all documents once more, since
+// a file opens the adapter of one of the others.
+func TestKeptFolderOutOfSightBesideGuards(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("the superuser may read everything")
+	}
+	dir, state := t.TempDir(), t.TempDir()
+	place(t, filepath.Join(dir, "a", "token.txt"), "T=secret")
+	place(t, filepath.Join(dir, "a", "a.yaml"), `ikanos: 1.0.0-beta5
+binds: [ { namespace: v, location: "file:///./token.txt", keys: { T: T } } ]
+capability:
+  exposes:
+  - type: rest
+    namespace: n
+    port: 8080
+    authentication: { type: bearer, token: "{{T}}" }
+    resources: { r: { path: /r, operations: { o: { method: GET, outputParameters: [ { name: v, type: string, value: v } ] } } } }
+`)
+	place(t, filepath.Join(dir, "x", "b.yaml"), `ikanos: 1.0.0-beta5
+capability:
+  exposes:
+  - type: rest
+    namespace: n
+    port: 8080
+    resources: { r: { path: /s, operations: { o: { method: GET, outputParameters: [ { name: v, type: string, value: v } ] } } } }
+`)
+	folder := filepath.Join(dir, "x")
+	t.Cleanup(func() { _ = os.Chmod(folder, 0o700) }) // or it could not be removed
+	for _, want := range []State{Served, Stale} {
+		e, err := New(Options{
+			Paths: []string{dir}, Listen: loopback, State: &StateOptions{Dir: state},
+			Upstream: plan.UpstreamFunc(func(context.Context, *plan.Request) (*plan.Response, error) { return nil, nil }),
+			Adapters: map[plan.Kind]Adapter{plan.REST: handlerAdapter{http.NotFoundHandler()}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, d := range e.Current().Docs {
+			got = append(got, fmt.Sprint(d.ID, " ", d.State))
+		}
+		if !slices.Contains(got, "x/b "+want.String()) {
+			t.Errorf("documents %q, want x/b %s", got, want)
+		}
+		if err := e.Stop(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(folder, 0); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
