@@ -120,11 +120,11 @@ func TestWrongTimes(t *testing.T) {
 func TestStopLetsCallsFinish(t *testing.T) {
 	t.Parallel()
 	entered, leave := make(chan struct{}), make(chan struct{})
-	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " one"}, nil)
+	addr := freeAddress(t) // that nobody else listens on when it is closed
+	r := newRig(t, map[string]string{"a.yaml": "serve " + addr + " one"}, nil)
 	r.adapter.before = func(string) { close(entered); <-leave }
 	r.adapter.drained = make(chan struct{})
 	r.start()
-	addr := r.engine.Addr(loopback)
 	body := make(chan string, 1)
 	go func() {
 		_, b, _ := get(addr, "/apis/a")
@@ -287,7 +287,7 @@ func TestStopLeavesNoGoroutines(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What Stop does not wait for has only to notice a closed channel.
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(5 * time.Minute)
 	for stack := engineGoroutines(); stack != ""; stack = engineGoroutines() {
 		if time.Now().After(deadline) {
 			t.Fatalf("left behind:\n%s", stack)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"capd/adapters/httpclient"
+	"capd/adapters/porttest"
 	"capd/engine/plan"
 )
 
@@ -98,12 +99,7 @@ func TestFaultsOfConnecting(t *testing.T) {
 		_ = c.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, c) // closing before everything is read would be a reset
 	})
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	refusing := free.Addr().String()
-	_ = free.Close()
+	refusing := porttest.Reserve(t)
 	selfSigned := httptest.NewTLSServer(http.NotFoundHandler())
 	selfSigned.Config.ErrorLog = log.New(io.Discard, "", 0)
 	t.Cleanup(selfSigned.Close)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"capd/adapters/mcp"
 	"capd/engine/plan"
@@ -271,6 +272,10 @@ type answer struct {
 	body     string
 	messages []message
 }
+
+// patience is when what is waited for is given up: long after a machine that stands still for a
+// while would have done it.
+const patience = 5 * time.Minute
 
 // post sends one message and reads the whole response.
 func (h *house) post(path string, header map[string]string, body string) answer {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"capd/adapters/mcp"
 	"capd/engine/plan"
@@ -276,10 +277,11 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// goroutines waits until there are at most so many of them, and gives how many there are when
-// they do not get fewer any more.
+// goroutines waits until there are at most so many of them, and gives how many there are in the end.
+// Without a number it waits until they do not seem to get fewer any more.
 func goroutines(most int) int {
-	for range 10_000_000 {
+	end := time.Now().Add(patience)
+	for n := 0; n < 10_000_000 || most > 0 && time.Now().Before(end); n++ {
 		if runtime.NumGoroutine() <= most {
 			break
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"weak"
 
 	"capd/adapters/mcp"
@@ -78,7 +79,7 @@ func TestSessionsForgetRequests(t *testing.T) {
 		t.Helper()
 		h.CloseClientConnections() // net/http reads the next request into memory of the last one
 		left := ""
-		for range 100 { // what a goroutine holds that is about to end
+		for end := time.Now().Add(patience); time.Now().Before(end); { // what a goroutine holds that is about to end
 			runtime.GC()
 			if left = m.left(); left == "" {
 				return
