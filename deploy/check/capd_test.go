@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -118,7 +117,7 @@ type running struct {
 // replaced by free ones of loopback.
 func start(t *testing.T, env map[string]string, args ...string) *running {
 	t.Helper()
-	r := &running{serve: free(t), control: free(t), log: &bytes.Buffer{}}
+	r := &running{log: &bytes.Buffer{}}
 	r.process = exec.Command(binary(t), args...)
 	for name, value := range env {
 		switch name {
@@ -127,7 +126,7 @@ func start(t *testing.T, env map[string]string, args ...string) *running {
 		}
 		r.process.Env = append(r.process.Env, name+"="+value)
 	}
-	r.process.Env = append(r.process.Env, "CAPD_LISTEN="+r.serve, "CAPD_CONTROL_ADDRESS="+r.control, "CAPD_LOG_FORMAT=json")
+	r.process.Env = append(r.process.Env, "CAPD_LISTEN=127.0.0.1:0", "CAPD_CONTROL_ADDRESS=127.0.0.1:0", "CAPD_LOG_FORMAT=json")
 	pipe, err := r.process.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +142,18 @@ func start(t *testing.T, env map[string]string, args ...string) *running {
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
 			r.log.Write(append(lines.Bytes(), '\n'))
-			if bytes.Contains(lines.Bytes(), []byte(`"msg":"serving"`)) {
+			var event struct {
+				Msg, Address string
+				Addresses    []struct{ Actual string }
+			}
+			if json.Unmarshal(lines.Bytes(), &event) != nil {
+				continue
+			}
+			switch {
+			case event.Msg == "the control address is served":
+				r.control = event.Address
+			case event.Msg == "serving" && len(event.Addresses) == 1:
+				r.serve = event.Addresses[0].Actual
 				serving <- true
 			}
 		}
@@ -156,28 +166,21 @@ func start(t *testing.T, env map[string]string, args ...string) *running {
 			t.Errorf("capd ends with %v:\n%s", err, r.log)
 		}
 	})
-	if !<-serving {
+	if !<-serving || r.control == "" {
+		_ = r.process.Process.Kill()
 		<-ended
-		t.Fatalf("capd does not serve:\n%s", r.log)
+		t.Fatalf("capd does not serve at both addresses:\n%s", r.log)
 	}
 	return r
 }
 
-// free gives an address that was free a moment ago.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// patience is when what is waited for is given up: long after a machine that stands still for a while would have done it.
+const patience = 5 * time.Minute
 
 // get asks an address, as host if that is not empty.
 func get(t *testing.T, url, host string, header ...string) (int, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

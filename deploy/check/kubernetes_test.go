@@ -388,10 +388,10 @@ func TestPodServes(t *testing.T) {
 	})
 }
 
-// eventually waits until something holds, a minute at most.
+// eventually waits until something holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	end := time.After(time.Minute)
+	end := time.After(patience)
 	for !holds() {
 		select {
 		case <-end:
