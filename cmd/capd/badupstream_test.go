@@ -72,7 +72,7 @@ func TestBadUpstream(t *testing.T) {
 		},
 		{
 			name:    "slow",
-			timeout: "200ms",
+			timeout: "2s", // long enough to begin the call on a busy machine
 			handler: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
 			status:  http.StatusGatewayTimeout,
 			code:    "upstream-timeout",

@@ -295,7 +295,7 @@ func TestForwardAGibibyte(t *testing.T) {
 	i := forwards(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.CopyN(w, zeros{}, gib)
-	}), "--max-body", "2GiB")
+	}), "--max-body", "2GiB", "--call-timeout", "1h")
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
