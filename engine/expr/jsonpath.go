@@ -150,8 +150,10 @@ func (p *JSONPath) AppendNames(out []string) []string {
 
 // Find gives the JSON text of the value at the path in raw, which must be valid JSON. ok is
 // false when nothing is there; an explicit null is there. A path that can match several
-// values gives the list of them. If that takes more memory than raw, room is asked for it first:
-// the error is [ErrNoRoom] when there is none, or [ErrTooMuch] when it is out of all proportion.
+// values gives the list of them. If that takes more memory than raw, room is asked for it first, and
+// so it is while a path needs raw to be decoded, for as long as that takes: the error is [ErrNoRoom]
+// when there is none, [ErrTree] when raw holds too many values, or [ErrTooMuch] when what is found is
+// out of all proportion.
 func (p *JSONPath) Find(raw []byte, room Room) (value []byte, ok bool, err error) {
 	if p.full != nil {
 		value, ok, err = findFull(p.full, p.compared, raw, room)

@@ -23,21 +23,30 @@ type node struct {
 	hidden  bool             // by a later member of the same name
 }
 
-// decode reads a valid JSON text, in one pass however deep it nests.
-func decode(raw []byte) *node {
-	r := reader{raw: raw}
-	root, _ := r.read(skipSpace(raw, 0))
-	return root
+// decode reads a valid JSON text, in one pass however deep it nests, and gives the account with what
+// that takes. The node is nil when the account has not that much.
+func decode(raw []byte, a Account) (*node, Account) {
+	r := reader{raw: raw, Account: a}
+	root, end := r.read(skipSpace(raw, 0))
+	if end < 0 {
+		root = nil
+	}
+	return root, r.Account
 }
 
 // reader is a text while it is decoded.
 type reader struct {
 	raw   []byte
 	order int // of the next value
+	Account
 }
 
-// read reads the value that begins at i, and gives the index behind it.
+// read reads the value that begins at i, and gives the index behind it; less than 0 when it has
+// given up.
 func (r *reader) read(i int) (n *node, end int) {
+	if !r.Add(nodeCost) {
+		return nil, -1
+	}
 	n = &node{order: r.order}
 	r.order++
 	switch r.raw[i] {
@@ -47,22 +56,36 @@ func (r *reader) read(i int) (n *node, end int) {
 		end = r.list(n, i+1)
 	default:
 		end = skipValue(r.raw, i, 0)
+		if !r.Add(textCost + int64(end-i)) {
+			return nil, -1
+		}
 		n.value = scalar(r.raw[i:end])
 	}
-	n.raw = r.raw[i:end]
+	if end >= 0 {
+		n.raw = r.raw[i:end]
+	}
 	return n, end
 }
 
 // object reads an object from behind its brace.
 func (r *reader) object(n *node, i int) (end int) {
+	if !r.Add(objectCost) {
+		return -1
+	}
 	value := map[string]any{}
 	n.members, n.value = map[string]*node{}, value
 	for i = skipSpace(r.raw, i); r.raw[i] != '}'; i = r.next(i) {
 		from := i
 		i = skipString(r.raw, i+1)
+		if !r.Add(memberCost + int64(i-from) + mapped(len(n.members))) {
+			return -1
+		}
 		var name string
 		known := json.Unmarshal(r.raw[from:i], &name) == nil
 		child, end := r.read(skipColon(r.raw, i))
+		if end < 0 {
+			return -1
+		}
 		if i = end; known {
 			if earlier := n.members[name]; earlier != nil {
 				earlier.hidden = true
@@ -77,11 +100,31 @@ func (r *reader) object(n *node, i int) (end int) {
 	return i + 1
 }
 
+// mapped is what one member more costs in the maps of an object, which double when they are full.
+func mapped(members int) int64 {
+	switch {
+	case members == 0:
+		return 8 * slotCost
+	case members >= 8 && members&(members-1) == 0:
+		return int64(members) * slotCost
+	}
+	return 0
+}
+
 // list reads a list from behind its bracket.
 func (r *reader) list(n *node, i int) (end int) {
+	if !r.Add(listCost) {
+		return -1
+	}
 	value := []any{}
 	for i = skipSpace(r.raw, i); r.raw[i] != ']'; i = r.next(i) {
+		if !r.Add(elementCost) {
+			return -1
+		}
 		child, end := r.read(i)
+		if end < 0 {
+			return -1
+		}
 		n.items, value = append(n.items, child), append(value, child.value)
 		i = end
 	}
@@ -136,16 +179,18 @@ func findFull(x jp.Expr, many comparisons, raw []byte, room Room) ([]byte, bool,
 	if k := Kind(raw); k != '{' && k != '[' { // nothing is inside, which the library need not be asked
 		return list(nil), !isDefinite(x), nil
 	}
-	root := decode(raw)
-	s := newSearch(root, many, readsRoot(x))
-	s.run(root, x)
-	if err := s.judge(room); err != nil {
+	s := &search{many: many, lax: readsRoot(x), Account: NewAccount(room)}
+	defer s.Close()
+	if s.begin(raw) {
+		s.run(s.root, x)
+	}
+	if err := s.judge(); err != nil {
 		return nil, false, err
 	}
 	found := s.found
 	switch {
 	case s.lax:
-		return findByValue(x, root.value)
+		return findByValue(x, s.root.value)
 	case isDefinite(x) && len(found) == 0:
 		return nil, false, nil
 	case isDefinite(x):

@@ -91,6 +91,9 @@ func (r *room) Take(n int64) bool {
 	return *r >= 0
 }
 
+func (r *room) Give(n int64) { *r += room(n) }
+func (r *room) Tree() int64  { return 0 }
+
 // TestFindMuch: what is found again and again is refused when it is out of proportion, or when
 // there is no room for it.
 func TestFindMuch(t *testing.T) {
@@ -123,10 +126,11 @@ func TestFindMuch(t *testing.T) {
 		// In proportion.
 		{"$..a", nested(60, long), 1 << 20, nil},
 		{"$..a", nested(60, long), 1 << 10, expr.ErrNoRoom},
-		{"$..b", nested(9000, "1"), 0, nil},
+		{"$..b", nested(9000, "1"), 1 << 24, nil},
+		{"$..b", nested(9000, "1"), 1 << 20, expr.ErrNoRoom},
 		{"$[*].id", "[" + strings.Repeat(`{"id":1},`, 999) + `{"id":1}]`, 0, nil},
-		{"$..id", "[" + strings.Repeat(`{"id":1},`, 999) + `{"id":1}]`, 0, nil},
-		{"$..[?(@..id == 1)]", "[" + strings.Repeat(`{"x":{"id":1}},`, 9999) + `{"id":1}]`, 1 << 20, nil},
+		{"$..id", "[" + strings.Repeat(`{"id":1},`, 999) + `{"id":1}]`, 1 << 20, nil},
+		{"$..[?(@..id == 1)]", "[" + strings.Repeat(`{"x":{"id":1}},`, 9999) + `{"id":1}]`, 1 << 25, nil},
 	} {
 		p, err := expr.ParseJSONPath(x.path)
 		if err != nil {

@@ -8,12 +8,6 @@ import (
 	"github.com/ohler55/ojg/jp"
 )
 
-// Room is memory for what a path finds more than once. A nil one has no end.
-type Room interface {
-	// Take counts n bytes, before they are there. It is false when there is no room for them.
-	Take(n int64) bool
-}
-
 // Why a path that is valid finds nothing.
 var (
 	// ErrTooMuch: values stand within values, and the path finds them again and again.
@@ -39,19 +33,27 @@ type search struct {
 	found []*node
 	many  comparisons
 	err   error // of the library
+	Account
 }
 
-func newSearch(root *node, many comparisons, lax bool) *search {
-	most := mostTimes*int64(len(root.raw)) + evenSo
-	return &search{root: root, lax: lax, most: most, left: most, many: many}
+// begin decodes the text. It is false when that takes more memory than there is.
+func (s *search) begin(raw []byte) bool {
+	if s.root, s.Account = decode(raw, s.Account); s.root == nil {
+		return false
+	}
+	s.most = mostTimes*int64(len(s.root.raw)) + evenSo
+	s.left = s.most
+	return true
 }
 
 // judge says whether what was found can be handed on.
-func (s *search) judge(room Room) error {
-	if s.err != nil {
+func (s *search) judge() error {
+	switch {
+	case s.err != nil:
 		return s.err
-	}
-	if s.left < 0 {
+	case s.Account.err != nil:
+		return s.Account.err
+	case s.left < 0:
 		return ErrTooMuch
 	}
 	size := int64(0)
@@ -62,7 +64,7 @@ func (s *search) judge(room Room) error {
 	switch {
 	case size > s.most:
 		return ErrTooMuch
-	case again > 0 && room != nil && !room.Take(again):
+	case again > 0 && s.room != nil && !s.room.Take(again):
 		return ErrNoRoom
 	}
 	return nil
@@ -75,7 +77,9 @@ func (s *search) run(n *node, x jp.Expr) {
 	}
 	if len(x) == 0 {
 		s.left -= placeSize
-		s.found = append(s.found, n)
+		if s.spend(foundCost) {
+			s.found = append(s.found, n)
+		}
 		return
 	}
 	if !n.holds() {
@@ -104,6 +108,15 @@ func (s *search) run(n *node, x jp.Expr) {
 	}
 }
 
+// spend counts bytes that are held. When they are too many, the search has come to its end.
+func (s *search) spend(n int64) bool {
+	if !s.Add(n) {
+		s.left = -1
+		return false
+	}
+	return true
+}
+
 // placeSize is what it takes to note a place.
 const placeSize = 8
 
@@ -126,9 +139,11 @@ func (s *search) runEach(n *node, rest jp.Expr) {
 
 // runPlaces takes the first step of a path, as the library does.
 func (s *search) runPlaces(n *node, x jp.Expr) {
-	if s.left < 0 {
+	size := placeCost * int64(len(n.items))
+	if s.left < 0 || !s.spend(size) {
 		return
 	}
+	defer s.Add(-size)
 	places, err := ask(func() []jp.Expr { return x[:1].Locate(n.value, 0) })
 	if err != nil {
 		s.err = err
@@ -183,6 +198,7 @@ func (s *search) count(n *node, x jp.Expr) int64 {
 	s.run(n, x)
 	found := len(s.found) - before
 	s.left -= (left - s.left) * libraryTimes
+	s.Add(-foundCost * int64(found))
 	s.lax, s.found = lax, s.found[:before]
 	return int64(found)
 }
