@@ -1,6 +1,9 @@
 package expr
 
-import "errors"
+import (
+	"bytes"
+	"errors"
+)
 
 // Room is memory for what a search takes beside the text that it searches. A nil one has no end.
 type Room interface {
@@ -81,4 +84,11 @@ func (a *Account) Close() {
 	if a.room != nil && a.until > forFree {
 		a.room.Give(a.until - forFree)
 	}
+}
+
+// Decoded is about how many bytes the values of a JSON text take when they are decoded by somebody
+// else, such as encoding/json or the interpreter of a script: rather too many.
+func Decoded(raw []byte) int64 {
+	count := func(c string) int64 { return int64(bytes.Count(raw, []byte(c))) }
+	return int64(len(raw)) + 560*count("{") + 200*count("[") + 64*count(",")
 }

@@ -110,7 +110,13 @@ func (d *Decoder) Format() Format { return d.format }
 
 // Decode gives the tree of an answer. body is not changed, and for json it is part of the
 // result. contentType is the answer's header, which may be empty. An error is an *[Error].
-func (d *Decoder) Decode(body []byte, contentType string) (tree Tree, err error) {
+func (d *Decoder) Decode(body []byte, contentType string) (Tree, error) {
+	return d.DecodeWithin(body, contentType, nil)
+}
+
+// DecodeWithin is Decode in memory that is counted: add is told how many bytes a parser will hold
+// beside the answer, about and before they are there, and is false when they are too many.
+func (d *Decoder) DecodeWithin(body []byte, contentType string, add func(bytes int64) bool) (tree Tree, err error) {
 	// The parsers are those of others and the answer is a stranger's. A panic of theirs is about
 	// this answer: the operation stays as it is.
 	defer func() {
@@ -120,6 +126,7 @@ func (d *Decoder) Decode(body []byte, contentType string) (tree Tree, err error)
 	}()
 	in := &answer{body, contentType, d.limits}
 	w := newWriter(d.limits, len(body))
+	w.add = add
 	var root string
 	if len(body) > d.limits.Bytes {
 		err = tooMuch("it has more than %d bytes", d.limits.Bytes)

@@ -22,7 +22,7 @@ func newHTML(selector string) (reading, error) {
 	}
 	slow := looksAtSiblings(selector)
 	return func(in *answer, w *writer) (string, error) {
-		page, err := parsePage(in)
+		page, err := parsePage(in, w)
 		if err != nil {
 			return "", err
 		}
@@ -51,12 +51,16 @@ func mostChildren(n *html.Node) int {
 }
 
 // parsePage gives the tree of a page.
-func parsePage(in *answer) (*html.Node, error) {
+func parsePage(in *answer, w *writer) (*html.Node, error) {
 	text, err := in.utf8Text(pageCharset(in.body))
 	if err != nil {
 		return nil, err
 	}
-	if err := judgePage(text, in.limits.Nodes); err != nil {
+	nodes, err := judgePage(text, in.limits.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.hold(nodes, pageSize); err != nil {
 		return nil, err
 	}
 	page, err := html.Parse(bytes.NewReader(text))

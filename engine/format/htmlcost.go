@@ -10,15 +10,16 @@ import (
 
 // judgePage refuses a page whose tree would have more than a number of nodes. The parser cannot be
 // told a limit, and opens again, in every block, the formatting elements that are not closed:
-// a few hundred of them make a node out of every byte.
-func judgePage(text []byte, limit int) error {
+// a few hundred of them make a node out of every byte. It gives how many nodes there will be, rather
+// too many.
+func judgePage(text []byte, limit int) (nodes int, err error) {
 	z := html.NewTokenizer(bytes.NewReader(text))
 	p := &pageCost{}
 	for p.nodes <= limit && p.work <= maxPageWork {
 		p.work += min(maxPageDepth, 4*len(p.nested)+len(p.open))
 		switch z.Next() {
 		case html.ErrorToken:
-			return nil
+			return p.nodes, nil
 		case html.StartTagToken, html.SelfClosingTagToken:
 			raw := string(z.Raw())
 			name, more := z.TagName()
@@ -36,12 +37,13 @@ func judgePage(text []byte, limit int) error {
 		}
 	}
 	if p.work > maxPageWork {
-		return tooMuch("it has too many elements inside of each other")
+		return 0, tooMuch("it has too many elements inside of each other")
 	}
-	return tooMuch("it has more than about %d elements", limit)
+	return 0, tooMuch("it has more than about %d elements", limit)
 }
 
 const (
+	pageSize     = 160        // about how many bytes a node takes
 	maxPageDepth = 512        // what the parser accepts
 	maxPageWork  = 25_000_000 // tags, each times how deep it may be: the parser looks at what is open at each
 )

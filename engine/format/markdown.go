@@ -27,11 +27,11 @@ func newMarkdown(prefix string) reading {
 			return "", err
 		}
 		text = bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
-		front, text, err := frontMatter(text, in.limits)
+		front, text, err := frontMatter(text, in.limits, w.add)
 		if err != nil {
 			return "", err
 		}
-		if err := judgeLines(text, in.limits); err != nil {
+		if err := judgeLines(text, in.limits, w); err != nil {
 			return "", err
 		}
 		if err := judgeBlocks(blocks.Parse(source.NewReader(text)), text); err != nil {
@@ -45,7 +45,7 @@ func newMarkdown(prefix string) reading {
 
 // frontMatter gives the JSON of the mapping between two lines of --- at the beginning, and the
 // text behind. Without one it gives {} and the whole text.
-func frontMatter(text []byte, l Limits) (front string, rest []byte, err error) {
+func frontMatter(text []byte, l Limits, add func(int64) bool) (front string, rest []byte, err error) {
 	const line = "\n---\n"
 	if !bytes.HasPrefix(text, []byte(line[1:])) {
 		return "{}", text, nil
@@ -62,6 +62,7 @@ func frontMatter(text []byte, l Limits) (front string, rest []byte, err error) {
 		return "{}", text[after:], nil
 	}
 	w := newWriter(l, end)
+	w.add = add
 	switch err := writeYAML(text[4:3+end], w, l); {
 	case err != nil && inFormat(Markdown, err).Limit:
 		return "", nil, err

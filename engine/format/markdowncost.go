@@ -14,6 +14,7 @@ import (
 
 const (
 	markdownShare  = 4           // of Limits.Nodes, for one piece of markdown
+	markdownSize   = 250         // about how many bytes it takes
 	maxQuotes      = 100         // lists and quotations inside of each other
 	maxDefinitions = 2000        // lines of one block that may define a link
 	maxLineWork    = 1_000_000   // lines, each times the lists it is in; empty ones count eight times there
@@ -25,7 +26,7 @@ func tableTransformer() util.PrioritizedValue {
 }
 
 // judgeLines refuses a text that would take long to be cut into blocks, or give too many.
-func judgeLines(text []byte, l Limits) error {
+func judgeLines(text []byte, l Limits, w *writer) error {
 	c := &lineCost{max: l.Nodes / markdownShare, blank: true}
 	for len(text) > 0 {
 		line, rest, _ := bytes.Cut(text, []byte("\n"))
@@ -34,7 +35,7 @@ func judgeLines(text []byte, l Limits) error {
 		}
 		text = rest
 	}
-	return nil
+	return w.hold(c.marks, markdownSize)
 }
 
 // lineCost goes through the lines of a text.

@@ -41,6 +41,9 @@ type protoReader struct {
 	depth      int // of messages; those without brackets count too
 }
 
+// entrySize is how many bytes a protoEntry takes.
+const entrySize = 16
+
 // protoEntry is a field as it stands in a message.
 type protoEntry struct {
 	field    int32 // index in protoMessage.fields
@@ -103,6 +106,11 @@ func (p *protoReader) scan(m *protoMessage, data []byte) error {
 				sorted = sorted && (len(p.entries) == start || p.entries[len(p.entries)-1].field <= i)
 				if len(p.entries) >= p.maxEntries {
 					return tooMuch("a message has more than %d fields", p.maxEntries)
+				}
+				if len(p.entries) == cap(p.entries) {
+					if err := p.w.hold(max(1, len(p.entries)), entrySize); err != nil {
+						return err
+					}
 				}
 				p.entries = append(p.entries, e)
 				if o := m.fields[i].oneof; o >= 0 {

@@ -14,6 +14,15 @@ type writer struct {
 	buf             []byte
 	max             int
 	depth, maxDepth int
+	add             func(bytes int64) bool // nil: nobody counts
+}
+
+// hold counts what a parser will hold: so many parts of a size.
+func (w *writer) hold(parts, size int) error {
+	if w.add != nil && !w.add(int64(parts)*int64(size)) {
+		return tooMuch("it takes more memory than there is for it")
+	}
+	return nil
 }
 
 func newWriter(l Limits, input int) *writer {

@@ -12,6 +12,7 @@ import (
 const (
 	maxAttributes = 10_000  // of one element
 	maxNames      = 100_000 // different ones
+	elementSize   = 32      // bytes of one
 	schemaSpace   = "http://www.w3.org/2001/XMLSchema-instance"
 )
 
@@ -51,6 +52,9 @@ func readXML(in *answer, w *writer) (string, error) {
 	}
 	// Each element, attribute and text has one of these, or a part of one.
 	most := min(bytes.Count(text, []byte("<"))+bytes.Count(text, []byte("=")), 4*in.limits.Nodes)
+	if err := w.hold(most, elementSize); err != nil {
+		return "", err
+	}
 	t := &xmlTree{index: make(map[string]int32), limits: in.limits, elements: make([]element, 0, most)}
 	w.expect(len(text))
 	if err := t.parse(text); err != nil {

@@ -15,6 +15,8 @@ const (
 	// yamlShare is how many of Limits.Nodes one value of YAML counts for. The tree of yaml.v3 takes
 	// some hundred bytes for each, and cannot be limited itself.
 	yamlShare = 2
+	// yamlSize is about how many bytes a value takes there.
+	yamlSize = 200
 	// maxMerged is how many members may be merged into mappings, all in all.
 	maxMerged = 1_000_000
 )
@@ -30,8 +32,12 @@ func readYAML(in *answer, w *writer) (string, error) {
 
 // writeYAML adds the first document of a text.
 func writeYAML(text []byte, w *writer, l Limits) error {
-	if yamlMarks(text) > l.Nodes/yamlShare {
+	marks := yamlMarks(text)
+	if marks > l.Nodes/yamlShare {
 		return tooMuch("it has more than about %d values", l.Nodes/yamlShare)
+	}
+	if err := w.hold(marks, yamlSize); err != nil {
+		return err
 	}
 	var doc yaml.Node
 	switch err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&doc); {

@@ -3,6 +3,8 @@ package plan
 import (
 	"net/url"
 	"strings"
+
+	"capd/engine/expr"
 )
 
 // bodyFormat is how a body is written on the wire.
@@ -120,7 +122,13 @@ func merge(v any, members []member, s *scope) any {
 	have, ok := v.(rawJSON)
 	switch {
 	case ok && have[0] == '{':
-		for _, f := range objectFields(have) {
+		account := expr.NewAccount(s.held)
+		defer account.Close()
+		fields := objectFields(have, &account)
+		if err := account.Err(); err != nil && s.err == nil {
+			s.err = s.held.unread("the body cannot be added to", err)
+		}
+		for _, f := range fields {
 			if !hasMember(set, f.name) {
 				names, parts = append(names, f.name), append(parts, f.value)
 			}
@@ -188,7 +196,7 @@ func (p *bodyPlan) pairs(v any) ([]Pair, *Error) {
 		return nil, Errorf(CodeInvalidInput, "the body must be an object, since it is sent as a form")
 	}
 	var out []Pair
-	for _, f := range objectFields(raw) {
+	for _, f := range objectFields(raw, nil) {
 		value := f.value.literal
 		if list, ok := textsOf(value); ok {
 			for _, text := range list {

@@ -119,21 +119,30 @@ func (x *contentItem) say(out []ContentItem, s *scope) ([]ContentItem, *Error) {
 		return out, nil
 	}
 	raw := appendJSON(nil, v)
-	elements, ok := expr.Elements(raw)
-	if !ok {
-		elements = [][]byte{raw} // a single one is a list of one
-	}
 	before := s.answer
 	defer func() { s.answer = before }()
-	for _, e := range elements {
+	account := expr.NewAccount(s.held) // which is held until the call ends
+	var err *Error
+	one := func(e []byte) bool {
 		s.answer = e
-		var err *Error
-		if out, err = x.one(out, s); err != nil {
-			return nil, err
+		if !account.Add(itemSize) {
+			err = s.held.unfound("the upstream's answer cannot be mapped", account.Err())
+			return false
 		}
+		out, err = x.one(out, s)
+		return err == nil
+	}
+	if !expr.EachElement(raw, one) {
+		one(raw) // a single one is a list of one
+	}
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }
+
+// itemSize is about how many bytes an item takes, beside its texts, until it is sent.
+const itemSize = 512
 
 func (x *contentItem) one(out []ContentItem, s *scope) ([]ContentItem, *Error) {
 	item := ContentItem{

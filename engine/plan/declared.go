@@ -3,7 +3,6 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"math/big"
 	"net/http"
 	"regexp"
@@ -249,11 +248,8 @@ func (b *inboundBody) at(path *expr.JSONPath, name string) (any, *Error) {
 		return nil, Errorf(CodeInvalidInput, "the request body is not JSON, but input %q is read from it", name)
 	}
 	found, ok, ferr := path.Find(raw, b.held)
-	if errors.Is(ferr, expr.ErrNoRoom) {
-		return nil, b.held.full()
-	}
 	if ferr != nil {
-		return nil, &Error{Code: CodeInvalidInput, Message: "input " + strconv.Quote(name) + " cannot be read from the request body", Cause: ferr}
+		return nil, b.held.unread("input "+strconv.Quote(name)+" cannot be read from the request body", ferr)
 	}
 	if !ok {
 		return absent{}, nil

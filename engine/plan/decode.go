@@ -105,7 +105,12 @@ func (r *reading) text(raw []byte, mediaType string, held *holding) ([]byte, err
 	if r == nil {
 		return bytes.TrimPrefix(raw, []byte("\ufeff")), nil
 	}
-	tree, err := r.decoder.Decode(raw, mediaType)
+	account := expr.NewAccount(held)
+	defer account.Close()
+	tree, err := r.decoder.DecodeWithin(raw, mediaType, account.Add)
+	if account.Err() != nil {
+		return nil, held.unfound("the upstream's answer cannot be mapped", account.Err())
+	}
 	if err != nil {
 		var e *format.Error
 		if errors.As(err, &e) && e.Limit {

@@ -20,7 +20,22 @@ const (
 type holding struct {
 	quota *Quota
 	op    *Operation // that made what is held; nil before it begins
+	tree  int64      // bytes that a text may take while it is decoded; 0: any
 	bytes atomic.Int64
+}
+
+// treeTimes is how many times as large as the answers that may be held a text may be while it is
+// decoded. Values of some letters, as most are, take five times their text; a list of {} takes 80 times.
+const treeTimes = 6
+
+func (b *Bound) mostTree() int64 { return treeTimes * b.opts.MaxUpstreamBody }
+
+// Tree is how many bytes a text may take while it is decoded; 0: any.
+func (h *holding) Tree() int64 {
+	if h == nil {
+		return 0
+	}
+	return h.tree
 }
 
 // Take counts n bytes more, before they are there. It is false when that is too much.
@@ -33,6 +48,14 @@ func (h *holding) Take(n int64) bool {
 	}
 	h.bytes.Add(n)
 	return true
+}
+
+// Give gives back n bytes that were taken.
+func (h *holding) Give(n int64) {
+	if h != nil && h.quota != nil && n >= smallest {
+		h.quota.Release(n)
+		h.bytes.Add(-n)
+	}
 }
 
 // add counts n bytes that are there already. What was done for them is not thrown away: others
@@ -67,11 +90,26 @@ func (h *holding) unfound(what string, err error) *Error {
 	switch {
 	case errors.Is(err, expr.ErrNoRoom):
 		return h.full()
+	case errors.Is(err, expr.ErrTree):
+		return &Error{Code: CodeUpstreamTooLarge, Message: what + tooManyValues, Cause: err}
 	case errors.Is(err, expr.ErrTooMuch):
 		return &Error{Code: CodeUpstreamTooLarge, Message: what + ": it holds values within values, of which a path finds too many", Cause: err}
 	}
 	return &Error{Code: CodeBadOutput, Message: what, Cause: err}
 }
+
+// unread is unfound for what the caller sent.
+func (h *holding) unread(what string, err error) *Error {
+	switch {
+	case errors.Is(err, expr.ErrNoRoom):
+		return h.full()
+	case errors.Is(err, expr.ErrTree):
+		return &Error{Code: CodeBodyTooLarge, Message: what + tooManyValues, Cause: err}
+	}
+	return &Error{Code: CodeInvalidInput, Message: what, Cause: err}
+}
+
+const tooManyValues = ": it holds too many values to look into all of them"
 
 // reader counts what is read of a body of unknown length.
 func (h *holding) reader(from io.Reader) io.Reader {

@@ -350,7 +350,7 @@ func (b *binder) holdArguments() error {
 // hold begins to count.
 func (b *binder) hold() {
 	if b.held == nil {
-		b.held = &holding{quota: b.src.Bound.Quota(b.op.Unit())}
+		b.held = &holding{quota: b.src.Bound.Quota(b.op.Unit()), tree: b.src.Bound.mostTree()}
 	}
 }
 

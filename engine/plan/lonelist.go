@@ -14,26 +14,23 @@ func (b *builder) readsXML() bool {
 	return b.op != nil && strings.EqualFold(b.op.decl.RawFormat.Value, "xml")
 }
 
-// listOfXML gives the elements of what a mapping of an array found in an XML answer. found
-// says whether it found anything.
-func (o *output) listOfXML(value []byte, found bool) [][]byte {
-	if elements, ok := expr.Elements(value); ok && found {
-		return elements
-	}
-	if !found || expr.Kind(value) == 'n' || string(value) == `""` {
-		return nil
+// eachOfXML calls yield with the elements of what a mapping of an array found in an XML answer,
+// until it says false. found says whether it found anything.
+func (o *output) eachOfXML(value []byte, found bool, yield func(element []byte) bool) {
+	if !found || expr.EachElement(value, yield) || expr.Kind(value) == 'n' || string(value) == `""` {
+		return
 	}
 	// The whole answer is the root element. If it holds one kind of elements, these are meant.
 	if o.path == nil || o.path.IsWhole() {
 		var only []byte
 		n := 0
 		expr.Members(value, func(_ string, member []byte) { only, n = member, n+1 })
-		if elements, ok := expr.Elements(only); ok && n == 1 {
-			return elements
+		if n == 1 && expr.EachElement(only, yield) {
+			return
 		}
 		if n == 1 && expr.Kind(only) == '{' {
-			return [][]byte{only}
+			value = only
 		}
 	}
-	return [][]byte{value}
+	yield(value)
 }

@@ -130,7 +130,12 @@ func (s *lookupStep) run(_ context.Context, r *run, scope *scope) error {
 
 // look gives the element of a value, or the list of those of several; nil for nothing.
 func (s *lookupStep) look(list rawJSON, value any, scope *scope) []byte {
-	index := s.indexOf(list, scope)
+	account := expr.NewAccount(scope.held)
+	defer account.Close()
+	index := s.indexOf(list, scope, &account)
+	if err := account.Err(); err != nil && scope.err == nil {
+		scope.err = scope.held.unfound("the answer of a step cannot be searched", err)
+	}
 	many, several := textsOf(value)
 	if !several {
 		if e, ok := index[textOf(value)]; ok {
@@ -154,9 +159,16 @@ func (s *lookupStep) look(list rawJSON, value any, scope *scope) []byte {
 
 // indexOf gives the elements by the text of the member that is compared; the first of a text
 // wins. A single object is a list of one.
-func (s *lookupStep) indexOf(list rawJSON, scope *scope) map[string][]byte {
-	elements, ok := expr.Elements(list)
-	if !ok {
+func (s *lookupStep) indexOf(list rawJSON, scope *scope, account *expr.Account) map[string][]byte {
+	var elements [][]byte
+	isList := expr.EachElement(list, func(e []byte) bool {
+		if !account.Add(indexSize) {
+			return false
+		}
+		elements = append(elements, e)
+		return true
+	})
+	if !isList {
 		elements = [][]byte{list}
 	}
 	index := make(map[string][]byte, len(elements))
@@ -167,12 +179,15 @@ func (s *lookupStep) indexOf(list rawJSON, scope *scope) map[string][]byte {
 			continue
 		}
 		key := textOf(v)
-		if _, known := index[key]; !known {
+		if _, known := index[key]; !known && account.Add(int64(len(key))) {
 			index[key] = e
 		}
 	}
 	return index
 }
+
+// indexSize is about how many bytes an element takes in an index, beside the text of its member.
+const indexSize = 150
 
 // pick gives the declared members of an element; one that is not there is null.
 func (s *lookupStep) pick(element []byte, scope *scope) []byte {

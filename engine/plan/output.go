@@ -74,7 +74,7 @@ func (o *output) append(dst []byte, around expr.Found, r *rendering) ([]byte, er
 	case err != nil:
 		return nil, fmt.Errorf("evaluating a mapping: %w", err)
 	case !ok && o.xml:
-		return o.appendElements(dst, o.listOfXML(nil, false), r)
+		return o.appendElements(dst, nil, false, r)
 	case !ok && o.kind == outputPath && o.omit:
 		return dst, nil
 	case !ok:
@@ -154,27 +154,33 @@ func (o *output) appendFirst(dst []byte, around expr.Found, r *rendering) ([]byt
 }
 
 func (o *output) appendList(dst, value []byte, r *rendering) ([]byte, error) {
-	elements, ok := expr.Elements(value)
-	switch {
-	case o.xml:
-		elements = o.listOfXML(value, true)
-	case !ok:
+	if !o.xml && expr.Kind(value) != '[' {
 		return append(dst, "null"...), nil
 	}
-	return o.appendElements(dst, elements, r)
+	return o.appendElements(dst, value, true, r)
 }
 
-func (o *output) appendElements(dst []byte, elements [][]byte, r *rendering) ([]byte, error) {
+// appendElements writes the list that was found, or what XML has for one.
+func (o *output) appendElements(dst, value []byte, found bool, r *rendering) ([]byte, error) {
 	var pass expr.Pass
+	var err error
 	dst = append(dst, '[')
-	for i, e := range elements {
-		if i > 0 {
+	more := false
+	one := func(e []byte) bool {
+		if more {
 			dst = append(dst, ',')
 		}
-		var err error
-		if dst, err = r.inside(dst, &pass, o.inner, e, o.items.append); err != nil {
-			return nil, err
-		}
+		more = true
+		dst, err = r.inside(dst, &pass, o.inner, e, o.items.append)
+		return err == nil
+	}
+	if o.xml {
+		o.eachOfXML(value, found, one)
+	} else {
+		expr.EachElement(value, one)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return append(dst, ']'), nil
 }
@@ -184,8 +190,14 @@ func (o *output) appendMembers(dst, value []byte, r *rendering) ([]byte, error) 
 		return append(dst, "null"...), nil
 	}
 	var pass expr.Pass
+	account := expr.NewAccount(r.held)
+	defer account.Close()
+	fields := objectFields(value, &account)
+	if account.Err() != nil {
+		return nil, account.Err()
+	}
 	dst = append(dst, '{')
-	for i, f := range objectFields(value) {
+	for i, f := range fields {
 		if i > 0 {
 			dst = append(dst, ',')
 		}

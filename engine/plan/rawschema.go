@@ -109,6 +109,15 @@ func (op *Operation) judgeArguments(src *Source) *Error {
 	if len(raw) == 0 || string(raw) == "null" {
 		raw = []byte("{}")
 	}
+	held := holding{}
+	if src.Bound != nil {
+		held.quota, held.tree = src.Bound.Quota(op.Unit()), src.Bound.mostTree()
+	}
+	account := expr.NewAccount(&held)
+	defer account.Close()
+	if !account.Add(expr.Decoded(raw)) {
+		return held.unread("the arguments cannot be checked", account.Err())
+	}
 	place, rule := op.rawInput.check(raw)
 	switch {
 	case rule == "":
@@ -159,6 +168,11 @@ func (op *Operation) JudgeAnswer(res *Result, body []byte) (misfit string, err e
 	}
 	place, rule := "", "must be there"
 	if len(bytes.TrimSpace(body)) > 0 {
+		account := expr.NewAccount(res.held)
+		defer account.Close()
+		if !account.Add(expr.Decoded(body)) {
+			return op.unjudged(res.held, account.Err())
+		}
 		place, rule = op.judge()(body)
 	}
 	switch {
@@ -173,6 +187,14 @@ func (op *Operation) JudgeAnswer(res *Result, body []byte) (misfit string, err e
 		return "", Errorf(CodeBadOutput, "%s", misfit)
 	}
 	return misfit, nil
+}
+
+// unjudged says what becomes of an answer that is too much to be looked at.
+func (op *Operation) unjudged(held *holding, why error) (misfit string, err error) {
+	if op.validation == validationEnforce {
+		return "", held.unfound("the answer cannot be checked", why)
+	}
+	return "it holds too many values to be checked", nil
 }
 
 // finishSchemas puts the schemas that the document holds in the place of those that are derived.

@@ -301,26 +301,39 @@ func (p *projection) of(raw []byte, room expr.Room) ([]byte, error) {
 	if len(p.parts) == 0 {
 		return raw, nil
 	}
-	elements, isList := expr.Elements(raw)
-	if !isList {
+	if expr.Kind(raw) != '[' {
 		return p.members(nil, raw, room)
 	}
 	out := []byte{'['}
-	for i, e := range elements {
-		if i > 0 {
+	var err error
+	expr.EachElement(raw, func(e []byte) bool {
+		if len(out) > 1 {
 			out = append(out, ',')
 		}
 		if expr.Kind(e) != '{' {
 			out = append(out, e...)
-			continue
+			return true
 		}
-		object, err := p.members(objectFields(e), e, room)
-		if err != nil {
-			return nil, err
-		}
+		var object []byte
+		object, err = p.element(e, room)
 		out = append(out, object...)
+		return err == nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return append(out, ']'), nil
+}
+
+// element gives an object of a list with the named parts.
+func (p *projection) element(e []byte, room expr.Room) ([]byte, error) {
+	account := expr.NewAccount(room)
+	defer account.Close()
+	fields := objectFields(e, &account)
+	if account.Err() != nil {
+		return nil, account.Err()
+	}
+	return p.members(fields, e, room)
 }
 
 // members gives an object of fields and of the named parts of raw, which win.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"capd/engine/expr"
 	"capd/engine/script"
 	"capd/engine/spec"
 )
@@ -81,7 +82,13 @@ func (s *scriptStep) run(ctx context.Context, r *run, scope *scope) error {
 	if isAbsent(in) {
 		in = rawJSON("{}")
 	}
-	result, set, err := runScript(ctx, r.in.Bound.opts.Scripts, s.program, s.limits, appendJSON(nil, in))
+	text := appendJSON(nil, in)
+	account := expr.NewAccount(&r.held)
+	defer account.Close()
+	if !account.Add(expr.Decoded(text)) {
+		return inStep(s.step, "", r.held.unfound("what the script is given cannot be read", account.Err()))
+	}
+	result, set, err := runScript(ctx, r.in.Bound.opts.Scripts, s.program, s.limits, text)
 	if err != nil {
 		return inStep(s.step, "", withoutSecrets(AsError(err), newMasker(scope.secrets)))
 	}

@@ -29,7 +29,7 @@ func slowly(o *output, raw []byte, s *scope) ([]byte, error) {
 		if value, ok, err = o.path.Find(raw, nil); err != nil {
 			return nil, err
 		} else if !ok && o.xml {
-			return slowlyEach(o, o.listOfXML(nil, false), s)
+			return slowlyEach(o, listOfXML(o, nil, false), s)
 		} else if !ok {
 			return []byte("null"), nil
 		}
@@ -40,7 +40,7 @@ func slowly(o *output, raw []byte, s *scope) ([]byte, error) {
 	case outputList:
 		elements, ok := expr.Elements(value)
 		if o.xml {
-			elements = o.listOfXML(value, true)
+			elements = listOfXML(o, value, true)
 		} else if !ok {
 			return []byte("null"), nil
 		}
@@ -58,6 +58,15 @@ func slowly(o *output, raw []byte, s *scope) ([]byte, error) {
 		return []byte("null"), nil
 	}
 	return slowlyCut(o, o.typed(value, s)), nil
+}
+
+// listOfXML gives the elements of a list of an XML answer.
+func listOfXML(o *output, value []byte, found bool) (all [][]byte) {
+	o.eachOfXML(value, found, func(e []byte) bool {
+		all = append(all, e)
+		return true
+	})
+	return all
 }
 
 func slowlyObject(o *output, value []byte, s *scope) ([]byte, error) {
@@ -96,7 +105,7 @@ func slowlyMembers(o *output, value []byte, s *scope) ([]byte, error) {
 		return []byte("null"), nil
 	}
 	var members [][]byte
-	for _, f := range objectFields(value) {
+	for _, f := range objectFields(value, nil) {
 		got, err := slowly(o.items, appendJSON(nil, f.value.literal), s)
 		if err != nil {
 			return nil, err

@@ -97,12 +97,12 @@ func textsOf(v any) (texts []string, ok bool) {
 		}
 		return texts, true
 	case rawJSON:
-		raw, ok := expr.Elements(v)
-		for _, r := range raw {
+		ok = expr.EachElement(v, func(r []byte) bool {
 			if e := parseValue(r); !isMissing(e) {
 				texts = append(texts, textOf(e))
 			}
-		}
+			return true
+		})
 		return texts, ok
 	}
 	return nil, false
@@ -225,12 +225,19 @@ type field struct {
 	value expression // a literal
 }
 
+// fieldSize is about how many bytes a field takes, beside its name, where it stands and while it is
+// looked for.
+const fieldSize = 250
+
 // objectFields gives the members of a JSON object in order; of several with one name only
-// the last.
-func objectFields(raw rawJSON) []field {
+// the last. What the account, if there is one, has no place for is left out.
+func objectFields(raw rawJSON, account *expr.Account) []field {
 	var out []field
 	seen := map[string]int{}
 	expr.Members(raw, func(name string, value []byte) {
+		if account != nil && !account.Add(int64(fieldSize+len(name))) {
+			return
+		}
 		f := field{name, literalExpr(parseValue(value))}
 		if i, ok := seen[name]; ok {
 			out[i] = f
