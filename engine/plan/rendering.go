@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"capd/engine/expr"
 )
@@ -221,35 +222,79 @@ func (r *rendering) made(text []byte, around expr.Found, l *expr.List) (list []b
 
 // workbenches lends the memory in which answers are read and shaped. All calls share it.
 // Nothing that leaves a call may be a part of what is lent.
-type workbenches struct{ bodies, renderings sync.Pool }
+type workbenches struct {
+	bodies, renderings        sync.Pool
+	bodiesAtHand, textsAtHand stock
+}
 
-// maxLent bounds what is kept of a call for the next one, in bytes.
-const maxLent = 4 << 20
+// maxLent bounds what is kept of a call for the next one, in bytes. Of what is more than small,
+// maxStock is kept in all: no document's quota counts it, and the collector leaves it for two rounds.
+const (
+	maxLent  = 4 << 20
+	small    = 64 << 10
+	maxStock = 32 << 20
+)
+
+// stock is how many bytes of a pool are at hand, about: what the collector took from it is noticed
+// when nothing is left.
+type stock struct{ bytes atomic.Int64 }
+
+// lend takes memory out of the stock.
+func (s *stock) lend(size int) {
+	if size > small {
+		s.bytes.Add(-int64(size))
+	}
+}
+
+// empty says that nothing is at hand.
+func (s *stock) empty() {
+	if s.bytes.Load() != 0 {
+		s.bytes.Store(0)
+	}
+}
+
+// takes reports whether memory is to be kept, and counts it.
+func (s *stock) takes(size int) bool {
+	switch {
+	case size <= small:
+		return true
+	case size > maxLent:
+		return false
+	case s.bytes.Add(int64(size)) > maxStock:
+		s.bytes.Add(-int64(size))
+		return false
+	}
+	return true
+}
 
 func (w *workbenches) body() *[]byte {
 	if b, ok := w.bodies.Get().(*[]byte); ok {
+		w.bodiesAtHand.lend(cap(*b))
 		return b
 	}
+	w.bodiesAtHand.empty()
 	return new([]byte)
 }
 
 func (w *workbenches) takeBody(b *[]byte) {
-	if cap(*b) <= maxLent {
+	if w.bodiesAtHand.takes(cap(*b)) {
 		w.bodies.Put(b)
 	}
 }
 
 func (w *workbenches) rendering() *rendering {
 	if r, ok := w.renderings.Get().(*rendering); ok {
+		w.textsAtHand.lend(cap(r.text))
 		return r
 	}
+	w.textsAtHand.empty()
 	return new(rendering)
 }
 
 func (w *workbenches) takeRendering(r *rendering) {
 	r.scope, r.shape, r.err = nil, nil, nil
 	r.pass.Forget()
-	if cap(r.text) <= maxLent {
+	if w.textsAtHand.takes(cap(r.text)) {
 		w.renderings.Put(r)
 	}
 }
