@@ -45,13 +45,10 @@ func (c *Completion) Source(typed string, others map[string]string) *Source {
 func (c *Completion) Chosen(typed string, answer []byte) (values []string, total int, _ error) {
 	all := c.values
 	if c.Operation != nil {
-		var list []any
-		d := json.NewDecoder(strings.NewReader(string(answer)))
-		d.UseNumber()
-		if err := d.Decode(&list); err != nil {
-			return nil, 0, &Error{Code: CodeBadOutput, Message: "the values to choose from are not a list", Cause: err}
+		if k := expr.Kind(answer); k != '[' && k != 'n' || !expr.Valid(answer) {
+			return nil, 0, Errorf(CodeBadOutput, "the values to choose from are not a list")
 		}
-		all = typable(list)
+		all = typable(answer)
 	}
 	seen := map[string]bool{}
 	values = []string{}
@@ -68,16 +65,17 @@ func (c *Completion) Chosen(typed string, answer []byte) (values []string, total
 }
 
 // typable gives the values of a list that a user can type.
-func typable(list []any) []string {
+func typable(list []byte) []string {
 	var out []string
-	for _, v := range list {
-		switch v := v.(type) {
+	expr.EachElement(list, func(e []byte) bool {
+		switch v := parseValue(e).(type) {
 		case string:
 			out = append(out, v)
 		case json.Number:
 			out = append(out, v.String())
 		}
-	}
+		return true
+	})
 	return out
 }
 
