@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 
-const patience = 120_000; // ms that a command may take
+const patience = 600_000; // ms that a command may take on a machine that is busy: the limit is for one that hangs
 
 // serve starts `capd serve` with args on a free port. It gives { address, documents, url, reload, stop }: where it listens;
 // what the log says of each document; url(id, kind), where an adapter of a document is; and functions that come back when
