@@ -354,7 +354,7 @@ func TestControlWhileDraining(t *testing.T) {
 		_, _ = io.WriteString(w, `{"rooms":1}`)
 	}))
 	defer up.Close()
-	i, at, _ := controlled(t, map[string]string{"rooms.yaml": roomsSpec}, []string{"UPSTREAM=" + up.URL})
+	i, at, _ := controlled(t, map[string]string{"rooms.yaml": roomsSpec}, []string{"UPSTREAM=" + up.URL}, "--drain-timeout", patience.String())
 	answered := make(chan answer, 1)
 	go func() { answered <- call(t, "GET", i.url+"/apis/rooms/rooms", "") }()
 	<-called
