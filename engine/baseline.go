@@ -44,8 +44,8 @@ func (t stampTrust) covers(path string, now stamp) bool {
 	return t.everywhere || t.local.has(path, now)
 }
 
-// knownByStamp gives the version of a file that need not be read to be known; nil otherwise.
-func (l *loader) knownByStamp(src *source, before past) *version {
+// versionByStamp gives the version of a file that need not be read to be known; nil otherwise.
+func (l *loader) versionByStamp(src *source, before past) *version {
 	if src.err != nil || src.stdin || !src.trust.covers(src.file, src.now) {
 		return nil
 	}

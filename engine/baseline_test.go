@@ -137,9 +137,9 @@ func TestLoadOfFilesThatNeverRest(t *testing.T) {
 	}
 }
 
-// TestLoadOfOneMomentOfSettled: of documents that were not looked into any further because they were as they had
+// TestLoadOfOneMomentOfCarriedOver: of documents that were not looked into any further because they were as they had
 // been, one that changes before the load ends is a part of it.
-func TestLoadOfOneMomentOfSettled(t *testing.T) {
+func TestLoadOfOneMomentOfCarriedOver(t *testing.T) {
 	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("without the time of the last change every file is read")
@@ -147,12 +147,12 @@ func TestLoadOfOneMomentOfSettled(t *testing.T) {
 	r := newRig(t, map[string]string{"a.yaml": "serve " + loopback + " one", "b.yaml": "serve " + loopback + " one"}, nil)
 	r.engine.loader.local.isLocal = func(string) bool { return true }
 	r.start()
-	settle := func() {
+	age := func() { // as if all had been written long before
 		for _, rec := range r.engine.last.records {
 			rec.current.baseline.conclusive = true
 		}
 	}
-	settle()
+	age()
 	now := r.engine.last
 	r.reload()
 	if r.engine.last != now {

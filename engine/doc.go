@@ -23,7 +23,7 @@
 //
 // # From files to sockets
 //
-//	scan -> read, hash -> spec.Parse -> imports -> schema -> plan.Compile   each file by itself (document.go, files.go, location.go)
+//	scan -> read, hash -> spec.Parse -> imports -> schema -> plan.Compile   each file by itself (document.go, files.go), into records (record.go)
 //	     -> plan.Link -> plan.Bind                                  all together (load.go)
 //	     -> sockets -> Adapter.Prepare                              may fail, touches nothing live (apply.go)
 //	     -> swap                                                    cannot fail

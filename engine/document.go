@@ -90,7 +90,7 @@ func (l *loader) compileAll(ctx context.Context, prev, compiled *recordSet, foun
 			records[i] = closedFolder(src)
 		case first[src.id] != src:
 			records[i] = duplicate(src, first[src.id])
-		case compiled == nil && r != nil && l.isKnown(src, r):
+		case compiled == nil && r != nil && l.carriesOver(src, r):
 			records[i] = r
 		default:
 			work = append(work, i)
@@ -116,16 +116,16 @@ func (l *loader) compileAll(ctx context.Context, prev, compiled *recordSet, foun
 	return newRecordSet(records, found.candidates), nil
 }
 
-// isKnown reports whether a record of the last load is all that there is to say of a file.
-func (l *loader) isKnown(src *source, r *record) bool {
+// carriesOver reports whether a record of the last load is all that there is to say of a file that was found.
+func (l *loader) carriesOver(src *source, r *record) bool {
 	return src.err == nil && !src.stdin && r.current.file == src.file && r.current.named == src.named &&
-		r.isKnownBy(src.now, src.trust) && l.fitsPolicy(src.id, r.current)
+		r.carriesOver(src.now, src.trust) && l.fitsPolicy(src.id, r.current)
 }
 
 // compileChanged is a pass where the very same files were found as in the last load, and there is no policy.
 func (l *loader) compileChanged(ctx context.Context, prev *recordSet, found *found, trust stampTrust) (*recordSet, error) {
 	changed := make([]bool, len(prev.records))
-	each(len(changed), func(i int) { changed[i] = !isKnownNow(prev.records[i], trust) })
+	each(len(changed), func(i int) { changed[i] = !prev.records[i].carriesOverNow(trust) })
 	var at, work []int // of records, of sources
 	others := map[int]*record{}
 	found.carried = make([]*record, 0, len(changed))
@@ -157,13 +157,13 @@ func (l *loader) compileChanged(ctx context.Context, prev *recordSet, found *fou
 	return prev.replaced(others), nil
 }
 
-// isKnownNow looks whether a record is all that there is to say of its file.
-func isKnownNow(r *record, trust stampTrust) bool {
+// carriesOverNow looks at the file, and reports whether the record is all that there is to say of it.
+func (r *record) carriesOverNow(trust stampTrust) bool {
 	if r.coupling == coupled {
 		return false
 	}
 	now, err := stampOf(r.candidate.file)
-	return err == nil && r.isKnownBy(now, trust)
+	return err == nil && r.carriesOver(now, trust)
 }
 
 // compileSome runs the phases over some sources. before gives what is known of each.
@@ -314,7 +314,7 @@ func (l *loader) version(src *source, before past, d *desk) (v *version) {
 			v.unit, v.problems = nil, diag.List{internal(src)}
 		}
 	}()
-	if known := l.knownByStamp(src, before); known != nil && l.fitsPolicy(src.id, known) {
+	if known := l.versionByStamp(src, before); known != nil && l.fitsPolicy(src.id, known) {
 		return known
 	}
 	read, err := l.content(src, d)

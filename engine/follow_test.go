@@ -39,13 +39,13 @@ func TestReloadFollows(t *testing.T) {
 			l.conclusive = true
 		}
 		did := "nothing"
-		if step%100 == 50 { // from then on all is plain
+		if step%100 == 50 { // from then on all is isolated
 			for _, name := range movingFiles {
 				f.must(os.RemoveAll(f.path(name)))
 				f.touch(path.Dir(name))
 			}
 		}
-		f.plain = step%100 >= 50
+		f.isolated = step%100 >= 50
 		if f.dice.IntN(5) > 0 {
 			did = f.change()
 		}
@@ -88,11 +88,11 @@ func told(e *Engine) string {
 
 // moving changes files and folders. Each change is a while after the one before.
 type moving struct {
-	t     *testing.T
-	dir   string
-	dice  *rand.Rand
-	clock time.Time
-	plain bool // documents are by themselves, and good
+	t        *testing.T
+	dir      string
+	dice     *rand.Rand
+	clock    time.Time
+	isolated bool // documents are by themselves, and good
 }
 
 var movingFiles = []string{"a.yaml", "b.yaml", "x/a.yaml", "x/b.yaml", "y/a.yaml", "x/y/c.yaml", "b.yml"}
@@ -100,7 +100,7 @@ var movingFiles = []string{"a.yaml", "b.yaml", "x/a.yaml", "x/b.yaml", "y/a.yaml
 // change does one thing.
 func (f *moving) change() string {
 	files, kind := movingFiles, f.dice.IntN(12)
-	if f.plain {
+	if f.isolated {
 		files = files[:6]
 		if kind >= 4 {
 			kind = 12

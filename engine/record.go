@@ -105,8 +105,8 @@ func (r *record) isIgnored() bool {
 	return r.served.unit == nil && !r.current.named && onlyIgnorable(r.current.problems)
 }
 
-// isKnownBy reports whether there is nothing else to say of the file of a record, which has this stamp now.
-func (r *record) isKnownBy(now stamp, trust stampTrust) bool {
+// carriesOver reports whether the record is all that there is to say of its file, which has this stamp now.
+func (r *record) carriesOver(now stamp, trust stampTrust) bool {
 	return r.coupling != coupled && r.current.baseline.isUnchanged(now) && trust.covers(r.current.file, now)
 }
 

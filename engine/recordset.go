@@ -15,14 +15,14 @@ type recordSet struct {
 	records  []*record    // by ID and file
 	units    []*plan.Unit // what each of them serves, or nil
 	isolated []bool       // which are isolated
-	values   map[int]bool // which are files that documents read their variables from, and say enough by that
+	values   map[int]bool // which are files that documents read their variables from: what is in them is nobody's business
 	// candidates are what was found, in its order, if each has a record of its own.
 	candidates []*candidate
 	states     []*DocState // what others are told of each, beside what documents have to do with each other; nil: nothing yet
 }
 
-// newRecordSet gives the set of records in their order. found are the candidates that they are of, if these are simple
-// (see [found]).
+// newRecordSet gives the set of records in their order. found are the candidates that were looked at, nil where one of them may be
+// the same file as another one.
 func newRecordSet(records []*record, found []*candidate) *recordSet {
 	s := &recordSet{records: records, units: make([]*plan.Unit, len(records)), isolated: make([]bool, len(records))}
 	for i := range records {
