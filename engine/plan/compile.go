@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	"fmt"
 	"net/url"
 	"runtime/debug"
@@ -47,7 +46,10 @@ type Schemas = func(schema []byte) (check func(value []byte) (place, rule string
 
 // Compile turns one document into a unit, as [Compile] does.
 func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list diag.List) {
-	room := cmp.Or(with.Room, new(Room))
+	room := with.Room
+	if room == nil {
+		room = new(Room)
+	}
 	defer func() {
 		if r := recover(); r != nil {
 			*room = Room{} // nobody knows what it is in the middle of

@@ -23,7 +23,9 @@ func TestReach(t *testing.T) {
 		for _, text := range []string{whole, whole[:len(whole)/2] + "\n\t- [x: '", whole[:len(whole)/3] + "\"", "a: [b\n" + whole, whole + "\n  x: y: z\n" + whole} {
 			slow := &drip{text: text}
 			slow.drain()
-			if got := reach(text); got != slow.next {
+			fast := newDrip(text)
+			fast.drain()
+			if got := fast.reach(); got != slow.next {
 				t.Errorf("%s: %d bytes of %d, want %d", file, got, len(text), slow.next)
 			}
 			if slow.next < len(text) {

@@ -75,7 +75,8 @@ func (p *parser) encoded(text string) bool {
 
 // decode reads the first YAML document of the text.
 func (p *parser) decode() (*yaml.Node, bool) {
-	dec := yaml.NewDecoder(strings.NewReader(p.src.text))
+	text := newDrip(p.src.text)
+	dec := yaml.NewDecoder(text)
 	first, err := next(dec)
 	for err == nil && empty(first) {
 		first, err = next(dec)
@@ -97,7 +98,7 @@ func (p *parser) decode() (*yaml.Node, bool) {
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		p.syntax(err)
+		p.syntax(err, text)
 		return nil, false
 	}
 	return first.Content[0], true

@@ -11,9 +11,9 @@ import (
 	"capd/engine/diag"
 )
 
-// syntax reports that the text is not YAML (contract L1).
-func (p *parser) syntax(err error) {
-	f := newSyntaxFault(p.src, err)
+// syntax reports that the text is not YAML (contract L1), with what was read when that was found.
+func (p *parser) syntax(err error, read *drip) {
+	f := newSyntaxFault(p.src, err, read.reach())
 	message, hint := f.explain()
 	code, span := diag.CodeYAML, p.src.span(f.at, f.end)
 	switch {
@@ -42,8 +42,8 @@ type syntaxFault struct {
 
 var yamlError = regexp.MustCompile(`(?s)^(?:yaml: )?(?:line (\d+): )?(.*)$`)
 
-func newSyntaxFault(src *source, err error) *syntaxFault {
-	f := &syntaxFault{src: src, problem: err.Error(), reached: reach(src.text)}
+func newSyntaxFault(src *source, err error, reached int) *syntaxFault {
+	f := &syntaxFault{src: src, problem: err.Error(), reached: reached}
 	if m := yamlError.FindStringSubmatch(f.problem); m != nil {
 		f.line, _ = strconv.Atoi(m[1]) // no digits: the line is not known
 		f.problem = m[2]
@@ -56,10 +56,12 @@ func newSyntaxFault(src *source, err error) *syntaxFault {
 // drip gives a text as a stream whose state says how far its reader has come.
 type drip struct {
 	text  string
+	whole int // so many bytes may be given at a time, what is behind them one by one
 	next  int
 	last  int // bytes that were given last
-	whole int // so many may be given at a time, what is behind them byte by byte
 }
+
+func newDrip(text string) *drip { return &drip{text: text, whole: len(text)} }
 
 func (d *drip) Read(b []byte) (int, error) {
 	if d.next == len(d.text) {
@@ -70,14 +72,12 @@ func (d *drip) Read(b []byte) (int, error) {
 	return d.last, nil
 }
 
-// reach gives how many bytes yaml.v3 must have read before it reports an error. It asks for more only
-// when it needs a byte at least: what it had before it last asked can be given at once.
-func reach(text string) int {
-	d := &drip{text: text, whole: len(text)}
-	d.drain()
-	d = &drip{text: text, whole: d.next - d.last}
-	d.drain()
-	return d.next
+// reach gives how many bytes yaml.v3 must have read before it reported an error. It asks for more only
+// when it needs a byte at least: what it had before it last asked can be given at once again.
+func (d *drip) reach() int {
+	again := &drip{text: d.text, whole: d.next - d.last}
+	again.drain()
+	return again.next
 }
 
 // drain reads until there is an error.
