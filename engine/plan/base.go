@@ -229,7 +229,7 @@ func (c *compiler) baseRef(op *consumed, ref expr.Ref, at diag.Span, authority b
 		return p, f
 	}
 	if !authority && op.auth.fills("path", ref.Name) {
-		p.slot = &slot{in: "path", name: ref.Name, typ: "string", required: true, placeholder: true}
+		p.slot = c.newSlot(slot{in: "path", name: ref.Name, typ: "string", required: true, placeholder: true})
 		op.slots = append(op.slots, p.slot)
 		return p, nil
 	}

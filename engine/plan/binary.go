@@ -45,8 +45,8 @@ func (c *compiler) setBinary(op *Operation, x *exposed, responses []DeclaredResp
 	defer func() { c.kept.declares(op, declares) }()
 	declared := binaryType(responses)
 	var called *consumed
-	if calls := op.Calls(); len(calls) > 0 && op.output == nil { // what capd makes itself is text
-		called = c.consumedOf(calls[len(calls)-1])
+	if last := op.lastCall(); last != nil && op.output == nil { // what capd makes itself is text
+		called = c.consumedOf(last)
 	}
 	if called == nil {
 		if declared != "" {
@@ -150,7 +150,7 @@ func (c *capped) Read(p []byte) (int, error) {
 func (c *compiler) consumedOf(call *Call) *consumed {
 	for _, ns := range c.order {
 		for _, op := range ns.ops {
-			if op.label() == call.name {
+			if op.called == call.callTarget {
 				return op
 			}
 		}

@@ -69,7 +69,7 @@ func (c *compiler) dropFilled(op *consumed) {
 				if _, rest, ok := cutInputPrefix(name, ""); ok {
 					name = rest
 				}
-				op.slots = append(op.slots, &slot{in: "body", name: name, dropped: true})
+				op.slots = append(op.slots, c.newSlot(slot{in: "body", name: name, dropped: true}))
 			}
 		})
 	}

@@ -68,6 +68,8 @@ func (with Compiler) Compile(doc *spec.Document, files Files) (unit *Unit, list 
 func (c *compiler) begin(with Compiler, doc *spec.Document, files Files) {
 	clear(c.faults)
 	c.kept.begin()
+	c.drafts.slots.begin()
+	c.drafts.pieces.begin()
 	*c = compiler{
 		doc:     doc,
 		files:   files,
@@ -157,9 +159,35 @@ type drafts struct {
 	faults  map[string]int // already reported, by code, place and message: index in list
 	kept    kept
 	ops     []consumed
-	exposed exposed // one of it makes room for the next
-	draft   draft   // likewise
-	text    []byte  // a JSON text
+	slots   lent[slot]  // of the operations
+	pieces  lent[piece] // of their paths
+	exposed exposed     // one of it makes room for the next
+	draft   draft       // likewise
+	text    []byte      // a JSON text
+}
+
+// lent is memory for values that one document needs. They stay where they are until the next document
+// is begun, which gets the memory again.
+type lent[T any] struct {
+	block []T
+	free  []T // of block
+}
+
+// take gives n empty values.
+func (l *lent[T]) take(n int) []T {
+	if n > len(l.free) {
+		l.block = make([]T, max(n, 2*len(l.block), 16))
+		l.free = l.block
+	}
+	out := l.free[:n:n]
+	l.free = l.free[n:]
+	return out
+}
+
+// begin takes back all that was given.
+func (l *lent[T]) begin() {
+	clear(l.block[:len(l.block)-len(l.free)])
+	l.free = l.block
 }
 
 // fault is why a unit is refused: a diagnostic that is not reported yet.

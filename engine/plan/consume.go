@@ -161,7 +161,7 @@ func (c *compiler) readOperation(op *consumed, replacing bool) {
 		}
 	}
 	op.body = readBody(op.decl.Body)
-	op.slots = declaredSlots(op)
+	op.slots = c.declaredSlots(op)
 	text := op.joinPath(replacing)
 	op.wire = text.value
 	auth := c.readAuth(op)
@@ -293,13 +293,13 @@ func (c *compiler) readFragment(op *consumed, text *joined, i int) {
 func (c *compiler) pieces(op *consumed, text *joined, at int, s string) []piece {
 	var room [16]expr.Part
 	parts := expr.AppendPath(room[:0], s)
-	out := make([]piece, 0, len(parts))
-	for _, p := range parts {
+	out := c.drafts.pieces.take(len(parts))
+	for i, p := range parts {
 		if !p.IsRef() || (p.Ref.Form == expr.Chevron || p.Ref.Form == expr.Dollar) && !c.vars.isReference(p.Ref) {
-			out = append(out, piece{literal: p.Literal})
+			out[i].literal = p.Literal
 			continue
 		}
-		out = append(out, c.pathRef(op, p.Ref, text.span(at+p.Ref.Start, at+p.Ref.End)))
+		out[i] = c.pathRef(op, p.Ref, text.span(at+p.Ref.Start, at+p.Ref.End))
 	}
 	return out
 }
@@ -327,7 +327,7 @@ func (c *compiler) pathRef(op *consumed, ref expr.Ref, span diag.Span) piece {
 		p.value = v
 		return p
 	}
-	p.slot = &slot{in: "path", name: name, typ: "string", required: true, placeholder: true}
+	p.slot = c.newSlot(slot{in: "path", name: name, typ: "string", required: true, placeholder: true})
 	op.slots = append(op.slots, p.slot)
 	return p
 }

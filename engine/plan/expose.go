@@ -457,8 +457,8 @@ func (c *compiler) describeTool(x *exposed, t *Tool) {
 		t.Title = firstOf(t.Title, x.flow.flow.Label.Value)
 		t.Description = firstOf(t.Description, x.flow.flow.Description.Value)
 	}
-	if calls := t.Operation.Calls(); len(calls) == 1 {
-		t.Description = firstOf(t.Description, calls[0].description)
+	if call := t.Operation.onlyCall(); call != nil {
+		t.Description = firstOf(t.Description, call.description)
 	}
 	t.Description = firstOf(t.Description, t.Name)
 	t.Annotations = t.Operation.annotations()
@@ -495,7 +495,7 @@ func firstOf(a, b string) string {
 
 // annotations are what the methods of an operation's calls say of it.
 func (op *Operation) annotations() Annotations {
-	a := Annotations{ReadOnly: true, Idempotent: true, OpenWorld: len(op.Calls()) > 0}
+	a := Annotations{ReadOnly: true, Idempotent: true, OpenWorld: !op.callsNobody()}
 	for c := range op.calls {
 		switch c.method {
 		case "GET", "HEAD", "OPTIONS":

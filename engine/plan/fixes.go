@@ -91,8 +91,8 @@ func (c *compiler) keepsMeaning(more map[string]bool) bool {
 // noteAdded reports the inputs that a tool does not declare and needs (contract M1).
 func (b *draft) noteAdded(added []*property) {
 	by := "its steps need"
-	if calls := b.out.Calls(); b.steps == nil && len(calls) == 1 {
-		by = calls[0].name + " needs"
+	if call := b.out.onlyCall(); b.steps == nil && call != nil {
+		by = call.name + " needs"
 	}
 	for _, p := range added {
 		by, hint := by, "add it to inputParameters"

@@ -189,7 +189,7 @@ func (c *compiler) consumeForward(api *spec.Consumed, x *exposed, forward *forwa
 	op.fail(c.judgeTransport(api))
 	op.fail(c.readTransport(op))
 	op.fail(c.readResilience(op))
-	op.slots = declaredSlots(op)
+	op.slots = c.declaredSlots(op)
 	auth := c.readAuth(op)
 	c.readBase(op)
 	op.slots = slices.DeleteFunc(op.slots, func(s *slot) bool {

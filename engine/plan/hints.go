@@ -39,7 +39,7 @@ func (c *compiler) judgeHints(x *exposed, op *Operation) {
 			note(diag.Info, "readOnly", "%s is said to be readOnly, but it calls %s", x.title(), m)
 		}
 	}
-	if readOnly == spec.False && !said && len(op.Calls()) > 0 && methodAmong(op, "POST", "PUT", "PATCH", "DELETE") == "" && onlyCalls(op) {
+	if readOnly == spec.False && !said && !op.callsNobody() && methodAmong(op, "POST", "PUT", "PATCH", "DELETE") == "" && onlyCalls(op) {
 		note(diag.Info, "readOnly", "%s is said not to be readOnly, but it only calls GET", x.title())
 	}
 }

@@ -79,6 +79,28 @@ func (op *Operation) calls(visit func(*Call) bool) {
 	}
 }
 
+// lastCall gives the last of them, or nil.
+func (op *Operation) lastCall() (last *Call) {
+	for c := range op.calls {
+		last = c
+	}
+	return last
+}
+
+// onlyCall gives the call of an operation that makes one; nil for others.
+func (op *Operation) onlyCall() (only *Call) {
+	for c := range op.calls {
+		if only != nil {
+			return nil
+		}
+		only = c
+	}
+	return only
+}
+
+// callsNobody reports whether the operation needs no upstream.
+func (op *Operation) callsNobody() bool { return op.lastCall() == nil }
+
 // StepCount gives how many steps the operation declares; 0 for one that is a single call, or
 // none.
 func (op *Operation) StepCount() int {

@@ -67,7 +67,7 @@ func (x *Exposure) Signature(r *Route) *Signature {
 	if said.Takes == nil && op.forward == nil {
 		said.Takes = op.takes(r)
 	}
-	s := &Signature{Label: said.Label, Tags: said.Tags, Upstream: len(op.Calls()) > 0}
+	s := &Signature{Label: said.Label, Tags: said.Tags, Upstream: !op.callsNobody()}
 	for _, name := range r.Params {
 		p := Parameter{In: "path", Name: name}
 		if i := indexParameter(said.Takes, "path", name); i >= 0 {
@@ -255,7 +255,7 @@ func (op *Operation) answers(said *stated, out []Answer) []Answer {
 		}
 	}
 	success := Answer{Status: "2XX", Content: content}
-	if len(op.Calls()) == 0 {
+	if op.callsNobody() {
 		success.Status = "200"
 	}
 	return append([]Answer{success}, out...)

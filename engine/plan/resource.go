@@ -319,8 +319,8 @@ func (c *compiler) dynamicResource(x *exposed, decl *spec.MCPResource, r *Resour
 		return
 	}
 	r.Operation = op
-	if calls := op.Calls(); r.Description == "" && len(calls) > 0 {
-		r.Description = strings.TrimSpace(calls[len(calls)-1].description)
+	if last := op.lastCall(); r.Description == "" && last != nil {
+		r.Description = strings.TrimSpace(last.description)
 	}
 }
 

@@ -11,12 +11,12 @@ import (
 
 // declaredSlots gives the slots that parameters of the consumed entry, the resource and the
 // operation declare; the inner one wins for equal place and name (contract S1 to S4).
-func declaredSlots(op *consumed) []*slot {
+func (c *compiler) declaredSlots(op *consumed) []*slot {
 	var out []*slot
 	at := map[[2]string]int{}
 	for _, params := range [][]spec.Parameter{op.api.Parameters, op.resource.Parameters, op.decl.Parameters} {
 		for i := range params {
-			s := newSlot(op, &params[i])
+			s := c.declaredSlot(op, &params[i])
 			if s == nil {
 				continue
 			}
@@ -38,11 +38,19 @@ func declaredSlots(op *consumed) []*slot {
 // places are where a parameter can go.
 var places = []string{"path", "query", "header", "cookie", "body"}
 
-func newSlot(op *consumed, p *spec.Parameter) *slot {
+// newSlot gives a slot a place among those of the document.
+func (c *compiler) newSlot(s slot) *slot {
+	at := &c.drafts.slots.take(1)[0]
+	*at = s
+	return at
+}
+
+// declaredSlot gives the slot of a parameter; nil if it is none.
+func (c *compiler) declaredSlot(op *consumed, p *spec.Parameter) *slot {
 	if p.Name.Value == "" {
 		return nil
 	}
-	s := &slot{
+	s := slot{
 		in: strings.ToLower(p.In.Value), name: p.Name.Value, typ: jsonType(p.Type.Value), description: p.Description.Value,
 		required: p.Required == spec.True, stated: p.Required != spec.Unset, own: p.Value, items: p.Items, enum: p.Enum, decl: p,
 	}
@@ -72,7 +80,7 @@ func newSlot(op *consumed, p *spec.Parameter) *slot {
 			s.required, s.dropped = false, true
 		}
 	}
-	return s
+	return c.newSlot(s)
 }
 
 // guessPlace is where a parameter goes that does not say so (contract S3).
