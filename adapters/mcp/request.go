@@ -136,19 +136,73 @@ func readAhead(r *http.Request, limit int64) (body []byte, whole bool) {
 }
 
 // wellFormed refuses a body that is not one JSON value: nested too deep, cut off, or with more
-// behind it. The SDK would take what comes first.
+// behind it. The SDK would take what comes first. And it refuses one of which the SDK would make far
+// more than it is.
 func wellFormed(w http.ResponseWriter, r *http.Request, limit int64) bool {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Method != http.MethodPost || media != "application/json" {
 		return true
 	}
-	if body, whole := readAhead(r, limit); !whole || expr.Valid(body) {
+	body, whole := readAhead(r, limit)
+	status, refusal := http.StatusBadRequest, `{"code":-32700,"message":"the body is not one JSON value"}`
+	switch {
+	case !whole:
 		return true
+	case expr.Valid(body):
+		if !saysTooMuch(body) {
+			return true
+		}
+		status, refusal = http.StatusRequestEntityTooLarge, `{"code":-32600,"message":"the message holds too many values beside the arguments of a tool"}`
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusBadRequest)
-	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"the body is not one JSON value"}}`+"\n")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":null,"error":`+refusal+"}\n")
 	return false
+}
+
+// maxSaid bounds what a message takes once the SDK has decoded it, as [expr.Decoded] reckons. It does so
+// before anybody knows whose memory that is. What clients say of themselves is some hundred values.
+const maxSaid = 4 << 20
+
+// saysTooMuch reports whether more than that is in a body, or in one message of a batch. Arguments of tools are
+// not decoded by the SDK.
+func saysTooMuch(body []byte) bool {
+	if expr.Decoded(body) <= maxSaid {
+		return false
+	}
+	if expr.Kind(body) != '[' {
+		return expr.Decoded(body)-expr.Decoded(toolArguments(body)) > maxSaid
+	}
+	left := int64(maxSaid)
+	expr.EachElement(body, func(message []byte) bool {
+		left -= expr.Decoded(message) - expr.Decoded(toolArguments(message))
+		return left >= 0
+	})
+	return left < 0
+}
+
+// toolArguments gives the arguments of a message that certainly calls a tool.
+func toolArguments(message []byte) []byte {
+	var params, arguments []byte
+	methods, calls := 0, false
+	expr.RawMembers(message, func(key, value []byte) {
+		switch {
+		case string(key) == `"params"`:
+			params = value
+		case bytes.EqualFold(key, []byte(`"method"`)):
+			methods++
+			calls = string(key) == `"method"` && string(value) == `"`+methodCallTool+`"`
+		}
+	})
+	if !calls || methods > 1 || expr.Kind(params) != '{' {
+		return nil
+	}
+	expr.RawMembers(params, func(key, value []byte) {
+		if string(key) == `"arguments"` {
+			arguments = value
+		}
+	})
+	return arguments
 }
 
 // accepts reports whether a client takes JSON, and whether it takes event streams.

@@ -123,6 +123,43 @@ func TestBodyLimit(t *testing.T) {
 	}
 }
 
+// TestMessageOfManyValues: what the SDK decodes of a message is bounded by more than its bytes; arguments of
+// tools are not decoded.
+func TestMessageOfManyValues(t *testing.T) {
+	t.Parallel()
+	h := open(t, map[string]string{"rooms": rooms}, mcp.Options{})
+	many := "[" + strings.Repeat("{},", 10_000) + "{}]"
+	call := func(params string) string {
+		return `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{` + params + `}}`
+	}
+	arguments := `"name":"create-room","arguments":{"body":{"x":` + many + `}}`
+	hello := `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","clientInfo":{"name":"t","version":"1"},"capabilities":{"experimental":`
+	for _, c := range []struct {
+		name, body string
+		refused    bool
+	}{
+		{"arguments", call(arguments), false},
+		{"initialize", hello + `{"x":{}}}}}`, false},
+		{"capabilities", hello + `{"x":{"y":` + many + `}}}}}`, true},
+		{"meta", call(arguments + `,"_meta":{"x":` + many + `}`), true},
+		{"beside params", `{"jsonrpc":"2.0","id":1,"method":"tools/list","x":` + many + `}`, true},
+		{"arguments of a prompt", strings.Replace(call(arguments), "tools/call", "prompts/get", 1), true},
+		{"two methods", strings.Replace(call(arguments), `"id"`, `"Method":"prompts/get","id"`, 1), true},
+		{"a batch", "[" + call(arguments) + "," + call(arguments) + "]", false},
+		{"a long batch", "[" + strings.Repeat(call(`"name":"get-room"`)+",", 10_000) + call(arguments) + "]", true},
+	} {
+		header := map[string]string{"Mcp-Session-Id": h.session("/mcp/rooms"), "Mcp-Protocol-Version": "2025-03-26"}
+		if strings.HasPrefix(c.body, hello) {
+			header = nil
+		}
+		a := h.post("/mcp/rooms", header, c.body)
+		refused := a.status == http.StatusRequestEntityTooLarge && strings.Contains(a.body, `"code":-32600`)
+		if refused != c.refused || !refused && a.status != http.StatusOK {
+			t.Errorf("%s: %d %.200s", c.name, a.status, a.body)
+		}
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	one := map[string]string{"team-a/rooms": rooms}
