@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,7 +14,7 @@ type finding struct {
 	rule    string // of the keyword within the schema, RFC 6901
 	keyword string
 	kinds   []string // for type: the JSON types allowed
-	names   []string // for required: the members that are missing
+	names   []string // for required: the members that are missing; for additionalProperties: those there may be
 	anyName bool     // one of names is enough
 	several bool     // for oneOf: more than one form fits
 	low     any      // for minimum and maximum: the bounds, nil where there is none
@@ -21,7 +22,7 @@ type finding struct {
 }
 
 // findings reduces the tree of errors of the library to one finding for each mistake.
-func (v *Validator) findings(e *jsonschema.ValidationError, document any) []finding {
+func (v *checker) findings(e *jsonschema.ValidationError, document any) []finding {
 	pointer := unescapeLocation(e.InstanceLocation)
 	_, rule, _ := strings.Cut(unescapeLocation(e.AbsoluteKeywordLocation), "#")
 	_, keyword := cutLast(rule)
@@ -39,7 +40,7 @@ func (v *Validator) findings(e *jsonschema.ValidationError, document any) []find
 }
 
 // leaf reads from the text of the schema what the broken keyword expects.
-func (v *Validator) leaf(pointer, rule string, document any) finding {
+func (v *checker) leaf(pointer, rule string, document any) finding {
 	parent, keyword := cutLast(rule)
 	f := finding{pointer: pointer, rule: rule, keyword: keyword}
 	expected := lookup(v.text, rule)
@@ -62,6 +63,28 @@ func (v *Validator) leaf(pointer, rule string, document any) finding {
 		f.keyword, f.names = "required", []string{name}
 	}
 	return f
+}
+
+// strangers puts in the place of each mapping with members that it may not have these members.
+func (v *checker) strangers(found []finding, document any) []finding {
+	out := make([]finding, 0, len(found))
+	for _, f := range found {
+		if f.keyword != "additionalProperties" {
+			out = append(out, f)
+			continue
+		}
+		parent, _ := cutLast(f.rule)
+		known, _ := lookup(v.text, parent+"/properties").(map[string]any)
+		members, _ := lookup(document, f.pointer).(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			if _, ok := known[name]; !ok {
+				out = append(out, finding{
+					pointer: f.pointer + "/" + escaped(name), rule: f.rule, keyword: f.keyword, names: slices.Sorted(maps.Keys(known)),
+				})
+			}
+		}
+	}
+	return out
 }
 
 // isDependent reports whether a rule is a list of members that another member wants.

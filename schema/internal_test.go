@@ -39,6 +39,9 @@ func TestAlternatives(t *testing.T) {
 		{"member missing", byKind, `{"list": {}}`, []string{`"/list" has no "x"`}},
 		{"too many fit", `{"oneOf": [{"type": "object"}, {"minProperties": 0}]}`, `{}`, []string{`the document fits none of the forms it can have`}},
 		{"unknown keyword", `{"properties": {"a": {"maxLength": 2}}}`, `{"a": "hush"}`, []string{`"/a" does not fit the rule "maxLength" of the schema`}},
+		{"unknown members", `{"properties": {"a": {"properties": {"size": {}, "port": {}}, "additionalProperties": false}}}`, `{"a": {"prot": 1, "x/y": 2, "size": 3}}`, []string{
+			`"/a/prot" is not known here`, `"/a/x~1y" is not known here; expected port or size`,
+		}},
 		{"one bound", `{"properties": {"a": {"minimum": 1}, "b": {"maximum": 2}}}`, `{"a": 0, "b": 3}`, []string{
 			`"/a" is out of range; expected 1 or more`, `"/b" is out of range; expected 2 or less`,
 		}},
@@ -69,9 +72,12 @@ func TestAlternatives(t *testing.T) {
 
 func TestBrokenSchema(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{`{`, `{"type": 3}`, `{"$ref": "https://elsewhere.example.com/x"}`} {
+	for _, text := range []string{`{`, `{"type": 3}`, `{"$ref": "https://elsewhere.example.com/x"}`, `{"items": {"$ref": "#/$defs/x"}}`} {
 		if _, err := compile([]byte(text)); err == nil {
 			t.Errorf("%s compiles", text)
+		}
+		if _, err := newOutline([]byte(text)); err == nil {
+			t.Errorf("%s has an outline", text)
 		}
 	}
 }
@@ -86,6 +92,8 @@ capability:
     api:
       authentication: {type: apikey, headers: [{key: k, value: v}]}
       auth: {type: hmac, key: k}
+      transport: {http2: false, tls: {serverName: api.example.com}}
+      resilience: {retry: {max: 3}, breaker: false, cache: {}}
       resources:
       - path: /x
         operations:
@@ -107,6 +115,10 @@ func TestScreenAgrees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	exact, err := v.exact()
+	if err != nil {
+		t.Fatal(err)
+	}
 	doc, found := spec.Parse("compact.yaml", []byte(compact), spec.Limits{})
 	if doc == nil {
 		t.Fatal("the document is not read:", found)
@@ -118,7 +130,7 @@ func TestScreenAgrees(t *testing.T) {
 	tried, refused := 0, 0
 	mutate(root, "", func(at string) {
 		tried++
-		fits := v.compiled.Validate(root) == nil
+		fits := exact.compiled.Validate(root) == nil
 		if !fits {
 			refused++
 		}
@@ -169,7 +181,7 @@ func (v value) Child(i int) (string, value) {
 	return name, value{members[name]}
 }
 
-// mutate replaces every value below parent by one of each kind in turn, removes every member,
+// mutate replaces every value below parent by one of each kind in turn, removes every member, adds one,
 // and calls check each time.
 func mutate(parent any, at string, check func(at string)) {
 	others := []any{nil, true, "text", json.Number("7"), json.Number("-70000"), []any{}, []any{"text"}, map[string]any{}, map[string]any{"type": "rest", "port": "x"}}
@@ -190,6 +202,9 @@ func mutate(parent any, at string, check func(at string)) {
 			check(at + " without " + name)
 			p[name] = old
 		}
+		p["strange"] = "text"
+		check(at + " with another member")
+		delete(p, "strange")
 	case []any:
 		for i, old := range p {
 			try(fmt.Sprintf("%s/%d", at, i), old, func(value any) { p[i] = value })

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"capd/engine/diag"
 )
 
 // describe says what is wrong with the value at a path, and where it can be told, how to
@@ -22,6 +24,13 @@ func (f finding) describe(path string, value any) (message, hint string) {
 		return subject + missing(f.names, f.anyName), ""
 	case "minimum", "maximum":
 		return subject + " is out of range; expected " + span(f.low, f.high), ""
+	case "additionalProperties":
+		_, token := cutLast(f.pointer)
+		name, _ := cutToken(token)
+		if near, ok := diag.Nearest(name, f.names); ok {
+			return subject + " is not known here", "did you mean " + near + "?"
+		}
+		return subject + " is not known here; expected " + join(f.names, "or"), ""
 	case "anyOf", "oneOf":
 		return subject + " fits none of the forms it can have", ""
 	}

@@ -52,6 +52,9 @@ func cutToken(pointer string) (token, rest string) {
 	return strings.NewReplacer("~1", "/", "~0", "~").Replace(token), rest
 }
 
+// escaped gives a name as a reference token.
+func escaped(name string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(name) }
+
 // cutLast splits a JSON pointer before its last token, which is given as it is written.
 func cutLast(pointer string) (parent, token string) {
 	i := strings.LastIndexByte(pointer, '/')

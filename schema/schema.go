@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v5"
 
@@ -32,15 +33,28 @@ func Source() []byte { return bytes.Clone(source) }
 
 // Validator checks documents against the schema. It is safe for concurrent use.
 type Validator struct {
+	outline *outline
+	// exact gives the whole schema, which takes longer to compile than many documents. Hardly one needs it.
+	exact func() (*checker, error)
+}
+
+// New reads the schema. The error is a fault of the schema itself, never of a document.
+func New() (*Validator, error) {
+	o, err := newOutline(source)
+	if err != nil {
+		return nil, err
+	}
+	return &Validator{o, sync.OnceValues(func() (*checker, error) { return compile(source) })}, nil
+}
+
+// checker checks JSON values against a schema, and says what is wrong.
+type checker struct {
 	compiled *jsonschema.Schema
 	text     any // the schema as JSON values, to look up what a keyword expects
 }
 
-// New compiles the schema. The error is a fault of the schema itself, never of a document.
-func New() (*Validator, error) { return compile(source) }
-
-func compile(text []byte) (*Validator, error) {
-	v := &Validator{}
+func compile(text []byte) (*checker, error) {
+	v := &checker{}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	if err := d.Decode(&v.text); err != nil {
@@ -66,22 +80,30 @@ func compile(text []byte) (*Validator, error) {
 // warning with [diag.CodeSchema]. They stand in the order of the document, one for each
 // mistake. [Fits] says first, and for much less, whether there can be any.
 func (v *Validator) Validate(document any, locate func(pointer string) (diag.Span, string)) diag.List {
-	return v.explain(tame(document), locate)
+	c, err := v.exact()
+	if err != nil {
+		return unchecked(locate)
+	}
+	return c.explain(tame(document), locate)
 }
 
 // explain lets the library look at a document and says what it found.
-func (v *Validator) explain(document any, locate func(pointer string) (diag.Span, string)) diag.List {
+func (v *checker) explain(document any, locate func(pointer string) (diag.Span, string)) diag.List {
 	err := v.compiled.Validate(document)
 	if err == nil {
 		return nil
 	}
 	var tree *jsonschema.ValidationError
 	if !errors.As(err, &tree) {
-		span, path := locate("")
-		return diag.List{{
-			Code: diag.CodeInternal, Severity: diag.Warning, Span: span, Path: path,
-			Message: "the document could not be checked against the schema",
-		}}
+		return unchecked(locate)
 	}
-	return report(v.findings(tree, document), document, locate)
+	return report(v.strangers(v.findings(tree, document), document), document, locate)
+}
+
+func unchecked(locate func(pointer string) (diag.Span, string)) diag.List {
+	span, path := locate("")
+	return diag.List{{
+		Code: diag.CodeInternal, Severity: diag.Warning, Span: span, Path: path,
+		Message: "the document could not be checked against the schema",
+	}}
 }

@@ -1,11 +1,9 @@
 package schema
 
 import (
-	"math/big"
+	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/santhosh-tekuri/jsonschema/v5"
 )
 
 // Tree is a value as the reader of a document keeps it.
@@ -24,13 +22,12 @@ type Tree[T any] interface {
 // decides, and says what is wrong. It exists because nearly every document fits, and to make JSON
 // values of one and have the library visit them takes about as long as parsing the YAML, while this
 // walk takes a small part of that.
-func Fits[T Tree[T]](v *Validator, document T) bool { return screen(v.compiled, document) }
+func Fits[T Tree[T]](v *Validator, document T) bool { return screen(v.outline, document) }
 
-// screen reports whether a value certainly fits a schema. It knows only the keywords the published
-// schema uses (a test holds that), and says false whenever it is not sure.
-func screen[T Tree[T]](s *jsonschema.Schema, value T) bool {
+// screen reports whether a value certainly fits. It says false whenever it is not sure.
+func screen[T Tree[T]](s *outline, value T) bool {
 	kind := value.JSONType()
-	if !hasKind(s.Types, kind, value) || len(s.Enum) > 0 && (kind != "string" || !inEnum(s.Enum, value.Scalar())) {
+	if !hasKind(s.Type, kind, value) || len(s.Enum) > 0 && (kind != "string" || !slices.Contains(s.Enum, value.Scalar())) {
 		return false
 	}
 	switch kind {
@@ -39,7 +36,7 @@ func screen[T Tree[T]](s *jsonschema.Schema, value T) bool {
 			return false
 		}
 	case "array":
-		if s.Items2020 != nil && !screenItems(s.Items2020, value) {
+		if s.Items != nil && !screenItems(s.Items, value) {
 			return false
 		}
 	case "number":
@@ -50,21 +47,23 @@ func screen[T Tree[T]](s *jsonschema.Schema, value T) bool {
 	return screenInPlace(s, value)
 }
 
-func screenMembers[T Tree[T]](s *jsonschema.Schema, object T) bool {
+func screenMembers[T Tree[T]](s *outline, object T) bool {
 	for _, name := range s.Required {
 		if !hasMember(object, name) {
 			return false
 		}
 	}
-	if len(s.Properties) == 0 && s.AdditionalProperties == nil {
+	others := &s.AdditionalProperties
+	if len(s.Properties) == 0 && others.like == nil && !others.none {
 		return true
 	}
-	others, _ := s.AdditionalProperties.(*jsonschema.Schema)
 	for i := range object.Children() {
 		name, member := object.Child(i)
 		of, named := s.Properties[name]
 		if !named {
-			of = others
+			if of = others.like; others.none {
+				return false
+			}
 		}
 		if of != nil && !screen(of, member) {
 			return false
@@ -82,7 +81,7 @@ func hasMember[T Tree[T]](object T, name string) bool {
 	return false
 }
 
-func screenItems[T Tree[T]](s *jsonschema.Schema, array T) bool {
+func screenItems[T Tree[T]](s *outline, array T) bool {
 	for i := range array.Children() {
 		if _, item := array.Child(i); !screen(s, item) {
 			return false
@@ -92,8 +91,8 @@ func screenItems[T Tree[T]](s *jsonschema.Schema, array T) bool {
 }
 
 // screenInPlace looks at the schemas that speak of the same value.
-func screenInPlace[T Tree[T]](s *jsonschema.Schema, value T) bool {
-	if s.Ref != nil && !screen(s.Ref, value) {
+func screenInPlace[T Tree[T]](s *outline, value T) bool {
+	if s.Ref.to != nil && !screen(s.Ref.to, value) {
 		return false
 	}
 	for _, of := range s.AllOf {
@@ -117,7 +116,7 @@ func screenInPlace[T Tree[T]](s *jsonschema.Schema, value T) bool {
 	return consequence == nil || screen(consequence, value)
 }
 
-func screenAny[T Tree[T]](list []*jsonschema.Schema, value T) bool {
+func screenAny[T Tree[T]](list []*outline, value T) bool {
 	for _, of := range list {
 		if screen(of, value) {
 			return true
@@ -139,23 +138,10 @@ func hasKind[T Tree[T]](kinds []string, given string, value T) bool {
 	return false
 }
 
-func inEnum(list []any, given string) bool {
-	for _, allowed := range list {
-		if text, ok := allowed.(string); ok && text == given {
-			return true
-		}
-	}
-	return false
-}
-
-func inRange[T Tree[T]](s *jsonschema.Schema, number T) bool {
+func inRange[T Tree[T]](s *outline, number T) bool {
 	if s.Minimum == nil && s.Maximum == nil {
 		return true
 	}
 	n, err := strconv.ParseInt(number.Scalar(), 10, 64)
-	if err != nil {
-		return false
-	}
-	exact := new(big.Rat).SetInt64(n)
-	return (s.Minimum == nil || exact.Cmp(s.Minimum) >= 0) && (s.Maximum == nil || exact.Cmp(s.Maximum) <= 0)
+	return err == nil && (s.Minimum == nil || n >= *s.Minimum) && (s.Maximum == nil || n <= *s.Maximum)
 }

@@ -49,7 +49,7 @@ func Compile(text []byte) (check func(value []byte) (place, rule string), err er
 	if err != nil {
 		return nil, err
 	}
-	v := &Validator{compiled: compiled, text: tree}
+	v := &checker{compiled: compiled, text: tree}
 	return v.checkValue, nil
 }
 
@@ -169,7 +169,7 @@ func shortened(s string) string {
 }
 
 // checkValue says what is wrong with a value. Of several mistakes it tells the first by place.
-func (v *Validator) checkValue(raw []byte) (place, rule string) {
+func (v *checker) checkValue(raw []byte) (place, rule string) {
 	defer func() {
 		if r := recover(); r != nil {
 			place, rule = "", "must be simpler: it could not be checked"
@@ -213,13 +213,13 @@ func dotted(value any, pointer string) string {
 			b.WriteByte('.')
 		}
 		b.WriteString(token)
-		value = lookup(value, "/"+strings.NewReplacer("~", "~0", "/", "~1").Replace(token))
+		value = lookup(value, "/"+escaped(token))
 	}
 	return shortened(b.String())
 }
 
 // demand says what a rule of the schema wants.
-func (v *Validator) demand(f *finding) string {
+func (v *checker) demand(f *finding) string {
 	want := lookup(v.text, f.rule)
 	switch f.keyword {
 	case "type":
