@@ -67,7 +67,7 @@ func (l *loader) pass(ctx context.Context, prev, compiled *recordSet, trust stam
 	if err != nil {
 		return nil, nil, err
 	}
-	if compiled == nil && found.simple && prev != nil && l.policy.path == "" && slices.Equal(prev.candidates, found.candidates) {
+	if compiled == nil && found.simple && prev != nil && l.policy.path == "" && prev.isOfJust(found.candidates) {
 		next, err := l.compileChanged(ctx, prev, found, trust)
 		return next, found, err
 	}

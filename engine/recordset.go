@@ -76,6 +76,12 @@ func (s *recordSet) isOf(found []*candidate) bool {
 	return !slices.ContainsFunc(found, func(c *candidate) bool { return !has[c] })
 }
 
+// isOfJust reports whether each of some candidates has a record of its own, and there are no others. Records of which
+// nothing is to be found any more are others: when nothing at all is found, there are only those.
+func (s *recordSet) isOfJust(found []*candidate) bool {
+	return len(found) == len(s.records) && slices.Equal(s.candidates, found)
+}
+
 // notIsolated gives the records that are not isolated and where they are, in their order.
 func (s *recordSet) notIsolated() iter.Seq2[int, *record] {
 	return func(yield func(int, *record) bool) {

@@ -118,6 +118,49 @@ func TestReloadFolderOutOfSight(t *testing.T) {
 	}
 }
 
+// TestReloadEverythingRemoved: where each document was a link, or out of sight, a folder in which nothing is left serves
+// nothing.
+func TestReloadEverythingRemoved(t *testing.T) {
+	t.Parallel()
+	t.Run("links", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, map[string]string{"x/text": "serve " + loopback + " one"}, nil)
+		if err := os.Symlink(filepath.Join("x", "text"), filepath.Join(r.dir, "a.yaml")); err != nil {
+			t.Skip("no links here: ", err)
+		}
+		r.start()
+		r.wants(loopback, "a", "one")
+		r.remove("a.yaml")
+		r.reload()
+		if docs := r.engine.Current().Docs; len(docs) > 0 {
+			t.Errorf("%s is %s", docs[0].ID, docs[0].State)
+		}
+	})
+	t.Run("out of sight", func(t *testing.T) {
+		t.Parallel()
+		if os.Geteuid() == 0 {
+			t.Skip("the superuser may read everything")
+		}
+		r := newRig(t, map[string]string{"x/a.yaml": "serve " + loopback + " one"}, nil)
+		r.start()
+		folder := filepath.Join(r.dir, "x")
+		for _, mode := range []os.FileMode{0, 0o700} {
+			if err := os.Chmod(folder, mode); err != nil {
+				t.Fatal(err)
+			}
+			if mode == 0 {
+				r.reload()
+				r.wants(loopback, "x/a", "one")
+			}
+		}
+		r.remove("x")
+		r.reload()
+		if docs := r.engine.Current().Docs; len(docs) > 0 {
+			t.Errorf("%s is %s", docs[0].ID, docs[0].State)
+		}
+	})
+}
+
 // keepsOld runs a reload that must fail and checks that nothing changed.
 func keepsOld(t *testing.T, r *rig) error {
 	t.Helper()
