@@ -160,22 +160,23 @@ func wellFormed(w http.ResponseWriter, r *http.Request, limit int64) bool {
 	return false
 }
 
-// maxSaid bounds what a message takes once the SDK has decoded it, as [expr.Decoded] reckons. It does so
-// before anybody knows whose memory that is. What clients say of themselves is some hundred values.
+// maxSaid bounds what a message takes beside its bytes once the SDK has decoded it, as [expr.DecodedValues]
+// reckons. It does so before anybody knows whose memory that is. What clients say of themselves is some hundred values.
 const maxSaid = 4 << 20
 
 // saysTooMuch reports whether more than that is in a body, or in one message of a batch. Arguments of tools are
 // not decoded by the SDK.
 func saysTooMuch(body []byte) bool {
-	if expr.Decoded(body) <= maxSaid {
+	left := maxSaid - expr.DecodedValues(body)
+	if left >= 0 {
 		return false
 	}
 	if expr.Kind(body) != '[' {
-		return expr.Decoded(body)-expr.Decoded(toolArguments(body)) > maxSaid
+		return left+expr.DecodedValues(toolArguments(body)) < 0
 	}
-	left := int64(maxSaid)
+	left = maxSaid
 	expr.EachElement(body, func(message []byte) bool {
-		left -= expr.Decoded(message) - expr.Decoded(toolArguments(message))
+		left -= expr.DecodedValues(message) - expr.DecodedValues(toolArguments(message))
 		return left >= 0
 	})
 	return left < 0
@@ -189,6 +190,8 @@ func toolArguments(message []byte) []byte {
 		switch {
 		case string(key) == `"params"`:
 			params = value
+		case bytes.IndexByte(key, '\\') >= 0: // it may say anything
+			methods = 2
 		case bytes.EqualFold(key, []byte(`"method"`)):
 			methods++
 			calls = string(key) == `"method"` && string(value) == `"`+methodCallTool+`"`

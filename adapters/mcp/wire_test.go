@@ -145,6 +145,8 @@ func TestMessageOfManyValues(t *testing.T) {
 		{"beside params", `{"jsonrpc":"2.0","id":1,"method":"tools/list","x":` + many + `}`, true},
 		{"arguments of a prompt", strings.Replace(call(arguments), "tools/call", "prompts/get", 1), true},
 		{"two methods", strings.Replace(call(arguments), `"id"`, `"Method":"prompts/get","id"`, 1), true},
+		{"two methods, one of them in disguise", strings.Replace(call(arguments), `"id"`, `"m\u0065thod":"prompts/get","id"`, 1), true},
+		{"a long text", call(arguments + `,"_meta":{"x":"` + strings.Repeat(`a{},[]\",`, 600_000) + `"}`), false},
 		{"a batch", "[" + call(arguments) + "," + call(arguments) + "]", false},
 		{"a long batch", "[" + strings.Repeat(call(`"name":"get-room"`)+",", 10_000) + call(arguments) + "]", true},
 	} {

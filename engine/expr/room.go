@@ -87,8 +87,29 @@ func (a *Account) Close() {
 }
 
 // Decoded is about how many bytes the values of a JSON text take when they are decoded by somebody
-// else, such as encoding/json or the interpreter of a script: rather too many.
-func Decoded(raw []byte) int64 {
+// else, such as encoding/json or the interpreter of a script: rather too many. raw must be valid JSON.
+func Decoded(raw []byte) int64 { return int64(len(raw)) + DecodedValues(raw) }
+
+// DecodedValues is what of [Decoded] is beside the bytes of the text: lists and objects, and places
+// for what is in them.
+func DecodedValues(raw []byte) int64 {
 	count := func(c string) int64 { return int64(bytes.Count(raw, []byte(c))) }
-	return int64(len(raw)) + 560*count("{") + 200*count("[") + 64*count(",")
+	if size := valuesSize(count("{"), count("["), count(",")); size <= worthASecondLook {
+		return size
+	}
+	// Those in strings, of which a pasted table or program has many, are none.
+	var seen [256]int64
+	for i := 0; i >= 0 && i < len(raw); {
+		c := raw[i]
+		seen[c]++
+		if i++; c == '"' {
+			i = skipString(raw, i)
+		}
+	}
+	return valuesSize(seen['{'], seen['['], seen[','])
 }
+
+// worthASecondLook is what of the bytes of DecodedValues is too little to find out which are in strings.
+const worthASecondLook = 1 << 20
+
+func valuesSize(objects, lists, commas int64) int64 { return 560*objects + 200*lists + 64*commas }

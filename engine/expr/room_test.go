@@ -76,3 +76,25 @@ func alive() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+// TestDecoded: what stands in strings is no value, however much of it there is.
+func TestDecoded(t *testing.T) {
+	t.Parallel()
+	table := `"` + strings.Repeat(`{[1,2],\"x\",`, 100_000) + `\\"`
+	many := string(repeated("{}", 100_000))
+	for _, x := range []struct {
+		raw         string
+		least, most int64
+	}{
+		{table, 0, 0},
+		{`{"a,":` + table + `,"b":1}`, 600, 1000},
+		{`{"a":` + table + `,"b":` + many + `}`, 62_400_000, 62_500_000},
+		{many, 62_400_000, 62_500_000},
+		{`{"a":[1,2]}`, 800, 900},
+	} {
+		got := DecodedValues([]byte(x.raw))
+		if got < x.least || got > x.most || Decoded([]byte(x.raw)) != got+int64(len(x.raw)) {
+			t.Errorf("%.20s: %d", x.raw, got)
+		}
+	}
+}
