@@ -96,6 +96,93 @@ func TestDecodedAnswer(t *testing.T) {
 	}
 }
 
+// multipliedSpec makes much of little.
+const multipliedSpec = `naftiko: 1.0.0-alpha2
+binds:
+- { namespace: env, keys: { UPSTREAM: UPSTREAM } }
+capability:
+  consumes:
+  - type: http
+    namespace: up
+    baseUri: '{{env.UPSTREAM}}'
+    resources:
+    - path: /things
+      operations:
+      - { name: get, method: GET }
+      - { name: ask, method: DELETE, inputParameters: [{ name: a-parameter-with-quite-a-long-name, in: query }] }
+      - { name: form, method: POST, body: { type: form }, inputParameters: [{ name: field, in: body }] }
+  exposes:
+  - type: rest
+    namespace: api
+    port: 8080
+    resources:
+    - path: /wide
+      operations:
+      - { method: GET, call: up.get, outputParameters: [{ type: array, mapping: $, items: { type: object, properties: { a: { type: string, value: a constant text that stands in each }, i: { type: number, mapping: $.id } } } }] }
+    - path: /lookup
+      operations:
+      - { method: GET, steps: [{ type: call, name: s, call: up.get }, { type: lookup, name: l, index: s, match: id, lookupValue: '$.s[*].id' }] }
+    - path: /query
+      operations:
+      - { method: GET, steps: [{ type: call, name: s, call: up.get }, { type: call, name: t, call: up.ask, with: { a-parameter-with-quite-a-long-name: $.s } }] }
+    - path: /form
+      operations:
+      - { method: GET, steps: [{ type: call, name: s, call: up.get }, { type: call, name: t, call: up.form, with: { field: $.s } }] }
+`
+
+// TestMultipliedValues: what is made of an answer counts while it is made, also where a few of its bytes become many.
+func TestMultipliedValues(t *testing.T) {
+	t.Parallel()
+	var body string
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			t.Errorf("%s of %d bytes was sent", r.Method, len(r.RequestURI))
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(up.Close)
+	dir := folderOf(t, map[string]string{"spec.yaml": multipliedSpec})
+	bounded := start(t, []string{"UPSTREAM=" + up.URL}, "--max-upstream-body", "1MiB", dir)
+	short := start(t, []string{"UPSTREAM=" + up.URL}, "--document-memory", "4MiB", dir)
+
+	const tooMany = ": it holds too many values to look into all of them"
+	list := listOf("7", 512<<10)
+	again := `[{"id":7,"long":"` + strings.Repeat("x", 4096) + `"},` + listOf(`{"id":7}`, 128<<10)[1:]
+	for _, c := range []struct{ path, body, detail string }{
+		{"/wide", list, "the upstream's answer cannot be mapped" + tooMany},
+		{"/lookup", again, "what a step finds is too large" + tooMany},
+		{"/form", list, "step t (up.form): the body cannot be sent as a form" + tooMany},
+	} {
+		body = c.body
+		got := get(t, bounded.url+"/apis/spec"+c.path)
+		if got.Status != http.StatusBadGateway && got.Status != http.StatusRequestEntityTooLarge || !strings.Contains(got.Body, c.detail) {
+			t.Errorf("%s: %d %.300s, want %s", c.path, got.Status, got.Body, c.detail)
+		}
+		wantNoRoom(t, short, c.path)
+	}
+	body = list
+	wantNoRoom(t, short, "/query")
+
+	body = `[{"id":6},{"id":7}]`
+	for range 20 {
+		for _, i := range []*instance{bounded, short} {
+			if got := get(t, i.url+"/apis/spec/lookup"); got.Status != http.StatusOK || got.Body != body {
+				t.Fatalf("%d %.300s", got.Status, got.Body)
+			}
+		}
+	}
+}
+
+// wantNoRoom wants a call to be told that there is no room, whether or not it may be tried again.
+func wantNoRoom(t *testing.T, i *instance, path string) {
+	t.Helper()
+	got := get(t, i.url+"/apis/spec"+path)
+	if got.Status != http.StatusServiceUnavailable && !strings.Contains(got.Body, "this capability holds as much in memory as it may") {
+		t.Errorf("%s where there is no room: %d %.300s", path, got.Status, got.Body)
+	}
+}
+
 // TestDecodedRecords: 16 MiB of ordinary records pass a filter, by the limits that hold without a word.
 func TestDecodedRecords(t *testing.T) {
 	t.Parallel()

@@ -80,7 +80,7 @@ func (p *bodyPlan) render(s *scope, args *Args) (Body, string, *Error) {
 	if isAbsent(value) {
 		return Body{}, "", nil
 	}
-	return p.encode(value)
+	return p.encode(value, s.held)
 }
 
 // value gives the value of a body that is made here, absent when there is none.
@@ -156,19 +156,27 @@ func (p *bodyPlan) multipart(parts []part) (Body, string, *Error) {
 	return BytesBody(b), p.contentType + "; boundary=" + boundary, nil
 }
 
-func (p *bodyPlan) encode(v any) (Body, string, *Error) {
+func (p *bodyPlan) encode(v any, held *holding) (Body, string, *Error) {
+	account := expr.NewAccount(held)
+	defer account.Close()
 	switch p.format {
 	case formatForm:
 		if text, ok := v.(string); ok {
 			return BytesBody([]byte(text)), p.contentType, nil
 		}
-		pairs, err := p.pairs(v)
+		pairs, err := p.pairs(v, &account)
+		if err == nil && account.Err() != nil {
+			err = held.unread("the body cannot be sent as a form", account.Err())
+		}
 		if err != nil {
 			return Body{}, "", err
 		}
 		return BytesBody([]byte(encodeForm(pairs))), p.contentType, nil
 	case formatMultipart:
-		pairs, err := p.pairs(v)
+		pairs, err := p.pairs(v, &account)
+		if err == nil && account.Err() != nil {
+			err = held.unread("the body cannot be sent as a form", account.Err())
+		}
 		if err != nil {
 			return Body{}, "", err
 		}
@@ -189,28 +197,34 @@ func (p *bodyPlan) encode(v any) (Body, string, *Error) {
 	return BytesBody(appendJSON(nil, v)), p.contentType, nil
 }
 
-// pairs gives the fields of a form; a list repeats its field (contract B6).
-func (p *bodyPlan) pairs(v any) ([]Pair, *Error) {
+// pairs gives the fields of a form; a list repeats its field (contract B6). What the account has no place
+// for is left out.
+func (p *bodyPlan) pairs(v any, account *expr.Account) ([]Pair, *Error) {
 	raw, ok := v.(rawJSON)
 	if !ok || raw[0] != '{' {
 		return nil, Errorf(CodeInvalidInput, "the body must be an object, since it is sent as a form")
 	}
 	var out []Pair
-	for _, f := range objectFields(raw, nil) {
+	add := func(name, text string) bool {
+		if !account.Add(int64(pairSize + 2*len(text))) {
+			return false
+		}
+		out = append(out, Pair{name, text})
+		return true
+	}
+	for _, f := range objectFields(raw, account) {
 		value := f.value.literal
-		if list, ok := textsOf(value); ok {
-			for _, text := range list {
-				out = append(out, Pair{f.name, text})
-			}
-			continue
+		isList := eachText(value, func(text string) bool { return add(f.name, text) })
+		if !isList && value != nil {
+			add(f.name, textOf(value))
 		}
-		if value == nil {
-			continue
-		}
-		out = append(out, Pair{f.name, textOf(value)})
 	}
 	return out, nil
 }
+
+// pairSize is about how many bytes a field of a form takes, with room to grow, beside its text; that is
+// there once more when the form is written.
+const pairSize = 80
 
 func encodeForm(pairs []Pair) string {
 	var b strings.Builder

@@ -283,13 +283,20 @@ func (c *Call) appendQuery(target []byte, s *scope) ([]byte, *Error) {
 		if q.auth && textOf(v) == "" && s.err == nil {
 			return nil, emptyCredential(q.name)
 		}
-		if list, ok := textsOf(v); ok {
-			for _, text := range list {
-				add(q.name, text)
+		counted := len(target)
+		isList := eachText(v, func(text string) bool {
+			add(q.name, text)
+			if len(target) > counted+stride { // held until the call ends
+				if !s.held.Take(int64(len(target) - counted)) {
+					s.err = s.held.full()
+				}
+				counted = len(target)
 			}
-			continue
+			return s.err == nil
+		})
+		if !isList {
+			add(q.name, textOf(v))
 		}
-		add(q.name, textOf(v))
 	}
 	return target, s.err
 }

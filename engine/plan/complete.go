@@ -43,40 +43,47 @@ func (c *Completion) Source(typed string, others map[string]string) *Source {
 // many there are. answer is what the operation answered, a JSON array; nil without one. An
 // operation that is given what was typed has chosen by itself.
 func (c *Completion) Chosen(typed string, answer []byte) (values []string, total int, _ error) {
-	all := c.values
 	if c.Operation != nil {
 		if k := expr.Kind(answer); k != '[' && k != 'n' || !expr.Valid(answer) {
 			return nil, 0, Errorf(CodeBadOutput, "the values to choose from are not a list")
 		}
-		all = typable(answer)
 	}
 	seen := map[string]bool{}
 	values = []string{}
-	for _, v := range all {
+	offer := func(v string) bool {
 		if seen[v] || !c.searches && !beginsLike(v, typed) {
-			continue
+			return true
 		}
 		seen[v] = true
 		if total++; total <= MaxCompletions {
 			values = append(values, v)
 		}
+		return total < maxCounted
+	}
+	if c.Operation != nil {
+		eachTypable(answer, offer)
+		return values, total, nil
+	}
+	for _, v := range c.values {
+		offer(v)
 	}
 	return values, total, nil
 }
 
-// typable gives the values of a list that a user can type.
-func typable(list []byte) []string {
-	var out []string
+// maxCounted is where counting ends: what was seen has to be remembered for it, and nobody reads so long a list.
+const maxCounted = 100_000
+
+// eachTypable calls yield with the values of a list that a user can type, until it says false.
+func eachTypable(list []byte, yield func(string) bool) {
 	expr.EachElement(list, func(e []byte) bool {
 		switch v := parseValue(e).(type) {
 		case string:
-			out = append(out, v)
+			return yield(v)
 		case json.Number:
-			out = append(out, v.String())
+			return yield(v.String())
 		}
 		return true
 	})
-	return out
 }
 
 // beginsLike reports whether a text begins with what was typed, in either case.

@@ -290,6 +290,7 @@ func (op *Operation) fill(res *Result, raw []byte, s *scope) error {
 	if op.structured && s.misfits {
 		s.strict = true
 		res.Structured, err = op.shape.render(raw, s, r)
+		s.held.add(len(res.Structured))
 	}
 	s.benches.takeRendering(r)
 	return err

@@ -136,25 +136,32 @@ func (s *lookupStep) look(list rawJSON, value any, scope *scope) []byte {
 	if err := account.Err(); err != nil && scope.err == nil {
 		scope.err = scope.held.unfound("the answer of a step cannot be searched", err)
 	}
-	many, several := textsOf(value)
-	if !several {
-		if e, ok := index[textOf(value)]; ok {
-			return s.pick(e, scope)
-		}
+	if scope.err != nil {
 		return nil
 	}
 	out := []byte{'['}
-	for _, text := range many {
+	several := eachText(value, func(text string) bool {
 		e, ok := index[text]
 		if !ok {
-			continue
+			return true
 		}
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
+		before := len(out)
 		out = append(out, s.pick(e, scope)...)
+		return account.Add(int64(len(out) - before)) // one element can be found again and again
+	})
+	if err := account.Err(); err != nil {
+		scope.err = scope.held.unfound("what a step finds is too large", err)
 	}
-	return append(out, ']')
+	if several {
+		return append(out, ']')
+	}
+	if e, ok := index[textOf(value)]; ok {
+		return s.pick(e, scope)
+	}
+	return nil
 }
 
 // indexOf gives the elements by the text of the member that is compared; the first of a text

@@ -171,7 +171,9 @@ func (o *output) appendElements(dst, value []byte, found bool, r *rendering) ([]
 			dst = append(dst, ',')
 		}
 		more = true
-		dst, err = r.inside(dst, &pass, o.inner, e, o.items.append)
+		if dst, err = r.inside(dst, &pass, o.inner, e, o.items.append); err == nil && !r.holds(len(dst)) {
+			err = r.account.Err()
+		}
 		return err == nil
 	}
 	if o.xml {
@@ -205,6 +207,9 @@ func (o *output) appendMembers(dst, value []byte, r *rendering) ([]byte, error) 
 		var err error
 		if dst, err = r.inside(dst, &pass, o.inner, appendJSON(nil, f.value.literal), o.items.append); err != nil {
 			return nil, err
+		}
+		if !r.holds(len(dst)) {
+			return nil, r.account.Err()
 		}
 	}
 	return append(dst, '}'), nil

@@ -119,6 +119,19 @@ type rendering struct {
 	lists []listMade // by their tag
 	err   error      // of a list
 	pass  expr.Pass
+	// Of the text so much was counted. A few bytes of an answer can be mapped to many.
+	account expr.Account
+	counted int
+}
+
+// holds counts the text, which has grown to a length. It is false when that is more than there is room for.
+func (r *rendering) holds(length int) bool {
+	if length <= r.counted+stride {
+		return true
+	}
+	more := length - r.counted
+	r.counted = length
+	return r.account.Add(int64(more))
 }
 
 // listMade is a list that is written while it is read. Lists inside its elements are written
@@ -134,6 +147,8 @@ func (s *shape) render(raw []byte, in *scope, r *rendering) ([]byte, error) {
 	r.scope, r.shape, r.text, r.err = in, s, r.text[:0], nil
 	r.lists = slices.Grow(r.lists[:0], len(s.items))[:len(s.items)]
 	r.pass.Room = in.held
+	r.account, r.counted = expr.NewAccount(in.held), 0
+	defer r.account.Close()
 	found, ok := r.pass.Run(s.finder, raw, r)
 	if !ok {
 		return nil, notJSON()
@@ -184,6 +199,9 @@ func (r *rendering) BeginList(l *expr.List) {
 
 // Element writes an element.
 func (r *rendering) Element(l *expr.List, e expr.Found) {
+	if r.err != nil {
+		return
+	}
 	m := &r.lists[l.Tag]
 	text := r.text
 	lists := len(text)
@@ -200,6 +218,9 @@ func (r *rendering) Element(l *expr.List, e expr.Found) {
 	}
 	r.text = lift(text, m.next, lists)
 	m.next = len(r.text)
+	if !r.holds(m.next) {
+		r.err = r.account.Err()
+	}
 }
 
 // EndList says where the list is.

@@ -78,34 +78,38 @@ func textOf(v any) string {
 // joinedText is the text form where a list has no form of its own: in a path, a header or a
 // cookie its elements are joined with commas. ok is false when there is no value.
 func joinedText(v any) (text string, ok bool) {
-	list, ok := textsOf(v)
-	if !ok {
+	var b []byte
+	isList := eachText(v, func(text string) bool {
+		if ok {
+			b = append(b, ',')
+		}
+		b, ok = append(b, text...), true
+		return true
+	})
+	if !isList {
 		return textOf(v), !isMissing(v)
 	}
-	return strings.Join(list, ","), len(list) > 0
+	return string(b), ok
 }
 
-// textsOf gives the text forms of a list's elements. A null in it counts as absent, since
-// the list does not go into JSON (contract E4). ok is false when v is no list.
-func textsOf(v any) (texts []string, ok bool) {
+// eachText calls yield with the text form of each element of a list, until it says false. A null in it
+// counts as absent, since the list does not go into JSON (contract E4). ok is false when v is no list.
+func eachText(v any, yield func(text string) bool) (ok bool) {
 	switch v := v.(type) {
 	case []any:
 		for _, e := range v {
-			if !isMissing(e) {
-				texts = append(texts, textOf(e))
+			if !isMissing(e) && !yield(textOf(e)) {
+				break
 			}
 		}
-		return texts, true
+		return true
 	case rawJSON:
-		ok = expr.EachElement(v, func(r []byte) bool {
-			if e := parseValue(r); !isMissing(e) {
-				texts = append(texts, textOf(e))
-			}
-			return true
+		return expr.EachElement(v, func(r []byte) bool {
+			e := parseValue(r)
+			return isMissing(e) || yield(textOf(e))
 		})
-		return texts, ok
 	}
-	return nil, false
+	return false
 }
 
 // shortest writes a number without trailing zeros, and without an exponent where that is

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -30,5 +32,22 @@ func TestLentMemoryIsBounded(t *testing.T) {
 	w.body()
 	if !w.bodiesAtHand.takes(1 << 20) {
 		t.Error("nothing is at hand, and nothing is taken")
+	}
+}
+
+// TestManyCompletions: what is remembered of a list to choose from is bounded.
+func TestManyCompletions(t *testing.T) {
+	t.Parallel()
+	var list strings.Builder
+	for i := range 2 * maxCounted {
+		fmt.Fprintf(&list, ",%d", i)
+	}
+	c := &Completion{Operation: &Operation{}}
+	values, total, err := c.Chosen("", []byte("["+list.String()[1:]+"]"))
+	if len(values) != MaxCompletions || total != maxCounted || err != nil {
+		t.Errorf("%d of %d: %v", len(values), total, err)
+	}
+	if values, total, err = c.Chosen("1", []byte(`["1a", "b", 12, null, {"1": 1}, "1a"]`)); fmt.Sprint(values, total, err) != "[1a 12] 2 <nil>" {
+		t.Errorf("%v of %d: %v", values, total, err)
 	}
 }
