@@ -10,7 +10,8 @@ import (
 )
 
 // version is what one text of a document came to. A load makes it when it reads a text that it does not know; records
-// share it as long as the text and all that it refers to are the same. Only its baseline becomes a later one.
+// share it as long as the text and all that it refers to are the same. Only its baseline and those of the files become later
+// ones, and its keepsake goes when it is kept.
 type version struct {
 	file, hash string
 	named      bool

@@ -85,6 +85,31 @@ func TestRoomIsNotKept(t *testing.T) {
 	runtime.KeepAlive(all)
 }
 
+// TestRoomIsEmpty: a document comes to the same in memory that others were compiled in as in its own.
+func TestRoomIsEmpty(t *testing.T) {
+	t.Parallel()
+	own := Compiler{Schemas: schema.Compile}
+	lent, seed := own, maphash.MakeSeed()
+	lent.Room = new(Room)
+	compiled := 0
+	for _, doc := range documents(t) {
+		want, wanted := own.Compile(doc, nil)
+		got, found := lent.Compile(doc, nil)
+		if !reflect.DeepEqual(found, wanted) {
+			t.Errorf("%s: got %v, want %v", doc.File, found, wanted)
+		}
+		if (got == nil) != (want == nil) || got != nil && sumOf(seed, got) != sumOf(seed, want) {
+			t.Errorf("%s: what was compiled before has changed the unit", doc.File)
+		}
+		if got != nil {
+			compiled++
+		}
+	}
+	if compiled < 20 {
+		t.Errorf("%d documents", compiled)
+	}
+}
+
 // sumOf gives a hash of all that a unit holds.
 func sumOf(seed maphash.Seed, unit *Unit) uint64 {
 	s := sum{seen: map[place]bool{}}
