@@ -17,7 +17,7 @@ capability:
   - type: http
     namespace: up
     baseUri: '{{env.UPSTREAM}}'
-    resources: [{ path: /things, operations: [{ name: get, method: GET }, { name: add, method: POST, inputParameters: [{ name: found, in: query }] }] }]
+    resources: [{ path: /things, operations: [{ name: get, method: GET }, { name: put, method: PUT }, { name: add, method: POST, inputParameters: [{ name: found, in: query }] }] }]
   exposes:
   - type: rest
     namespace: api
@@ -26,6 +26,7 @@ capability:
     - path: /one
       operations:
       - { method: GET, call: up.get, outputParameters: [{ type: array, mapping: '$[?(@.id == 7)]' }] }
+      - { method: PUT, call: up.put, outputParameters: [{ type: array, mapping: '$[?(@.id == 7)]' }] }
       - { method: POST, call: up.add, inputParameters: [{ name: found, in: body, type: string, value: '$..id' }] }
     - path: /steps
       operations:
@@ -73,6 +74,9 @@ func TestDecodedAnswer(t *testing.T) {
 			t.Errorf("%s where there is no room: %d %.300s", name, got.Status, got.Body)
 		}
 	}
+	// What was done is not to be done again.
+	wantProblem(t, call(t, http.MethodPut, short.url+"/apis/spec/one", ""), http.StatusBadGateway, "upstream-too-large",
+		"the upstream answered, but this capability holds as much in memory as it may, so the answer cannot be given")
 	body = listOf("{}", 512<<10)
 	if got := get(t, bounded.url+"/apis/spec/script"); got.Status != http.StatusBadGateway || !strings.Contains(got.Body, "step j: what the script is given cannot be read"+reason) {
 		t.Errorf("the script: %d %.300s", got.Status, got.Body)
@@ -174,11 +178,12 @@ func TestMultipliedValues(t *testing.T) {
 	}
 }
 
-// wantNoRoom wants a call to be told that there is no room, whether or not it may be tried again.
+// wantNoRoom wants a call to be told that there is no room: it may be tried again, since nothing was sent that changes
+// anything.
 func wantNoRoom(t *testing.T, i *instance, path string) {
 	t.Helper()
 	got := get(t, i.url+"/apis/spec"+path)
-	if got.Status != http.StatusServiceUnavailable && !strings.Contains(got.Body, "this capability holds as much in memory as it may") {
+	if got.Status != http.StatusServiceUnavailable || !strings.Contains(got.Body, `"code":"overloaded"`) {
 		t.Errorf("%s where there is no room: %d %.300s", path, got.Status, got.Body)
 	}
 }

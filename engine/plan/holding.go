@@ -18,10 +18,10 @@ const (
 // holding is the memory that one call holds, of the quota of its document. A nil one is not
 // counted. It is safe for concurrent use, since steps are.
 type holding struct {
-	quota *Quota
-	op    *Operation // that made what is held; nil before it begins
-	tree  int64      // bytes that a text may take while it is decoded; 0: any
-	bytes atomic.Int64
+	quota   *Quota
+	tree    int64 // bytes that a text may take while it is decoded; 0: any
+	bytes   atomic.Int64
+	effects atomic.Bool // something was sent that may have changed what is upstream
 }
 
 // treeTimes is how many times as large as the answers that may be held a text may be while it is
@@ -78,7 +78,7 @@ func (h *holding) release() {
 // full is the error of a call for which there is no room. One that may have changed something
 // must not sound as if it could be tried again.
 func (h *holding) full() *Error {
-	if h.op != nil && h.op.changes() {
+	if h.effects.Load() {
 		return Errorf(CodeUpstreamTooLarge, "the upstream answered, but this capability holds as much in memory as it may, so the answer cannot be given")
 	}
 	return h.quota.Overloaded()

@@ -128,7 +128,7 @@ func (op *Operation) invoke(ctx context.Context, in *Invocation) (res *Result, e
 	if r.results = r.only[:]; len(op.steps) != 1 {
 		r.results = make([]stepResult, len(op.steps))
 	}
-	r.held.quota, r.held.op, r.held.tree = r.vars.quota, op, in.Bound.mostTree()
+	r.held.quota, r.held.tree = r.vars.quota, in.Bound.mostTree()
 	if op.asking != nil {
 		s := r.scope()
 		ask, err := op.asking.ask(s, in.Answers)

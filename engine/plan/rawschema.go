@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -193,6 +194,9 @@ func (op *Operation) JudgeAnswer(res *Result, body []byte) (misfit string, err e
 func (op *Operation) unjudged(held *holding, why error) (misfit string, err error) {
 	if op.validation == validationEnforce {
 		return "", held.unfound("the answer cannot be checked", why)
+	}
+	if errors.Is(why, expr.ErrNoRoom) {
+		return "there is no room to check its values", nil
 	}
 	return "it holds too many values to be checked", nil
 }

@@ -203,6 +203,9 @@ func (c *callStep) run(ctx context.Context, r *run, s *scope) error {
 		r.in.Observe.Sent(ctx, req)
 	}
 	r.held.add(len(req.Body.Bytes))
+	if c.hasEffects() {
+		r.held.effects.Store(true)
+	}
 	resp, err := r.in.Bound.opts.Upstream.Do(ctx, req)
 	if r.in.Observe != nil {
 		r.in.Observe.Received(ctx, req, resp, err)
