@@ -167,10 +167,10 @@ func TestMarkedSecretsInCommands(t *testing.T) { // not parallel: exporters read
 	covered := map[string]bool{"serve": true, "stub": true, "logs": true}
 	for _, args := range runs {
 		covered[args[0]] = true
-		var seen bytes.Buffer
-		run(context.Background(), args, env, strings.NewReader(initialize), &seen, &seen)
+		seen := &output{}
+		run(context.Background(), args, env, strings.NewReader(initialize), seen, seen)
 		m.clean(t, strings.Join(args, " "), seen.String())
-		if seen.Len() == 0 && args[0] == "call" {
+		if seen.String() == "" && args[0] == "call" {
 			t.Errorf("%v printed nothing: the test would not notice a secret", args)
 		}
 	}

@@ -43,8 +43,8 @@ capability:
 			if flag != "" {
 				with = append(args[:len(args):len(args)], flag, own)
 			}
-			var out strings.Builder
-			run(t.Context(), with, nil, strings.NewReader(""), &out, &out)
+			out := &output{}
+			run(t.Context(), with, nil, strings.NewReader(""), out, out)
 			if got := strings.Contains(out.String(), "file:///./own.env may not be used by this document"); got != (flag != "") {
 				t.Errorf("%v: refused is %v:\n%s", with, got, out.String())
 			}
@@ -58,8 +58,8 @@ capability:
   - { type: mcp, namespace: m, port: 8080, resources: [ { name: own, uri: "docs://own", description: Own., location: "file:///./policy.yaml" } ] }
 `)
 	for _, command := range []string{"list", "validate", "inspect"} {
-		var out strings.Builder
-		run(t.Context(), []string{command, doc, "--policy", policy}, nil, strings.NewReader(""), &out, &out)
+		out := &output{}
+		run(t.Context(), []string{command, doc, "--policy", policy}, nil, strings.NewReader(""), out, out)
 		if !strings.Contains(out.String(), "policy.yaml may not be used by this document") && !strings.Contains(out.String(), "refused") {
 			t.Errorf("%s: %s", command, out.String())
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 )
@@ -64,6 +63,6 @@ func TestViewFlags(t *testing.T) {
 // ran runs a command that ends by itself, and gives its exit code and what it printed.
 func ran(t *testing.T, args ...string) (int, string) {
 	t.Helper()
-	out := &bytes.Buffer{}
+	out := &output{}
 	return run(t.Context(), args, nil, strings.NewReader(""), out, out), out.String()
 }

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -230,8 +229,8 @@ func TestTLSFlags(t *testing.T) {
 		"TLS: the certificate " + c.key + " and the key " + c.cert: {"--tls-cert", c.key, "--tls-key", c.cert},
 	} {
 		for _, mode := range [][]string{{"--check"}, {"--listen", "127.0.0.1:0"}} {
-			var text bytes.Buffer
-			code := run(context.Background(), append(append([]string{"serve", spec}, mode...), args...), nil, strings.NewReader(""), &text, &text)
+			text := &output{}
+			code := run(context.Background(), append(append([]string{"serve", spec}, mode...), args...), nil, strings.NewReader(""), text, text)
 			if code != exitFailed || !strings.Contains(text.String(), want) {
 				t.Errorf("%q: exit code %d, %q, want %q", args, code, text.String(), want)
 			}
@@ -250,12 +249,12 @@ func TestTLSInLists(t *testing.T) {
 		"views":   {"list", spec, "--tls-cert", c.cert, "--mcp-combined", "--format", "json"},
 		"check":   {"serve", spec, "--check", "--tls-cert", c.cert, "--tls-key", c.key},
 	} {
-		var text bytes.Buffer
-		if code := run(context.Background(), args, []string{"UPSTREAM=http://upstream.example"}, strings.NewReader(""), &text, &text); code != exitOK {
-			t.Errorf("%s: exit code %d: %s", name, code, &text)
+		text := &output{}
+		if code := run(context.Background(), args, []string{"UPSTREAM=http://upstream.example"}, strings.NewReader(""), text, text); code != exitOK {
+			t.Errorf("%s: exit code %d: %s", name, code, text)
 		}
 		if !strings.Contains(text.String(), "https://127.0.0.1:9090/mcp") || strings.Contains(text.String(), "http://127.0.0.1") || strings.Contains(text.String(), ", https://") {
-			t.Errorf("%s: %s", name, &text)
+			t.Errorf("%s: %s", name, text)
 		}
 	}
 }
