@@ -157,26 +157,18 @@ func (p *bodyPlan) multipart(parts []part) (Body, string, *Error) {
 }
 
 func (p *bodyPlan) encode(v any, held *holding) (Body, string, *Error) {
-	account := expr.NewAccount(held)
-	defer account.Close()
 	switch p.format {
 	case formatForm:
 		if text, ok := v.(string); ok {
 			return BytesBody([]byte(text)), p.contentType, nil
 		}
-		pairs, err := p.pairs(v, &account)
-		if err == nil && account.Err() != nil {
-			err = held.unread("the body cannot be sent as a form", account.Err())
-		}
+		pairs, err := p.pairs(v, held)
 		if err != nil {
 			return Body{}, "", err
 		}
 		return BytesBody([]byte(encodeForm(pairs))), p.contentType, nil
 	case formatMultipart:
-		pairs, err := p.pairs(v, &account)
-		if err == nil && account.Err() != nil {
-			err = held.unread("the body cannot be sent as a form", account.Err())
-		}
+		pairs, err := p.pairs(v, held)
 		if err != nil {
 			return Body{}, "", err
 		}
@@ -197,13 +189,14 @@ func (p *bodyPlan) encode(v any, held *holding) (Body, string, *Error) {
 	return BytesBody(appendJSON(nil, v)), p.contentType, nil
 }
 
-// pairs gives the fields of a form; a list repeats its field (contract B6). What the account has no place
-// for is left out.
-func (p *bodyPlan) pairs(v any, account *expr.Account) ([]Pair, *Error) {
+// pairs gives the fields of a form; a list repeats its field (contract B6).
+func (p *bodyPlan) pairs(v any, held *holding) ([]Pair, *Error) {
 	raw, ok := v.(rawJSON)
 	if !ok || raw[0] != '{' {
 		return nil, Errorf(CodeInvalidInput, "the body must be an object, since it is sent as a form")
 	}
+	account := expr.NewAccount(held)
+	defer account.Close()
 	var out []Pair
 	add := func(name, text string) bool {
 		if !account.Add(int64(pairSize + 2*len(text))) {
@@ -212,12 +205,15 @@ func (p *bodyPlan) pairs(v any, account *expr.Account) ([]Pair, *Error) {
 		out = append(out, Pair{name, text})
 		return true
 	}
-	for _, f := range objectFields(raw, account) {
+	for _, f := range objectFields(raw, &account) {
 		value := f.value.literal
 		isList := eachText(value, func(text string) bool { return add(f.name, text) })
 		if !isList && value != nil {
 			add(f.name, textOf(value))
 		}
+	}
+	if err := account.Err(); err != nil {
+		return nil, held.unread("the body cannot be sent as a form", err)
 	}
 	return out, nil
 }
