@@ -277,7 +277,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := newOutlet(w, e.opts, cancel)
 	defer out.close()
 	r = forSDK(r.WithContext(ctx))
-	if !body.full && !wellFormed(out, r, e.opts.MaxBody) {
+	if !body.full && !isReadable(out, r, e.opts.MaxBody) {
 		return
 	}
 	if body.full {

@@ -135,10 +135,9 @@ func readAhead(r *http.Request, limit int64) (body []byte, whole bool) {
 	return a.body, a.whole
 }
 
-// wellFormed refuses a body that is not one JSON value: nested too deep, cut off, or with more
-// behind it. The SDK would take what comes first. And it refuses one of which the SDK would make far
-// more than it is.
-func wellFormed(w http.ResponseWriter, r *http.Request, limit int64) bool {
+// isReadable lets the SDK have a body, or answers. One that is not one JSON value is refused (nested too deep, cut off,
+// or with more behind it), since the SDK would take what comes first; and one of which the SDK would make far more than it is.
+func isReadable(w http.ResponseWriter, r *http.Request, limit int64) bool {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.Method != http.MethodPost || media != "application/json" {
 		return true
