@@ -315,16 +315,7 @@ func TestGuardedFileOfLongAgo(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	place(t, filepath.Join(dir, "a", "a.yaml"), `ikanos: 1.0.0-beta5
-binds: [ { namespace: v, location: "file:///./../shared/token.txt", keys: { T: T } } ]
-capability:
-  exposes:
-  - type: rest
-    namespace: n
-    port: 8080
-    authentication: { type: bearer, token: "{{T}}" }
-    resources: { r: { path: /r, operations: { o: { method: GET, outputParameters: [ { name: v, type: string, value: v } ] } } } }
-`)
+	place(t, filepath.Join(dir, "a", "a.yaml"), guardedBy("./../shared/token.txt"))
 	place(t, filepath.Join(dir, "b", "b.yaml"), `ikanos: 1.0.0-beta5
 capability:
   consumes:

@@ -339,3 +339,17 @@ func (b *syncBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.b.String()
 }
+
+// guardedBy gives a document whose adapter is opened by a token in a file, relative to it.
+func guardedBy(file string) string {
+	return `ikanos: 1.0.0-beta5
+binds: [ { namespace: v, location: "file:///` + file + `", keys: { T: T } } ]
+capability:
+  exposes:
+  - type: rest
+    namespace: n
+    port: 8080
+    authentication: { type: bearer, token: "{{T}}" }
+    resources: { r: { path: /r, operations: { o: { method: GET, outputParameters: [ { name: v, type: string, value: v } ] } } } }
+`
+}

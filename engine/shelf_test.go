@@ -189,16 +189,7 @@ func TestKeptFolderOutOfSightBesideGuards(t *testing.T) {
 	}
 	dir, state := t.TempDir(), t.TempDir()
 	place(t, filepath.Join(dir, "a", "token.txt"), "T=secret")
-	place(t, filepath.Join(dir, "a", "a.yaml"), `ikanos: 1.0.0-beta5
-binds: [ { namespace: v, location: "file:///./token.txt", keys: { T: T } } ]
-capability:
-  exposes:
-  - type: rest
-    namespace: n
-    port: 8080
-    authentication: { type: bearer, token: "{{T}}" }
-    resources: { r: { path: /r, operations: { o: { method: GET, outputParameters: [ { name: v, type: string, value: v } ] } } } }
-`)
+	place(t, filepath.Join(dir, "a", "a.yaml"), guardedBy("./token.txt"))
 	place(t, filepath.Join(dir, "x", "b.yaml"), `ikanos: 1.0.0-beta5
 capability:
   exposes:
